@@ -1,0 +1,51 @@
+"""Checks instances against JSON Schema 2020-12 and reports every violation at once, in words a person can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import jsonschema_rs
+
+from edustream_contracts.errors import Problem
+
+MAX_SHOWN = 120
+
+
+class SchemaValidator:
+    """A compiled schema: `is_valid` in microseconds, `problems` with every violation and its JSON Pointer."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._validator = jsonschema_rs.Draft202012Validator(dict(schema))
+
+    def is_valid(self, instance: Any) -> bool:
+        """Whether `instance` (anything `json.loads` returns) satisfies the schema."""
+        return self._validator.is_valid(instance)
+
+    def problems(self, instance: Any) -> list[Problem]:
+        """Every violation of `instance`, ordered by where it is; empty when it is valid."""
+        return sorted(self._problems(instance), key=lambda problem: problem.pointer)
+
+    def _problems(self, instance: Any) -> Iterable[Problem]:
+        for error in self._validator.iter_errors(instance):
+            yield from _named(error)
+
+
+def _pointer(parts: Iterable[str | int]) -> str:
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def _named(error: jsonschema_rs.ValidationError) -> Iterable[Problem]:
+    kind = error.kind
+    path = list(error.instance_path)
+    if isinstance(kind, jsonschema_rs.ValidationErrorKind.Required):
+        yield Problem(_pointer([*path, kind.property]), "is missing")
+    elif isinstance(kind, jsonschema_rs.ValidationErrorKind.AdditionalProperties):
+        for name in kind.unexpected:
+            yield Problem(_pointer([*path, name]), "is not a field of the contract")
+    else:
+        yield Problem(_pointer(path), _shortened(error.message))
+
+
+def _shortened(message: str) -> str:
+    return message if len(message) <= MAX_SHOWN else message[: MAX_SHOWN - 1] + "…"
