@@ -1,0 +1,64 @@
+"""Where every object lies in the bucket: the keys of PROTOCOL.md, section 3, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Final
+
+REGISTRY: Final = "registry.json"
+MODELS: Final = "models/"
+CONSUMERS: Final = "consumers/"
+
+
+def model_prefix(model: str) -> str:
+    """Prefix of everything that belongs to one model."""
+    return f"{MODELS}{model}/"
+
+
+def file_key(model: str, sha256: str, name: str) -> str:
+    """Key of a content-addressed file."""
+    return f"{model_prefix(model)}files/{sha256}/{name}"
+
+
+def releases_prefix(model: str) -> str:
+    """Prefix of the release manifests of one model."""
+    return f"{model_prefix(model)}releases/"
+
+
+def manifest_key(model: str, version: str) -> str:
+    """Key of a release manifest: the commit point of a release."""
+    return f"{releases_prefix(model)}{version}.json"
+
+
+def channels_prefix(model: str) -> str:
+    """Prefix of the channels of one model."""
+    return f"{model_prefix(model)}channels/"
+
+
+def log_prefix(model: str, channel: str) -> str:
+    """Prefix of a channel's promotion log."""
+    return f"{channels_prefix(model)}{channel}/log/"
+
+
+def entry_key(model: str, channel: str, sequence: int) -> str:
+    """Key of one entry of a channel's log; twelve digits, so that key order is sequence order."""
+    return f"{log_prefix(model, channel)}{sequence:012d}.json"
+
+
+def head_key(model: str, channel: str) -> str:
+    """Key of the disposable hint at a channel's last entry."""
+    return f"{channels_prefix(model)}{channel}/HEAD"
+
+
+def yanked_prefix(model: str) -> str:
+    """Prefix of the tombstones of one model."""
+    return f"{model_prefix(model)}yanked/"
+
+
+def tombstone_key(model: str, version: str) -> str:
+    """Key of a tombstone."""
+    return f"{yanked_prefix(model)}{version}.json"
+
+
+def stem(key: str) -> str:
+    """The version or sequence in a key such as `.../releases/2.1.0.json`."""
+    return key.rpartition("/")[2].removesuffix(".json")

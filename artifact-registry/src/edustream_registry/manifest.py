@@ -1,0 +1,118 @@
+"""The release manifest: the commit point of a release, and all that a consumer needs to know about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal
+
+from edustream_contracts.canonical import document_digest, sha256_hex
+from edustream_contracts.errors import InvalidInput
+from edustream_contracts.schemas import ObjectName
+from edustream_registry.names import file_name
+from edustream_registry.statement import Statement, WireModel
+
+Task = Literal["binary", "multiclass", "regression"]
+IDENTITY_FIELDS: Final = ("model", "task", "contract_digest", "files", "inputs", "outputs")
+
+
+class ReleaseFile(WireModel):
+    """One file of a release: plain name, length in bytes, SHA-256 in hexadecimal."""
+
+    name: str
+    size: int
+    sha256: str
+
+    @staticmethod
+    def of(path: Path) -> ReleaseFile:
+        """Describe the file at `path`."""
+        data = path.read_bytes()
+        return ReleaseFile(name=file_name(path.name), size=len(data), sha256=sha256_hex(data))
+
+
+class InputTensor(WireModel):
+    """One input of the ONNX graph: its name, dtype, and the contract's fields in column order."""
+
+    name: str
+    dtype: Literal["float32", "string"]
+    columns: tuple[str, ...]
+
+
+class ModelOutputs(WireModel):
+    """The outputs of the ONNX graph: `label` (n,), `probabilities` float32 (n, classes), the classes in column order."""
+
+    label: str
+    probabilities: str | None = None
+    classes: tuple[str, ...] = ()
+
+
+class DataSource(WireModel):
+    """The data that a model was trained on."""
+
+    name: str
+    sha256: str
+    rows: int
+
+
+class CodeVersion(WireModel):
+    """The code that trained a model: commit, and whether the work tree differed from it."""
+
+    commit: str
+    dirty: bool
+
+
+class Rebuild(WireModel):
+    """What it takes to train the same model again."""
+
+    command: str
+    config_sha256: str
+    seed: int
+    lock_sha256: str
+
+
+class ReleaseContent(WireModel):
+    """What a producer states about a release: everything but its number, and who published it when."""
+
+    model: str
+    task: Task
+    contract_digest: str
+    files: tuple[ReleaseFile, ...]
+    inputs: tuple[InputTensor, ...]
+    outputs: ModelOutputs
+    metrics: Mapping[str, float]
+    thresholds: Mapping[str, float]
+    data: DataSource
+    code: CodeVersion
+    libraries: Mapping[str, str]
+    rebuild: Rebuild
+
+    @property
+    def identity(self) -> str:
+        """A digest that two releases share exactly if a consumer could not tell them apart."""
+        document = self.model_dump(mode="json")
+        substance: dict[str, Any] = {name: document[name] for name in IDENTITY_FIELDS}
+        substance["files"] = sorted(substance["files"], key=lambda file: str(file["name"]))
+        return document_digest(substance)
+
+    def file(self, name: str) -> ReleaseFile:
+        """The file called `name`. Raises `InvalidInput` (kind `argument`) with the names that there are."""
+        for file in self.files:
+            if file.name == name:
+                return file
+        raise InvalidInput(
+            "argument",
+            f"The release has no file {name!r}; it has {', '.join(file.name for file in self.files)}.",
+            remedy="ask for one of these.",
+        )
+
+
+class Manifest(Statement):
+    """A release: its content under a version, and who published it when."""
+
+    SCHEMA: ClassVar[ObjectName] = "manifest"
+
+    type: Literal["manifest"] = "manifest"
+    version: str
+    content: ReleaseContent
+    published_at: str
+    published_by: str

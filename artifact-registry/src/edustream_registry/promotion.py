@@ -1,0 +1,145 @@
+"""Promote and roll back: append to a channel's log, put-if-absent; the log is the truth, HEAD a hint."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from edustream_contracts.errors import Conflict, InvalidInput, NothingToServe, OutcomeUnknown, Unreachable
+from edustream_registry import layout
+from edustream_registry.channel import LogEntry
+from edustream_registry.manifest import Manifest
+from edustream_registry.names import model_name, parse_version
+from edustream_registry.statement import Signed
+from edustream_registry.store import ObjectMissing, WriteCondition
+from edustream_registry.writing import Author, Landing, create
+
+ATTEMPTS: Final = 20
+MAX_WAIT_S: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """Where a channel stands; `moved` is False when it stood there already and nothing was written."""
+
+    entry: Signed[LogEntry]
+    moved: bool
+
+
+class _EntryTaken(Exception):
+    """Another promoter took the sequence; look at the log afresh."""
+
+
+class Promoter:
+    """Moves channels in the name of one author."""
+
+    def __init__(self, author: Author) -> None:
+        self._author = author
+
+    def promote(self, model: str, channel: str, version: str, reason: str) -> Promotion:
+        """Make `channel` point at `version`, which must be released, complete and not yanked.
+
+        Raises:
+            NothingToServe: kind `release_missing`, `file_missing` or `yanked`.
+            Conflict: kind `promotion_race`, others kept appending first.
+            OutcomeUnknown: no reply came; ask `history` before promoting again.
+        """
+        release = self._promotable(model_name(model), str(parse_version(version)))
+        return self._append(model, model_name(channel), release, reason)
+
+    def rollback(self, model: str, channel: str, reason: str, version: str | None = None) -> Promotion:
+        """Make `channel` point at an older version again: the one given, or the last one that differs from today's.
+
+        Yanked versions are passed over. Raises as `promote` does, and `NothingToServe` (kind `channel_empty` or
+        `release_missing`) when there is nothing to go back to.
+        """
+        entries = self._author.reader.history(model_name(model), model_name(channel))
+        if not entries:
+            raise NothingToServe(
+                "channel_empty", f"Nothing was ever promoted to {model}@{channel}.", remedy="promote a release first."
+            )
+        return self.promote(model, channel, version or self._before(entries), reason)
+
+    def _before(self, entries: list[Signed[LogEntry]]) -> str:
+        current = entries[-1].statement
+        yanked = self._author.reader.yanked(current.model)
+        for signed in reversed(entries):
+            if signed.statement.version not in {current.version, *yanked}:
+                return signed.statement.version
+        raise NothingToServe(
+            "release_missing",
+            f"{current.model}@{current.channel} never pointed at another usable version than {current.version}.",
+            remedy=f"promote one by name: edustream-registry promote {current.model}@VERSION --to {current.channel}.",
+        )
+
+    def _promotable(self, model: str, version: str) -> Signed[Manifest]:
+        reader = self._author.reader
+        reader.require_registry()
+        release = reader.manifest(model, version)
+        tombstone = reader.tombstone(model, version)
+        if tombstone:
+            raise NothingToServe(
+                "yanked",
+                f"{model}@{version} was yanked: {tombstone.statement.reason}",
+                remedy="promote another version.",
+            )
+        for file in release.statement.content.files:
+            try:
+                self._author.store.size(layout.file_key(model, file.sha256, file.name))
+            except ObjectMissing as error:
+                raise NothingToServe(
+                    "file_missing",
+                    f"{model}@{version} lacks its file {file.name} in {self._author.store.location}.",
+                    remedy="publish the release again, which puts the file back.",
+                ) from error
+        return release
+
+    def _append(self, model: str, channel: str, release: Signed[Manifest], reason: str) -> Promotion:
+        if not reason.strip():
+            raise InvalidInput("argument", "A promotion needs a reason.", remedy="say why with --reason.")
+        retrying = Retrying(
+            retry=retry_if_exception_type(_EntryTaken),
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=wait_random_exponential(multiplier=0.01, max=MAX_WAIT_S),
+        )
+        try:
+            return retrying(self._append_once, model, channel, release, reason)
+        except RetryError as error:
+            raise Conflict(
+                "promotion_race",
+                f"Others appended to {model}@{channel} first, {ATTEMPTS} times in a row.",
+                remedy="look at edustream-registry history, and promote again.",
+            ) from error
+
+    def _append_once(self, model: str, channel: str, release: Signed[Manifest], reason: str) -> Promotion:
+        author = self._author
+        last = author.reader.last_entry(model, channel)
+        if last and last.statement.manifest_digest == release.digest:
+            return Promotion(last, moved=False)
+        entry = LogEntry(
+            model=model,
+            channel=channel,
+            sequence=last.statement.sequence + 1 if last else 1,
+            version=release.statement.version,
+            manifest_digest=release.digest,
+            previous=last.digest if last else None,
+            promoted_at=author.now(),
+            promoted_by=author.who,
+            reason=reason,
+            write_id=author.write_id(),
+        )
+        landing, found = create(author, layout.entry_key(model, channel, entry.sequence), entry)
+        if landing is Landing.THEIRS:
+            raise _EntryTaken(entry.sequence)
+        self._hint(entry)
+        return Promotion(found, moved=True)
+
+    def _hint(self, entry: LogEntry) -> None:
+        hint = json.dumps({"sequence": entry.sequence}).encode()
+        # The entry is in the log, so the promotion stands; readers probe forward from whatever HEAD says.
+        with suppress(Unreachable, OutcomeUnknown):
+            self._author.store.put(layout.head_key(entry.model, entry.channel), hint, WriteCondition.OVERWRITE)

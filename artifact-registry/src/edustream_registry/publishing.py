@@ -1,0 +1,193 @@
+"""Publish a release: files first, the manifest last. A release exists if and only if its manifest does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Final
+
+import semver
+from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from edustream_contracts.errors import Conflict, InvalidInput
+from edustream_registry import layout
+from edustream_registry.manifest import Manifest, ReleaseContent, ReleaseFile
+from edustream_registry.names import model_name, parse_version
+from edustream_registry.reading import check_file
+from edustream_registry.statement import Signed
+from edustream_registry.store import ObjectMissing
+from edustream_registry.writing import Author, Landing, create
+
+AUTO: Final = "auto"
+ATTEMPTS: Final = 8
+MAX_WAIT_S: Final = 0.5
+
+Progress = Callable[[ReleaseFile], None]
+
+
+class PublicationStatus(Enum):
+    """What `Publisher.publish` found and did."""
+
+    PUBLISHED = "published"
+    """The release is new."""
+    IDENTICAL = "identical"
+    """The same release was there already; nothing was written."""
+    RESTORED = "restored"
+    """The same release was there already, but some of its files were missing; they are back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A release as it now stands in the registry."""
+
+    status: PublicationStatus
+    release: Signed[Manifest]
+    location: str
+
+    @property
+    def manifest(self) -> Manifest:
+        """The release's manifest."""
+        return self.release.statement
+
+
+class _VersionTaken(Exception):
+    """Another publisher took the version that was computed; compute it again."""
+
+
+class Publisher:
+    """Publishes releases in the name of one author."""
+
+    def __init__(self, author: Author) -> None:
+        self._author = author
+
+    def publish(
+        self, content: ReleaseContent, directory: Path, version: str = AUTO, progress: Progress | None = None
+    ) -> Publication:
+        """Publish the files in `directory` as a release.
+
+        Args:
+            content: what the release is; its `files` must lie in `directory` with the stated digests.
+            directory: the folder with the files.
+            version: a semantic version, or `auto` for the next one (see `next_version`).
+            progress: told of every file once it is in the registry.
+
+        Raises:
+            InvalidInput: a file is missing or differs from `content`, or the version is none.
+            Conflict: kind `release_exists`, the version holds something different.
+            OutcomeUnknown: no reply came to the write of the manifest; publish again to learn what happened.
+            Unreachable: the registry cannot be used; no release became visible.
+        """
+        model_name(content.model)
+        self._author.reader.require_registry()
+        _check_directory(content, directory)
+        if version != AUTO:
+            return self._publish_as(str(parse_version(version)), content, directory, progress)
+        retrying = Retrying(
+            retry=retry_if_exception_type(_VersionTaken),
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=wait_random_exponential(multiplier=0.01, max=MAX_WAIT_S),
+        )
+        try:
+            return retrying(self._publish_next, content, directory, progress)
+        except RetryError as error:
+            raise Conflict(
+                "release_exists",
+                f"Other publishers of {content.model} took {ATTEMPTS} computed versions in a row.",
+                remedy="publish again when fewer publish at once.",
+            ) from error
+
+    def _publish_next(self, content: ReleaseContent, directory: Path, progress: Progress | None) -> Publication:
+        latest = self._latest(content.model)
+        if latest and latest.statement.content.identity == content.identity:
+            return self._same(latest, directory, progress)
+        version = next_version(latest.statement if latest else None, content)
+        try:
+            return self._publish_as(version, content, directory, progress)
+        except Conflict as error:
+            raise _VersionTaken(version) from error
+
+    def _publish_as(
+        self, version: str, content: ReleaseContent, directory: Path, progress: Progress | None
+    ) -> Publication:
+        if self._author.reader.tombstone(content.model, version):
+            raise Conflict(
+                "release_exists",
+                f"{content.model}@{version} was yanked; a number is never used again.",
+                remedy="publish under another version, or with --version auto.",
+            )
+        self._upload_missing(content, directory, progress)
+        author = self._author
+        manifest = Manifest(
+            version=version,
+            content=content,
+            published_at=author.now(),
+            published_by=author.who,
+            write_id=author.write_id(),
+        )
+        landing, found = create(author, layout.manifest_key(content.model, version), manifest)
+        if landing is Landing.MINE:
+            return self._publication(PublicationStatus.PUBLISHED, found)
+        if found.statement.content.identity == content.identity:
+            return self._publication(PublicationStatus.IDENTICAL, found)
+        raise Conflict(
+            "release_exists",
+            f"{content.model}@{version} was released by {found.statement.published_by} at "
+            f"{found.statement.published_at} with different content.",
+            remedy="publish under another version, or with --version auto; nothing that was released ever changes.",
+        )
+
+    def _same(self, release: Signed[Manifest], directory: Path, progress: Progress | None) -> Publication:
+        restored = self._upload_missing(release.statement.content, directory, progress)
+        return self._publication(PublicationStatus.RESTORED if restored else PublicationStatus.IDENTICAL, release)
+
+    def _upload_missing(self, content: ReleaseContent, directory: Path, progress: Progress | None) -> bool:
+        uploaded = False
+        for file in content.files:
+            key = layout.file_key(content.model, file.sha256, file.name)
+            if not self._holds(key, file):
+                self._author.store.upload(key, directory / file.name)
+                uploaded = True
+            if progress:
+                progress(file)
+        return uploaded
+
+    def _holds(self, key: str, file: ReleaseFile) -> bool:
+        try:
+            return self._author.store.size(key) == file.size
+        except ObjectMissing:
+            return False
+
+    def _latest(self, model: str) -> Signed[Manifest] | None:
+        versions = self._author.reader.versions(model)
+        return self._author.reader.manifest(model, versions[-1]) if versions else None
+
+    def _publication(self, status: PublicationStatus, release: Signed[Manifest]) -> Publication:
+        manifest = release.statement
+        key = layout.manifest_key(manifest.content.model, manifest.version)
+        return Publication(status, release, f"{self._author.store.url}/{key}")
+
+
+def next_version(latest: Manifest | None, content: ReleaseContent) -> str:
+    """The version that follows the latest release.
+
+    The first release is 1.0.0. The same contract makes a retraining, a patch; any other contract counts as
+    breaking, a major, since nothing here proves the opposite. Whoever knows better states the version.
+    """
+    if latest is None:
+        return "1.0.0"
+    version: semver.Version = parse_version(latest.version).finalize_version()
+    if latest.content.contract_digest == content.contract_digest:
+        return str(version.bump_patch())
+    return str(version.bump_major())
+
+
+def _check_directory(content: ReleaseContent, directory: Path) -> None:
+    for file in content.files:
+        path = directory / file.name
+        if not path.is_file():
+            raise InvalidInput(
+                "data", f"The release names {file.name}, which is not in {directory}.", remedy="export the release again."
+            )
+        check_file(file, path.read_bytes(), str(path))

@@ -1,0 +1,408 @@
+"""The reading side: list, resolve, verify. Nothing here writes, and nothing unverified is returned."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Final
+
+import semver
+
+from edustream_contracts.canonical import sha256_hex
+from edustream_contracts.errors import NothingToServe, Rejected, Unreachable
+from edustream_contracts.schemas import object_validator
+from edustream_registry import layout
+from edustream_registry.channel import LogEntry, Tombstone
+from edustream_registry.manifest import Manifest, ReleaseFile
+from edustream_registry.names import Reference, VersionRange, parse_version
+from edustream_registry.statement import MAX_STATEMENT_BYTES, PROTOCOL, S, Signed
+from edustream_registry.store import ObjectMissing, Store
+from edustream_registry.trust import TrustPolicy
+
+MAX_HINT_BYTES: Final = 1024
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The current time, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The release that a reference stands for, verified; `entry` is the log entry that named it, for a channel."""
+
+    reference: Reference
+    release: Signed[Manifest]
+    entry: Signed[LogEntry] | None = None
+
+    @property
+    def manifest(self) -> Manifest:
+        """The release's manifest."""
+        return self.release.statement
+
+    @property
+    def manifest_digest(self) -> str:
+        """SHA-256 of the manifest's stored bytes."""
+        return self.release.digest
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self.manifest.content.model
+
+    @property
+    def version(self) -> str:
+        """The release's version."""
+        return self.manifest.version
+
+    @property
+    def sequence(self) -> int | None:
+        """The sequence of the channel's entry, None for an exact version or a range."""
+        return self.entry.statement.sequence if self.entry else None
+
+
+class ReleaseReader:
+    """Reads a registry on behalf of one trust policy."""
+
+    def __init__(self, store: Store, trust: TrustPolicy, clock: Clock = utc_now) -> None:
+        self.store = store
+        self.trust = trust
+        self._clock = clock
+
+    def models(self) -> list[str]:
+        """The models that have at least one object, in alphabetical order."""
+        return list(self.store.folders(layout.MODELS))
+
+    def versions(self, model: str) -> list[str]:
+        """Every version ever released, yanked ones included, in the order of semantic versioning."""
+        prefix = layout.releases_prefix(model)
+        found = [layout.stem(info.key) for info in self.store.list(prefix)]
+        return sorted(found, key=parse_version)
+
+    def yanked(self, model: str) -> set[str]:
+        """The versions that carry a tombstone."""
+        return {layout.stem(info.key) for info in self.store.list(layout.yanked_prefix(model))}
+
+    def channels(self, model: str) -> list[str]:
+        """The channels of a model, in alphabetical order."""
+        return list(self.store.folders(layout.channels_prefix(model)))
+
+    def statement(self, key: str, kind: type[S]) -> Signed[S]:
+        """The signed statement under `key`, verified. Raises `ObjectMissing`, `Rejected`."""
+        return self.verified(key, self.store.get(key, MAX_STATEMENT_BYTES), kind)
+
+    def verified(self, key: str, data: bytes, kind: type[S]) -> Signed[S]:
+        """The signed statement in `data`, which belongs under `key`. Raises `Rejected`."""
+        statement = self.trust.verify(data, key)
+        return Signed(kind.read(statement, key), statement.data, statement.digest, statement.key_ids)
+
+    def tombstone(self, model: str, version: str) -> Signed[Tombstone] | None:
+        """The tombstone of a version, verified; None where it was not yanked."""
+        key = layout.tombstone_key(model, version)
+        try:
+            signed = self.statement(key, Tombstone)
+        except ObjectMissing:
+            return None
+        self._expect(key, {"model": (signed.statement.model, model), "version": (signed.statement.version, version)})
+        return signed
+
+    def manifest(self, model: str, version: str) -> Signed[Manifest]:
+        """The manifest of a release, verified.
+
+        Raises `NothingToServe` (kind `release_missing` or `model_missing`), `Rejected`.
+        """
+        key = layout.manifest_key(model, version)
+        try:
+            signed = self.statement(key, Manifest)
+        except ObjectMissing as error:
+            raise self._no_release(model, version) from error
+        content = signed.statement.content
+        self._expect(key, {"model": (content.model, model), "version": (signed.statement.version, version)})
+        return signed
+
+    def entry(self, model: str, channel: str, sequence: int) -> Signed[LogEntry] | None:
+        """One entry of a channel's log, verified; None where there is none."""
+        key = layout.entry_key(model, channel, sequence)
+        try:
+            signed = self.statement(key, LogEntry)
+        except ObjectMissing:
+            return None
+        said = signed.statement
+        self._expect(
+            key,
+            {
+                "model": (said.model, model),
+                "channel": (said.channel, channel),
+                "sequence": (said.sequence, sequence),
+            },
+        )
+        return signed
+
+    def last_entry(self, model: str, channel: str) -> Signed[LogEntry] | None:
+        """The last entry of a channel's log, verified; None for an empty channel.
+
+        Begins at the HEAD hint and probes forward, so a hint that lags behind harms nobody; a hint that leads
+        nowhere costs one listing.
+        """
+        hinted = self._hint(model, channel)
+        found = self.entry(model, channel, hinted) if hinted else None
+        return self._probe(found) if found else self._listed_last(model, channel)
+
+    def history(self, model: str, channel: str) -> list[Signed[LogEntry]]:
+        """All entries of a channel's log, first to last, with every link of the hash chain checked.
+
+        Raises `Rejected` (kind `mix_and_match`) for a gap or a broken link.
+        """
+        keys = [info.key for info in self.store.list(layout.log_prefix(model, channel))]
+        entries = [entry for key in keys if (entry := self.entry(model, channel, int(layout.stem(key))))]
+        for expected, signed in enumerate(entries, start=1):
+            if signed.statement.sequence != expected:
+                raise _broken_chain(f"The log of {model}@{channel} lacks entry {expected}.")
+        for before, after in pairwise(entries):
+            _check_link(before, after)
+        return entries
+
+    def resolve(self, reference: Reference, known: Resolved | None = None) -> Resolved:
+        """The release that a reference stands for now.
+
+        Args:
+            reference: what is asked for.
+            known: what the reader last accepted for the same reference; a channel that shows a lower sequence, or
+                another entry under the same one, is refused.
+
+        Raises:
+            NothingToServe: kind `model_missing`, `channel_empty`, `release_missing`, `no_version_matches`, `yanked`.
+            Rejected: what was found is not signed, not intact, older than `known`, or too old.
+            Unreachable: the registry cannot be used.
+        """
+        if reference.channel:
+            entry = self._newest_entry(reference.model, reference.channel, known)
+            return self._promoted(reference, entry)
+        if reference.versions:
+            return self._released(reference, self._best(reference.model, reference.versions))
+        assert reference.version is not None  # noqa: S101 - Reference.parse sets exactly one of the three
+        return self._released(reference, reference.version)
+
+    def poll(self, known: Resolved) -> Resolved:
+        """Like `resolve`, from what is known already: two requests while nothing changes.
+
+        Returns `known` itself when it still stands. A deleted object is not noticed here, a tombstone is.
+        """
+        if known.reference.versions:
+            latest = self._best(known.model, known.reference.versions)
+            return known if latest == known.version else self._released(known.reference, latest)
+        if known.entry:
+            entry = self._probe(known.entry)
+            if entry is not known.entry:
+                return self._promoted(known.reference, entry)
+            self._refuse_stale(entry)
+        self._refuse_yanked(known.model, known.version)
+        return known
+
+    def read_file(self, model: str, file: ReleaseFile) -> bytes:
+        """The bytes of a release's file, checked against its length and digest.
+
+        Raises `NothingToServe` (kind `file_missing`), `Rejected` (kind `digest`).
+        """
+        key = layout.file_key(model, file.sha256, file.name)
+        try:
+            data = self.store.get(key, file.size)
+        except ObjectMissing as error:
+            raise NothingToServe(
+                "file_missing",
+                f"The file {file.name} of {model} is not in the registry: {key} was looked for in "
+                f"{self.store.location}.",
+                remedy="publish the release again, which puts the file back, or promote another release.",
+            ) from error
+        check_file(file, data, f"{key} in {self.store.location}")
+        return data
+
+    def _newest_entry(self, model: str, channel: str, known: Resolved | None) -> Signed[LogEntry]:
+        entry = self.last_entry(model, channel)
+        if entry is None:
+            raise self._no_entry(model, channel)
+        floor = known.entry if known else None
+        if floor and entry.statement.sequence < floor.statement.sequence:
+            raise Rejected(
+                "rollback",
+                f"The channel {model}@{channel} shows entry {entry.statement.sequence} as its last; entry "
+                f"{floor.statement.sequence} was seen before.",
+                remedy="find out who took entries away; to go back, promote the older version again.",
+            )
+        if floor and entry.statement.sequence == floor.statement.sequence and entry.digest != floor.digest:
+            raise _broken_chain(f"Entry {entry.statement.sequence} of {model}@{channel} was replaced by another one.")
+        return entry
+
+    def _promoted(self, reference: Reference, entry: Signed[LogEntry]) -> Resolved:
+        self._refuse_stale(entry)
+        said = entry.statement
+        self._refuse_yanked(said.model, said.version)
+        release = self.manifest(said.model, said.version)
+        if release.digest != said.manifest_digest:
+            raise Rejected(
+                "mix_and_match",
+                f"The manifest of {said.model}@{said.version} has the digest {release.digest}; the channel promoted "
+                f"{said.manifest_digest}.",
+                remedy="do not use it; the manifest was replaced after the promotion.",
+            )
+        return Resolved(reference, release, entry)
+
+    def _released(self, reference: Reference, version: str) -> Resolved:
+        self._refuse_yanked(reference.model, version)
+        return Resolved(reference, self.manifest(reference.model, version))
+
+    def _best(self, model: str, wanted: VersionRange) -> str:
+        versions = [parse_version(text) for text in self.versions(model)]
+        if not versions:
+            raise self._no_release(model, wanted.text)
+        yanked = self.yanked(model)
+        fitting: list[semver.Version] = [v for v in versions if wanted.admits(v) and str(v) not in yanked]
+        if not fitting:
+            raise NothingToServe(
+                "no_version_matches",
+                f"No release of {model} matches {wanted.text}; released: {', '.join(map(str, versions))}"
+                + (f"; yanked: {', '.join(sorted(yanked))}." if yanked else "."),
+                remedy="ask for another range, or have a matching version published.",
+            )
+        return str(max(fitting))
+
+    def _probe(self, entry: Signed[LogEntry]) -> Signed[LogEntry]:
+        said = entry.statement
+        after = self.entry(said.model, said.channel, said.sequence + 1)
+        if after is None:
+            return entry
+        _check_link(entry, after)
+        return self._listed_last(said.model, said.channel, after) or after
+
+    def _listed_last(
+        self, model: str, channel: str, after: Signed[LogEntry] | None = None
+    ) -> Signed[LogEntry] | None:
+        start = layout.entry_key(model, channel, after.statement.sequence) if after else ""
+        last = ""
+        for info in self.store.list(layout.log_prefix(model, channel), start):
+            last = info.key
+        return self.entry(model, channel, int(layout.stem(last))) if last else None
+
+    def _hint(self, model: str, channel: str) -> int | None:
+        try:
+            head = json.loads(self.store.get(layout.head_key(model, channel), MAX_HINT_BYTES))
+        except (ObjectMissing, ValueError, RecursionError, Rejected):
+            return None
+        return int(head["sequence"]) if object_validator("channel-head").is_valid(head) else None
+
+    def _expect(self, key: str, pairs: dict[str, tuple[object, object]]) -> None:
+        for field, (said, meant) in pairs.items():
+            if said != meant:
+                raise Rejected(
+                    "mix_and_match",
+                    f"{key} speaks of the {field} {said!r}, not of {meant!r}: it belongs elsewhere.",
+                    remedy="do not use it; a genuine statement was put in the wrong place.",
+                )
+
+    def _refuse_stale(self, entry: Signed[LogEntry]) -> None:
+        limit = self.trust.max_entry_age_s
+        if limit is None:
+            return
+        age = (self._clock() - entry.statement.promoted_at_time).total_seconds()
+        if age > limit:
+            raise Rejected(
+                "freeze",
+                f"The last entry of {entry.statement.model}@{entry.statement.channel} is {age:.0f} s old; your trust "
+                f"file allows {limit:.0f} s.",
+                remedy="promote the current release again, or find out who withholds newer entries.",
+            )
+
+    def _refuse_yanked(self, model: str, version: str) -> None:
+        tombstone = self.tombstone(model, version)
+        if tombstone:
+            said = tombstone.statement
+            raise NothingToServe(
+                "yanked",
+                f"{model}@{version} was yanked by {said.yanked_by} at {said.yanked_at}: {said.reason}",
+                remedy=f"promote another version: edustream-registry promote {model}@VERSION --to CHANNEL.",
+            )
+
+    def _no_entry(self, model: str, channel: str) -> NothingToServe:
+        versions = self.versions(model)
+        if not versions:
+            return self._no_release(model, channel)
+        return NothingToServe(
+            "channel_empty",
+            f"Nothing was promoted to {model}@{channel} in {self.store.location}; released: {', '.join(versions)}; "
+            f"channels: {', '.join(self.channels(model)) or 'none'}.",
+            remedy=f"promote a release: edustream-registry promote {model}@{versions[-1]} --to {channel}.",
+        )
+
+    def _no_release(self, model: str, wanted: str) -> NothingToServe:
+        versions = self.versions(model)
+        if versions:
+            return NothingToServe(
+                "release_missing",
+                f"{model}@{wanted} is not in {self.store.location}; released: {', '.join(versions)}.",
+                remedy="ask for a released version, or publish this one.",
+            )
+        models = self.models()
+        if not models:
+            self.require_registry()
+        return NothingToServe(
+            "model_missing",
+            f"{model}@{wanted} was looked for in {self.store.location}, which holds no release of {model}; models: "
+            f"{', '.join(models) or 'none'}.",
+            remedy="publish one: python train_publish.py in repo-ml.",
+        )
+
+    def require_registry(self) -> None:
+        """Raise `Unreachable` (kind `not_a_registry`) unless `registry.json` is there and speaks this protocol."""
+        try:
+            document = json.loads(self.store.get(layout.REGISTRY, MAX_HINT_BYTES))
+        except ObjectMissing as error:
+            raise Unreachable(
+                "not_a_registry",
+                f"{self.store.location} answers, but holds no {layout.REGISTRY}.",
+                remedy="check REGISTRY_URL, or prepare the bucket with edustream-registry init.",
+            ) from error
+        except ValueError:
+            document = None
+        if not object_validator("registry").is_valid(document) or document["protocol"] != PROTOCOL:
+            raise Rejected(
+                "protocol_version",
+                f"{layout.REGISTRY} in {self.store.location} does not announce version {PROTOCOL} of the protocol.",
+                remedy="use a client of the registry's version.",
+            )
+
+
+def check_file(file: ReleaseFile, data: bytes, where: str) -> None:
+    """Raise `Rejected` (kind `digest`) unless `data` has the length and digest that the manifest states."""
+    digest = sha256_hex(data)
+    if len(data) != file.size or digest != file.sha256:
+        raise Rejected(
+            "digest",
+            f"The file {file.name} ({where}) has {len(data)} bytes with SHA-256 {digest}; the manifest states "
+            f"{file.size} bytes with {file.sha256}.",
+            remedy="do not use it; publish the release again under a new version.",
+        )
+
+
+def _check_link(before: Signed[LogEntry], after: Signed[LogEntry]) -> None:
+    if after.statement.previous != before.digest:
+        raise _broken_chain(
+            f"Entry {after.statement.sequence} of {after.statement.model}@{after.statement.channel} does not follow "
+            f"entry {before.statement.sequence}: their digests do not link."
+        )
+
+
+def _broken_chain(fact: str) -> Rejected:
+    return Rejected(
+        "mix_and_match", fact, remedy="trust nothing on this channel until its log is explained; an object was changed."
+    )
+
+
+def all_files(reader: ReleaseReader, manifest: Manifest) -> Iterator[tuple[ReleaseFile, bytes]]:
+    """Every file of a release with its verified bytes; raises as `ReleaseReader.read_file` does."""
+    for file in manifest.content.files:
+        yield file, reader.read_file(manifest.content.model, file)

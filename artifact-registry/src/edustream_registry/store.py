@@ -1,0 +1,73 @@
+"""What the protocol needs of an object store: read, list, and put-if-absent.
+
+The write condition is a value. An adapter turns its client's exceptions into `ObjectMissing`, `ObjectExists` and
+the errors of `edustream_contracts`; it tells "did not land" (`Unreachable`) from "may have landed" (`OutcomeUnknown`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+
+class WriteCondition(Enum):
+    """When a write may take place."""
+
+    CREATE = "create"
+    """Only if the key holds nothing (`If-None-Match: *`)."""
+    OVERWRITE = "overwrite"
+    """Always; for the disposable HEAD hint alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """One row of a listing: key below the registry's prefix, size in bytes, time of writing (UTC)."""
+
+    key: str
+    size: int
+    modified: datetime
+
+
+class ObjectMissing(LookupError):
+    """The store answered that it holds nothing under this key."""
+
+
+class ObjectExists(RuntimeError):
+    """The store refused to create what is already there."""
+
+
+class Store(Protocol):
+    """An object store below one prefix of one bucket. Keys never begin with a slash."""
+
+    @property
+    def location(self) -> str:
+        """Where this is, for people, e.g. `s3://models at http://127.0.0.1:8333`."""
+
+    @property
+    def url(self) -> str:
+        """The address without the endpoint, e.g. `s3://models`."""
+
+    def get(self, key: str, max_bytes: int) -> bytes:
+        """The object's bytes. Raises `ObjectMissing`; `Rejected` when it is longer than `max_bytes`."""
+
+    def stream(self, key: str) -> Iterator[bytes]:
+        """The object's bytes in chunks. Raises `ObjectMissing` before the first."""
+
+    def size(self, key: str) -> int:
+        """The object's length in bytes, without reading it. Raises `ObjectMissing`."""
+
+    def put(self, key: str, data: bytes, condition: WriteCondition) -> None:
+        """Write a small object. Raises `ObjectExists`, `OutcomeUnknown`."""
+
+    def upload(self, key: str, path: Path) -> None:
+        """Write a content-addressed file of any size; writing the same content twice is harmless."""
+
+    def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
+        """The objects below `prefix` in key order, beginning after the key `start_after`."""
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """The names one level below `prefix` that have objects below them."""

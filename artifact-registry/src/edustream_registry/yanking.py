@@ -1,0 +1,51 @@
+"""Yank a release: a tombstone takes it out of service; its number is never used again, its files stay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edustream_contracts.errors import InvalidInput
+from edustream_registry import layout
+from edustream_registry.channel import Tombstone
+from edustream_registry.names import model_name, parse_version
+from edustream_registry.statement import Signed
+from edustream_registry.writing import Author, Landing, create
+
+
+@dataclass(frozen=True, slots=True)
+class Yank:
+    """A tombstone; `new` is False when the version was yanked before. `channels` still point at the version."""
+
+    tombstone: Signed[Tombstone]
+    new: bool
+    channels: tuple[str, ...]
+
+
+class Yanker:
+    """Yanks releases in the name of one author."""
+
+    def __init__(self, author: Author) -> None:
+        self._author = author
+
+    def yank(self, model: str, version: str, reason: str) -> Yank:
+        """Take a release out of service. Raises `NothingToServe` when there is none, `InvalidInput` without a reason."""
+        if not reason.strip():
+            raise InvalidInput("argument", "A yank needs a reason.", remedy="say why with --reason.")
+        author = self._author
+        version = str(parse_version(version))
+        author.reader.manifest(model_name(model), version)
+        tombstone = Tombstone(
+            model=model,
+            version=version,
+            yanked_at=author.now(),
+            yanked_by=author.who,
+            reason=reason,
+            write_id=author.write_id(),
+        )
+        landing, found = create(author, layout.tombstone_key(model, version), tombstone)
+        return Yank(found, landing is Landing.MINE, tuple(self._pointing(model, version)))
+
+    def _pointing(self, model: str, version: str) -> list[str]:
+        reader = self._author.reader
+        last = {channel: reader.last_entry(model, channel) for channel in reader.channels(model)}
+        return [channel for channel, entry in last.items() if entry and entry.statement.version == version]
