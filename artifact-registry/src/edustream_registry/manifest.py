@@ -39,7 +39,7 @@ class InputTensor(WireModel):
 
 
 class ModelOutputs(WireModel):
-    """The outputs of the ONNX graph: `label` (n,), `probabilities` float32 (n, classes), the classes in column order."""
+    """The outputs of the ONNX graph: `label` (n,), `probabilities` float32 (n, classes), classes in column order."""
 
     label: str
     probabilities: str | None = None

@@ -85,7 +85,7 @@ class VersionRange:
             return low, low.bump_minor() if len(parts) > 1 else low.bump_major()
         if low.major > 0 or len(parts) == 1:
             return low, low.bump_major()
-        if low.minor > 0 or len(parts) == 2:  # noqa: PLR2004 - "major.minor"
+        if low.minor > 0 or len(parts) == 2:
             return low, low.bump_minor()
         return low, low.bump_patch()
 

@@ -188,6 +188,8 @@ def _check_directory(content: ReleaseContent, directory: Path) -> None:
         path = directory / file.name
         if not path.is_file():
             raise InvalidInput(
-                "data", f"The release names {file.name}, which is not in {directory}.", remedy="export the release again."
+                "data",
+                f"The release names {file.name}, which is not in {directory}.",
+                remedy="export the release again.",
             )
         check_file(file, path.read_bytes(), str(path))

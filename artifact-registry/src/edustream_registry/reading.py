@@ -279,9 +279,7 @@ class ReleaseReader:
         _check_link(entry, after)
         return self._listed_last(said.model, said.channel, after) or after
 
-    def _listed_last(
-        self, model: str, channel: str, after: Signed[LogEntry] | None = None
-    ) -> Signed[LogEntry] | None:
+    def _listed_last(self, model: str, channel: str, after: Signed[LogEntry] | None = None) -> Signed[LogEntry] | None:
         start = layout.entry_key(model, channel, after.statement.sequence) if after else ""
         last = ""
         for info in self.store.list(layout.log_prefix(model, channel), start):

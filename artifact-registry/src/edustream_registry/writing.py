@@ -1,4 +1,4 @@
-"""What every write of the protocol shares: who writes, with which key, and how a lost reply is told from a lost race."""
+"""What every write shares: who writes, with which key, and how a lost reply is told from a lost race."""
 
 from __future__ import annotations
 
@@ -75,4 +75,3 @@ def _told_apart(found: Signed[S], statement: S) -> tuple[Landing, Signed[S]]:
 def timestamp(moment: datetime) -> str:
     """ISO 8601 in UTC, to the second, e.g. 2026-11-21T09:30:00+00:00."""
     return moment.replace(microsecond=0).isoformat()
-

@@ -28,7 +28,7 @@ class Yanker:
         self._author = author
 
     def yank(self, model: str, version: str, reason: str) -> Yank:
-        """Take a release out of service. Raises `NothingToServe` when there is none, `InvalidInput` without a reason."""
+        """Take a release out of service. Raises `NothingToServe` without a release, `InvalidInput` without a reason."""
         if not reason.strip():
             raise InvalidInput("argument", "A yank needs a reason.", remedy="say why with --reason.")
         author = self._author

@@ -1,0 +1,168 @@
+"""A consumer's verified copy of what it serves, on its own disk: survives an outage, is checked on every read."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from edustream_contracts.canonical import sha256_hex
+from edustream_contracts.errors import Rejected
+from edustream_registry.channel import LogEntry
+from edustream_registry.manifest import Manifest
+from edustream_registry.names import Reference
+from edustream_registry.reading import Clock, ReleaseReader, Resolved, check_file, utc_now
+from edustream_registry.signing import malformed
+from edustream_registry.statement import S, Signed
+from edustream_registry.trust import TrustPolicy
+
+COPY_FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LocalRelease:
+    """A release whose files lie on this disk."""
+
+    resolved: Resolved
+    directory: Path
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file; length and SHA-256 are checked on these very bytes.
+
+        Raises `Rejected` (kind `digest`) for bytes that differ from the manifest or cannot be read, `InvalidInput`
+        for a file that the release does not have.
+        """
+        file = self.resolved.manifest.content.file(name)
+        path = _file_path(self.directory, file.sha256, file.name)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise Rejected(
+                "digest",
+                f"The local copy {path} cannot be read: {error.strerror}.",
+                remedy="start again while the registry is reachable; the file is fetched anew.",
+            ) from error
+        check_file(file, data, str(path))
+        return data
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """The last known good release, and when the registry last confirmed it (UTC)."""
+
+    release: LocalRelease
+    contacted_at: datetime
+
+
+class LocalCopy:
+    """Keeps files and state below one directory; processes that share it see whole files only."""
+
+    def __init__(self, directory: Path, trust: TrustPolicy, clock: Clock = utc_now) -> None:
+        self._directory = directory
+        self._trust = trust
+        self._clock = clock
+
+    def fetch(self, reader: ReleaseReader, resolved: Resolved) -> LocalRelease:
+        """Bring every file of a release onto this disk; what is there and intact is not fetched again.
+
+        Raises `NothingToServe` (kind `file_missing`), `Rejected` (kind `digest`), `Unreachable`.
+        """
+        release = LocalRelease(resolved, self._directory)
+        for file in resolved.manifest.content.files:
+            path = _file_path(self._directory, file.sha256, file.name)
+            if not _is_intact(path, file.sha256):
+                _write_whole(path, reader.read_file(resolved.model, file))
+        return release
+
+    def commit(self, release: LocalRelease) -> None:
+        """Remember a release as the last known good one, confirmed now. Call it only after every check passed."""
+        self._remember(release.resolved, self._clock())
+
+    def contacted(self, resolved: Resolved) -> None:
+        """Note that the registry was reached just now and still says the same."""
+        self._remember(resolved, self._clock())
+
+    def known(self, reference: Reference) -> Resolved | None:
+        """What was last accepted for `reference`, with its signatures checked anew; None if nothing was.
+
+        Raises `Rejected` for a state file that was changed.
+        """
+        state = self._state(reference)
+        return self._resolved(reference, state) if state else None
+
+    def recall(self, reference: Reference) -> Recalled | None:
+        """The last known good release; its files are checked when they are read. Raises as `known` does."""
+        state = self._state(reference)
+        if state is None:
+            return None
+        release = LocalRelease(self._resolved(reference, state), self._directory)
+        return Recalled(release, datetime.fromisoformat(state["contacted_at"]))
+
+    def _remember(self, resolved: Resolved, moment: datetime) -> None:
+        state = {
+            "copy_format": COPY_FORMAT,
+            "reference": str(resolved.reference),
+            "contacted_at": moment.isoformat(),
+            "manifest": resolved.release.data.decode(),
+            "entry": resolved.entry.data.decode() if resolved.entry else None,
+        }
+        _write_whole(self._state_path(resolved.reference), json.dumps(state, indent=2).encode())
+
+    def _state(self, reference: Reference) -> dict[str, Any] | None:
+        path = self._state_path(reference)
+        try:
+            state = json.loads(path.read_bytes())
+            datetime.fromisoformat(state["contacted_at"])
+            fits = state["copy_format"] == COPY_FORMAT and state["reference"] == str(reference)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise malformed(f"The state file {path}", "cannot be read") from error
+        if not fits:
+            raise malformed(f"The state file {path}", "belongs to another reference or another version")
+        return dict(state)
+
+    def _resolved(self, reference: Reference, state: dict[str, Any]) -> Resolved:
+        where = str(self._state_path(reference))
+        manifest = self._read(Manifest, state["manifest"].encode(), f"the manifest in {where}")
+        entry = self._read(LogEntry, state["entry"].encode(), f"the log entry in {where}") if state["entry"] else None
+        if entry and entry.statement.manifest_digest != manifest.digest:
+            raise malformed(f"The state file {where}", "names a manifest that its log entry did not promote")
+        return Resolved(reference, manifest, entry)
+
+    def _read(self, kind: type[S], data: bytes, what: str) -> Signed[S]:
+        statement = self._trust.verify(data, what)
+        return Signed(kind.read(statement, what), data, statement.digest, statement.key_ids)
+
+    def _state_path(self, reference: Reference) -> Path:
+        name = str(reference).replace("@", ".at.").replace("^", "caret-").replace("~", "tilde-")
+        return self._directory / "state" / f"{name}.json"
+
+
+def _file_path(directory: Path, sha256: str, name: str) -> Path:
+    return directory / "files" / sha256 / name
+
+
+def _is_intact(path: Path, sha256: str) -> bool:
+    try:
+        return sha256_hex(path.read_bytes()) == sha256
+    except OSError:
+        return False
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,113 @@
+"""The object store of the protocol on any S3-compatible server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from edustream_contracts.errors import Unreachable
+from edustream_registry.memory_store import too_long
+from edustream_registry.s3_client import ConcurrentWrite, make_client, translated
+from edustream_registry.settings import RegistrySettings
+from edustream_registry.store import ObjectInfo, WriteCondition
+
+CHUNK_BYTES: Final = 1024 * 1024
+ATTEMPTS: Final = 8
+MAX_WAIT_S: Final = 1.0
+
+
+class S3Store:
+    """One prefix of one bucket, as `edustream_registry.store.Store`."""
+
+    def __init__(self, settings: RegistrySettings, client: Any | None = None) -> None:
+        self._settings = settings
+        self._bucket = settings.bucket
+        self._prefix = f"{settings.prefix}/" if settings.prefix else ""
+        self._client = client if client is not None else make_client("s3", settings)
+
+    @property
+    def location(self) -> str:
+        """The address with its endpoint, for people."""
+        return self._settings.location
+
+    @property
+    def url(self) -> str:
+        """`s3://bucket[/prefix]`."""
+        return self._settings.url
+
+    def get(self, key: str, max_bytes: int) -> bytes:
+        """The object's bytes; see `Store.get`."""
+        with translated(self._settings, f"read {key}"):
+            body = self._client.get_object(**self._object(key))["Body"]
+            with body:
+                data: bytes = body.read(max_bytes + 1)
+        if len(data) > max_bytes:
+            raise too_long(key, max_bytes)
+        return data
+
+    def stream(self, key: str) -> Iterator[bytes]:
+        """The object's bytes in chunks of at most 1 MiB; see `Store.stream`."""
+        with translated(self._settings, f"read {key}"):
+            body = self._client.get_object(**self._object(key))["Body"]
+        return self._chunks(key, body)
+
+    def _chunks(self, key: str, body: Any) -> Iterator[bytes]:
+        with translated(self._settings, f"read {key}"), body:
+            yield from body.iter_chunks(CHUNK_BYTES)
+
+    def size(self, key: str) -> int:
+        """The object's length in bytes; see `Store.size`."""
+        with translated(self._settings, f"look at {key}"):
+            return int(self._client.head_object(**self._object(key))["ContentLength"])
+
+    def put(self, key: str, data: bytes, condition: WriteCondition) -> None:
+        """Write a small object; see `Store.put`. A 409 is tried again, a 412 is not."""
+        extra = {"IfNoneMatch": "*"} if condition is WriteCondition.CREATE else {}
+        retrying = Retrying(
+            retry=retry_if_exception_type(ConcurrentWrite),
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=wait_random_exponential(multiplier=0.02, max=MAX_WAIT_S),
+        )
+        try:
+            retrying(self._put_once, key, data, extra)
+        except RetryError as error:
+            raise Unreachable(
+                "server_error",
+                f"{self.location} answered {ATTEMPTS} times that another write of {key} was under way.",
+                remedy="run the same command again.",
+            ) from error
+
+    def _put_once(self, key: str, data: bytes, extra: dict[str, str]) -> None:
+        with translated(self._settings, f"write {key}", writes=True):
+            self._client.put_object(**self._object(key), Body=data, ContentType="application/json", **extra)
+
+    def upload(self, key: str, path: Path) -> None:
+        """Write a file of any size, in parts where it is large; see `Store.upload`."""
+        with translated(self._settings, f"write {key}", writes=True):
+            self._client.upload_file(str(path), self._bucket, self._prefix + key)
+
+    def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
+        """The objects below `prefix` in key order; see `Store.list`."""
+        arguments = {"Bucket": self._bucket, "Prefix": self._prefix + prefix}
+        if start_after:
+            arguments["StartAfter"] = self._prefix + start_after
+        for page in self._pages(prefix, arguments):
+            for row in page.get("Contents", ()):
+                yield ObjectInfo(row["Key"].removeprefix(self._prefix), row["Size"], row["LastModified"])
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """The names one level below `prefix`; see `Store.folders`."""
+        full = self._prefix + prefix
+        for page in self._pages(prefix, {"Bucket": self._bucket, "Prefix": full, "Delimiter": "/"}):
+            for row in page.get("CommonPrefixes", ()):
+                yield row["Prefix"].removeprefix(full).rstrip("/")
+
+    def _pages(self, prefix: str, arguments: dict[str, str]) -> Iterator[dict[str, Any]]:
+        with translated(self._settings, f"list {prefix}"):
+            yield from self._client.get_paginator("list_objects_v2").paginate(**arguments)
+
+    def _object(self, key: str) -> dict[str, str]:
+        return {"Bucket": self._bucket, "Key": self._prefix + key}
