@@ -124,3 +124,23 @@ class Reference:
         if wanted[0].isdigit():
             return Reference(model, version=str(parse_version(wanted)))
         return Reference(model, channel=model_name(wanted))
+
+
+def exact_release(text: str) -> tuple[str, str]:
+    """Model and version of an exact reference; `InvalidInput` (kind `reference`) for a channel or a range."""
+    reference = Reference.parse(text)
+    if reference.version is None:
+        raise InvalidInput(
+            "reference", f"{text!r} names no exact version.", remedy=f"write it like {reference.model}@2.1.0."
+        )
+    return reference.model, reference.version
+
+
+def channel_of(text: str) -> tuple[str, str]:
+    """Model and channel of a channel reference; `InvalidInput` (kind `reference`) for a version or a range."""
+    reference = Reference.parse(text)
+    if reference.channel is None:
+        raise InvalidInput(
+            "reference", f"{text!r} names no channel.", remedy=f"write it like {reference.model}@production."
+        )
+    return reference.model, reference.channel

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from dotenv import dotenv_values
-
 from edustream_contracts.errors import InvalidInput, Problem
+from edustream_registry.env_file import read_env_file
 
 DEFAULT_REGION: Final = "us-east-1"
 _URL: Final = re.compile(r"^s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/(?P<prefix>[^/].*?))?/?$")
@@ -88,9 +87,7 @@ def with_env_file(environ: Mapping[str, str], env_file: Path) -> dict[str, str]:
 
     Relative paths in the file's EDUSTREAM_*_FILE variables are meant from the file's own folder.
     """
-    if not env_file.is_file():
-        return dict(environ)
-    added = {name: value for name, value in dotenv_values(env_file).items() if value is not None}
+    added = read_env_file(env_file)
     for name, value in added.items():
         if name.startswith("EDUSTREAM_") and name.endswith("_FILE"):
             added[name] = str(env_file.resolve().parent / value)

@@ -1,0 +1,256 @@
+"""Prepares a bucket to be a registry: users with the least rights, signing keys, one env file per repo."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from edustream_contracts.canonical import canonical_json
+from edustream_contracts.errors import EduStreamError, Rejected, Unreachable
+from edustream_registry import layout
+from edustream_registry.env_file import read_env_file, write_env_file, write_private
+from edustream_registry.reading import Clock, utc_now
+from edustream_registry.s3_client import make_client, translated
+from edustream_registry.s3_store import S3Store
+from edustream_registry.settings import RegistrySettings
+from edustream_registry.signing import Signer
+from edustream_registry.statement import PROTOCOL
+from edustream_registry.store import ObjectExists, WriteCondition
+from edustream_registry.trust import TrustPolicy
+from edustream_registry.writing import timestamp
+
+SIGNING_KEY: Final = "signing-key.pem"
+TRUST: Final = "trust.json"
+ENV: Final = ".env"
+POLICY_NAME: Final = "edustream-registry"
+DENIED_TO_USERS: Final = (
+    "s3:DeleteObject",
+    "s3:DeleteObjectVersion",
+    "s3:DeleteBucket",
+    "s3:PutBucketPolicy",
+    "s3:DeleteBucketPolicy",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where `init` writes: one folder for the administrator, one for the producer, one for the consumer."""
+
+    admin: Path
+    producer: Path
+    consumer: Path
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        """The three folders."""
+        return self.admin, self.producer, self.consumer
+
+    @staticmethod
+    def below(root: Path) -> Folders:
+        """The three repos of a checkout, or folders of the same names anywhere else."""
+        return Folders(root / "artifact-registry", root / "repo-ml", root / "repo-api")
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioned:
+    """What `init` found and made; `rights_enforced` was tried out, not assumed."""
+
+    bucket_created: bool
+    users_created: tuple[str, ...]
+    key_id: str
+    key_created: bool
+    rights_enforced: bool
+    files: tuple[Path, ...] = field(default=())
+
+
+class Provisioner:
+    """Prepares the registry that the administrator's settings name. Running it again changes nothing that works."""
+
+    def __init__(self, admin: RegistrySettings, clock: Clock = utc_now) -> None:
+        self._admin = admin
+        self._clock = clock
+        self._s3: Any = make_client("s3", admin)
+        self._iam: Any = make_client("iam", admin)
+        self._store = S3Store(admin, self._s3)
+
+    def init(self, folders: Folders) -> Provisioned:
+        """Create bucket, registry object, users, rights, signing key, trust files and env files.
+
+        Raises:
+            Unreachable: the server cannot be used, or these are not an administrator's credentials.
+            Rejected: kind `protocol_version`, the store ignores `If-None-Match`, so nothing on it would be safe.
+        """
+        bucket_created = self._create_bucket()
+        self._announce()
+        producer, producer_is_new = self._user("producer", self._producer_rights(), folders.producer)
+        consumer, consumer_is_new = self._user("consumer", self._consumer_rights(), folders.consumer)
+        rights_enforced = self._refuses(consumer)
+        if rights_enforced:
+            self._deny_deletes(producer.arn, consumer.arn)
+        signer, key_created = _signing_key(folders.producer / SIGNING_KEY)
+        trust_files = [_trust_file(folder / TRUST, signer) for folder in folders.all]
+        environments = {
+            folders.admin: (self._admin_environ(), "The administrator of the registry"),
+            folders.producer: (self._environ(producer) | {"EDUSTREAM_SIGNING_KEY_FILE": SIGNING_KEY}, "The producer"),
+            folders.consumer: (self._environ(consumer), "The consumer"),
+        }
+        for folder, (variables, whose) in environments.items():
+            write_env_file(folder / ENV, variables, f"{whose}; written by edustream-registry init. Keep it secret.")
+        created = [name for name, new in ((producer.name, producer_is_new), (consumer.name, consumer_is_new)) if new]
+        return Provisioned(
+            bucket_created=bucket_created,
+            users_created=tuple(created),
+            key_id=signer.public.key_id,
+            key_created=key_created,
+            rights_enforced=rights_enforced,
+            files=(*(folder / ENV for folder in environments), folders.producer / SIGNING_KEY, *trust_files),
+        )
+
+    def _create_bucket(self) -> bool:
+        arguments: dict[str, Any] = {"Bucket": self._admin.bucket}
+        if not self._admin.endpoint_url and self._admin.region != "us-east-1":
+            arguments["CreateBucketConfiguration"] = {"LocationConstraint": self._admin.region}
+        try:
+            with translated(self._admin, "look at the bucket"):
+                self._s3.get_bucket_location(Bucket=self._admin.bucket)
+        except Unreachable as error:
+            if error.kind != "bucket_missing":
+                raise
+        else:
+            return False
+        with translated(self._admin, "create the bucket", writes=True):
+            self._s3.create_bucket(**arguments)
+        return True
+
+    def _announce(self) -> None:
+        document = canonical_json({"protocol": PROTOCOL, "created_at": timestamp(self._clock())})
+        try:
+            self._store.put(layout.REGISTRY, document, WriteCondition.CREATE)
+            self._store.put(layout.REGISTRY, document, WriteCondition.CREATE)
+        except ObjectExists:
+            return
+        raise Rejected(
+            "protocol_version",
+            f"{self._store.location} ignores If-None-Match: a second create of {layout.REGISTRY} was not refused.",
+            remedy="use a store that honours preconditions; on this one, releases would overwrite each other.",
+        )
+
+    def _user(self, role: str, rights: list[dict[str, Any]], folder: Path) -> tuple[User, bool]:
+        name = "-".join([self._admin.bucket, *filter(None, self._admin.prefix.split("/")), role])
+        policy = json.dumps({"Version": "2012-10-17", "Statement": rights})
+        with translated(self._admin, f"create the user {name}", writes=True):
+            arn = self._arn(name)
+            self._iam.put_user_policy(UserName=name, PolicyName=POLICY_NAME, PolicyDocument=policy)
+            rows = self._iam.list_access_keys(UserName=name)["AccessKeyMetadata"]
+            held = read_env_file(folder / ENV)
+            key_id, secret = held.get("AWS_ACCESS_KEY_ID", ""), held.get("AWS_SECRET_ACCESS_KEY", "")
+            known = key_id in {row["AccessKeyId"] for row in rows}
+            if not known:
+                key = self._iam.create_access_key(UserName=name)["AccessKey"]
+                key_id, secret = key["AccessKeyId"], key["SecretAccessKey"]
+        return User(name, arn, key_id, secret), not known
+
+    def _arn(self, name: str) -> str:
+        try:
+            arn = self._iam.create_user(UserName=name)["User"].get("Arn")
+        except self._iam.exceptions.EntityAlreadyExistsException:
+            arn = self._iam.get_user(UserName=name)["User"].get("Arn")
+        return str(arn or f"arn:aws:iam::000000000000:user/{name}")
+
+    def _producer_rights(self) -> list[dict[str, Any]]:
+        return [
+            self._may(["s3:ListBucket"]),
+            self._may(["s3:GetObject"], "*"),
+            self._may(["s3:PutObject", "s3:AbortMultipartUpload"], f"{layout.MODELS}*"),
+        ]
+
+    def _consumer_rights(self) -> list[dict[str, Any]]:
+        return [
+            self._may(["s3:ListBucket"]),
+            self._may(["s3:GetObject"], "*"),
+            self._may(["s3:PutObject"], f"{layout.CONSUMERS}*"),
+        ]
+
+    def _may(self, actions: list[str], keys: str | None = None) -> dict[str, Any]:
+        return {"Effect": "Allow", "Action": actions, "Resource": [self._resource(keys)]}
+
+    def _resource(self, keys: str | None) -> str:
+        bucket = f"arn:aws:s3:::{self._admin.bucket}"
+        prefix = f"{self._admin.prefix}/" if self._admin.prefix else ""
+        return bucket if keys is None else f"{bucket}/{prefix}{keys}"
+
+    def _deny_deletes(self, *arns: str) -> None:
+        """Deny every delete to the two users: a server that counts deleting as writing needs to be told.
+
+        A server that knows no users gets no such policy, since it would bind the administrator too.
+        """
+        statement = {
+            "Sid": "NobodyButTheAdministratorDeletes",
+            "Effect": "Deny",
+            "Principal": {"AWS": sorted(arns)},
+            "Action": list(DENIED_TO_USERS),
+            "Resource": [self._resource(None), self._resource("*")],
+        }
+        with translated(self._admin, "write the bucket policy", writes=True):
+            self._s3.put_bucket_policy(
+                Bucket=self._admin.bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+            )
+
+    def _refuses(self, consumer: User) -> bool:
+        """Whether the store refuses what a consumer may not do: tried with the consumer's own key."""
+        store = S3Store(RegistrySettings.from_environ(self._environ(consumer)))
+        probe = f"{layout.MODELS}rights-probe"
+        try:
+            store.put(probe, b"{}", WriteCondition.OVERWRITE)
+        except EduStreamError as error:
+            return error.kind == "access_denied"
+        with translated(self._admin, f"delete {probe}", writes=True):
+            self._s3.delete_object(Bucket=self._admin.bucket, Key=self._key(probe))
+        return False
+
+    def _key(self, key: str) -> str:
+        return f"{self._admin.prefix}/{key}" if self._admin.prefix else key
+
+    def _environ(self, user: User) -> dict[str, str]:
+        return self._address() | {
+            "AWS_ACCESS_KEY_ID": user.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": user.secret_access_key,
+            "EDUSTREAM_TRUST_FILE": TRUST,
+        }
+
+    def _admin_environ(self) -> dict[str, str]:
+        return self._address() | {
+            "AWS_ACCESS_KEY_ID": self._admin.access_key_id or "",
+            "AWS_SECRET_ACCESS_KEY": self._admin.secret_access_key or "",
+            "EDUSTREAM_TRUST_FILE": TRUST,
+        }
+
+    def _address(self) -> dict[str, str]:
+        endpoint = {"AWS_ENDPOINT_URL_S3": self._admin.endpoint_url} if self._admin.endpoint_url else {}
+        return {"REGISTRY_URL": self._admin.url, **endpoint, "AWS_REGION": self._admin.region}
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A user of the store."""
+
+    name: str
+    arn: str
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+
+
+def _signing_key(path: Path) -> tuple[Signer, bool]:
+    if path.is_file():
+        return Signer.from_pem(path.read_bytes()), False
+    signer = Signer.generate()
+    write_private(path, signer.pem)
+    return signer, True
+
+
+def _trust_file(path: Path, signer: Signer) -> Path:
+    if not path.is_file():
+        write_private(path, TrustPolicy((signer.public,)).to_json())
+    return path
