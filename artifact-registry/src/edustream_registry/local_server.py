@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import os
 import secrets
 import shutil
 import socket
@@ -17,8 +15,6 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Final
-
-from moto.server import ThreadedMotoServer
 
 from edustream_contracts.errors import EduStreamError, InvalidInput, Unreachable
 from edustream_registry.env_file import write_env_file, write_private
@@ -178,40 +174,38 @@ def _environ(settings: RegistrySettings) -> dict[str, str]:
 
 @contextmanager
 def _moto(data: Path, port: int, admin: RegistrySettings) -> Iterator[None]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(HOST, port, verbose=False)
-    server.start()
-    try:
-        _await_answer(admin, data / "moto.log", lambda: True)
+    command = [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(port)]
+    with _process(command, data / "moto.log", admin):
         yield
-    finally:
-        server.stop()
 
 
 @contextmanager
 def _seaweedfs(data: Path, port: int, admin: RegistrySettings) -> Iterator[None]:
-    binary = weed_binary()
     volumes = data / "seaweedfs"
     volumes.mkdir(exist_ok=True)
     identities = data / "identities.json"
     write_private(identities, _identities(admin))
     ports = dict(zip(_INTERNAL_PORTS, free_ports(len(_INTERNAL_PORTS)), strict=True))
-    log = data / "seaweedfs.log"
+    command = [str(weed_binary()), *_weed_arguments(volumes, identities, port, ports)]
+    try:
+        with _process(command, data / "seaweedfs.log", admin):
+            yield
+    finally:
+        _remove_sockets([port, *ports.values()])
+
+
+@contextmanager
+def _process(command: list[str], log: Path, admin: RegistrySettings) -> Iterator[None]:
+    """Run a server in a session of its own, so that Ctrl-C reaches us alone and we stop it in order."""
     with log.open("ab") as sink:
-        process = subprocess.Popen(  # noqa: S603 - our own binary, no shell, no foreign words
-            [str(binary), *_weed_arguments(volumes, identities, port, ports)],
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env={**os.environ, "TMPDIR": str(data)},
+        process = subprocess.Popen(  # noqa: S603 - our own programs, no shell, no foreign words
+            command, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
         _await_answer(admin, log, lambda: process.poll() is None)
         yield
     finally:
         _stop(process)
-        _remove_sockets([port, *ports.values()])
 
 
 def _weed_arguments(volumes: Path, identities: Path, port: int, ports: dict[str, int]) -> list[str]:
