@@ -1,0 +1,101 @@
+"""The command line of the consumer: options, start-up, exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Final
+
+from edustream_contracts.errors import EduStreamError, InvalidInput
+from edustream_contracts.exit_codes import DONE, exit_code
+from edustream_registry.settings import with_env_file
+
+from edustream_api import log
+from edustream_api.consumer import Consumer, consumer_from
+from edustream_api.keeper import Snapshot
+from edustream_api.server import exit_cleanly_on_signals, serve
+from edustream_api.settings import PREFIX, ConsumerSettings
+
+EPILOG: Final = """exit codes: 0 done · 2 usage · 3 nothing to serve · 4 rejected · 5 incompatible contract ·
+6 registry unreachable. Each option can be set as an environment variable too: EDUSTREAM_MODEL, EDUSTREAM_PORT, ..."""
+
+HELP: Final = {
+    "model": "what to serve: churn@production (channel), churn@2.1.0 (version) or churn@^2 (range)",
+    "host": "address to listen on",
+    "port": "port to listen on; 0 takes a free one",
+    "wait": "with nothing to serve, start live but not ready, and heal by polling",
+    "workers": "processes that answer",
+    "poll_interval_s": "seconds between two looks at the registry",
+    "staleness_budget_s": "seconds for which the local copy may be served while the registry is unreachable",
+    "contract": "contract that releases must keep: installed, any, or the path of a contract document",
+    "cache_dir": "directory of the verified local copy",
+    "max_rows": "most rows in one batch",
+    "max_body_bytes": "most bytes in one request body",
+}
+
+
+def main(
+    argv: Sequence[str] | None = None,
+    environ: Mapping[str, str] | None = None,
+    env_file: Path = Path(".env"),
+) -> int:
+    """Serve until told to stop; the exit code.
+
+    Options come before the process's environment, and that before the `.env` file beside the entry point.
+    """
+    environ = os.environ if environ is None else environ
+    options = vars(_parser().parse_args(argv))
+    chosen = options.pop("env_file")
+    exit_cleanly_on_signals()
+    log.configure()
+    try:
+        if chosen is not None and not chosen.is_file():
+            raise InvalidInput(
+                "argument",
+                f"There is no env file {chosen}.",
+                remedy="give --env-file an existing file, or leave it out.",
+            )
+        given = {PREFIX + name.upper(): text for name, text in options.items() if text is not None}
+        merged = with_env_file({**environ, **given}, chosen or env_file)
+        consumer = consumer_from(merged)
+        snapshot = consumer.keeper.start()
+    except EduStreamError as error:
+        return _report(str(error), error)
+    if snapshot.error and not snapshot.state.serves and not consumer.settings.wait:
+        return _report(_explained(consumer, snapshot), snapshot.error)
+    serve(consumer, merged)
+    return DONE
+
+
+def _explained(consumer: Consumer, snapshot: Snapshot) -> str:
+    keeper = consumer.keeper
+    return (
+        f"{keeper.reference} cannot be served: {snapshot.state.value}. {snapshot.state.meaning}\n"
+        f"Looked for: {keeper.reference} in {keeper.where}\n"
+        f"Found: {snapshot.error}\n"
+        "(With --wait the consumer starts all the same, says 503, and heals as soon as there is something to serve.)"
+    )
+
+
+def _report(text: str, error: EduStreamError) -> int:
+    sys.stderr.write(f"{text}\n")
+    return exit_code(error)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="serve_consume.py", description="Serve a released model over HTTP.", epilog=EPILOG
+    )
+    for field in fields(ConsumerSettings):
+        option = f"--{field.name.replace('_', '-')}"
+        if field.name == "wait":
+            parser.add_argument(option, action="store_const", const="true", help=HELP[field.name])
+        else:
+            text = f"{HELP[field.name]} (default: {field.default})"
+            parser.add_argument(option, metavar=field.name.upper(), help=text)
+    parser.add_argument("--env-file", type=Path, metavar="FILE", help="file of variables (default: .env beside this)")
+    return parser

@@ -1,0 +1,199 @@
+"""Runs a model: rows that satisfy the contract go in, answers that satisfy the contract come out. Knows no web."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+from edustream_contracts.contract import Field, ModelContract
+from edustream_contracts.errors import Incompatible, Problem, Rejected
+from edustream_registry.manifest import InputTensor, ReleaseContent
+from onnxruntime.capi import onnxruntime_pybind11_state as failures
+
+ONNX_TYPES: Final = {"float32": "tensor(float)", "string": "tensor(string)"}
+ABSENT_TEXT: Final = ""
+FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
+
+Row = Mapping[str, Any]
+Answer = dict[str, Any]
+
+
+LOAD_FAILURES: Final = (
+    failures.Fail,
+    failures.InvalidArgument,
+    failures.InvalidGraph,
+    failures.InvalidProtobuf,
+    failures.NotImplemented,
+    failures.RuntimeException,
+)
+RUN_FAILURES: Final = (failures.Fail, failures.InvalidArgument, failures.RuntimeException)
+
+
+class AnswerUnusable(ArithmeticError):
+    """The model failed on a valid row, or answered it with something that is no number."""
+
+
+class Inference:
+    """One loaded model: an ONNX session, and the way from rows to tensors and from tensors to answers.
+
+    Null and absent numbers become NaN, null and absent strings the empty string.
+    """
+
+    def __init__(self, model: bytes, content: ReleaseContent, contract: ModelContract) -> None:
+        """Load the graph in `model` (ONNX bytes).
+
+        Raises `Rejected` (kind `malformed`) for bytes that are no model, `Incompatible` (kind `tensors`) where the
+        graph, the release's description of it and the contract disagree; every disagreement is named.
+        """
+        self._session = _session(model)
+        problems = list(_disagreements(self._session, content, contract))
+        if problems:
+            raise Incompatible(
+                "tensors",
+                f"The model's tensors are not those of its contract ({len(problems)} disagreements).",
+                remedy="have the model exported again from the contract and published.",
+                problems=problems,
+            )
+        self._inputs = tuple((tensor.name, tensor.dtype, tensor.columns) for tensor in content.inputs)
+        classes = content.outputs.classes
+        self._label = content.outputs.label
+        self._fetch = [name for name in (content.outputs.label, content.outputs.probabilities) if name]
+        self._label_field = next(field for field in contract.outputs if field.for_class is None)
+        self._class_columns = tuple(
+            (field.name, classes.index(field.for_class)) for field in contract.outputs if field.for_class is not None
+        )
+
+    def answer(self, row: Row) -> Answer:
+        """The answer for one row that satisfies the contract. Raises `AnswerUnusable`."""
+        return self.answers([row])[0]
+
+    def answers(self, rows: Sequence[Row]) -> list[Answer]:
+        """The answers for `rows`, each of which satisfies the contract, in their order. Raises `AnswerUnusable`."""
+        if not rows:
+            return []
+        tensors = {name: _tensor(dtype, columns, rows) for name, dtype, columns in self._inputs}
+        try:
+            outputs = self._session.run(self._fetch, tensors)
+        except RUN_FAILURES as error:
+            raise AnswerUnusable(str(error)) from error
+        answers: list[Answer] = [{self._label_field.name: label} for label in self._labels(outputs[0])]
+        if self._class_columns:
+            probabilities = outputs[1]
+            if not np.isfinite(probabilities).all():
+                raise AnswerUnusable(f"{self._fetch[1]} has values that are not finite")
+            # float32 rounding may step over a bound of [0, 1] by its last digit; the contract does not allow that.
+            bounded = np.clip(probabilities, 0.0, 1.0).astype(np.float64)
+            for name, column in self._class_columns:
+                for answer, value in zip(answers, bounded[:, column].tolist(), strict=True):
+                    answer[name] = value
+        return answers
+
+    def _labels(self, label: npt.NDArray[Any]) -> list[Any]:
+        if self._label_field.kind == "string":
+            return [str(value) for value in label.ravel().tolist()]
+        if not np.isfinite(label).all():
+            raise AnswerUnusable(f"{self._label} has values that are not finite")
+        if self._label_field.kind == "integer":
+            return [int(value) for value in label.ravel().tolist()]
+        return [float(value) for value in label.ravel().tolist()]
+
+
+def beyond_float32(row: Row, fields: Sequence[Field]) -> list[Problem]:
+    """The numbers of a row that a float32 cannot hold, for fields whose contract sets no narrower bounds."""
+    return [
+        Problem(f"/{field.name}", f"{row[field.name]} is beyond the range of a 32-bit number")
+        for field in fields
+        if abs(row.get(field.name) or 0) > FLOAT32_MAX
+    ]
+
+
+def unbounded(contract: ModelContract) -> tuple[Field, ...]:
+    """The numeric fields whose contract admits numbers that a float32 cannot hold."""
+    return tuple(
+        field
+        for field in contract.inputs
+        if field.kind in ("number", "integer")
+        and field.categories is None
+        and not (_within_float32(field.minimum) and _within_float32(field.maximum))
+    )
+
+
+def _within_float32(bound: float | None) -> bool:
+    return bound is not None and abs(bound) <= FLOAT32_MAX
+
+
+def _tensor(dtype: str, columns: Sequence[str], rows: Sequence[Row]) -> npt.NDArray[Any]:
+    if dtype == "float32":
+        return np.array([[row.get(name) for name in columns] for row in rows], dtype=np.float32)
+    return np.array([[row.get(name) or ABSENT_TEXT for name in columns] for row in rows], dtype=object)
+
+
+def _session(model: bytes) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    # One request is tens of microseconds of work: handing it to other threads costs more than it saves.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except LOAD_FAILURES as error:
+        raise Rejected(
+            "malformed",
+            f"The file model.onnx cannot be loaded: {error}",
+            remedy="have the model exported again and published.",
+        ) from error
+
+
+def _disagreements(
+    session: onnxruntime.InferenceSession, content: ReleaseContent, contract: ModelContract
+) -> list[Problem]:
+    return [
+        *_input_disagreements({node.name: node for node in session.get_inputs()}, content.inputs, contract),
+        *_output_disagreements({node.name for node in session.get_outputs()}, content, contract),
+    ]
+
+
+def _input_disagreements(
+    nodes: Mapping[str, Any], tensors: Sequence[InputTensor], contract: ModelContract
+) -> list[Problem]:
+    problems = []
+    for dtype, columns in (("float32", contract.numeric), ("string", contract.categorical)):
+        stated = tuple(name for tensor in tensors if tensor.dtype == dtype for name in tensor.columns)
+        if stated != columns:
+            problems.append(Problem(f"inputs ({dtype})", f"has the columns {stated}; the contract has {columns}"))
+    if {tensor.name for tensor in tensors} != set(nodes):
+        stated_names = sorted(tensor.name for tensor in tensors)
+        problems.append(Problem("inputs", f"are {stated_names}; the graph's are {sorted(nodes)}"))
+        return problems
+    for tensor in tensors:
+        node = nodes[tensor.name]
+        if node.type != ONNX_TYPES[tensor.dtype]:
+            problems.append(Problem(tensor.name, f"is {node.type} in the graph, {tensor.dtype} in the manifest"))
+        width = node.shape[1] if len(node.shape) == 2 else None
+        if len(node.shape) != 2 or (isinstance(width, int) and width != len(tensor.columns)):
+            problems.append(Problem(tensor.name, f"has the shape {node.shape}; (n, {len(tensor.columns)}) is expected"))
+    return problems
+
+
+def _output_disagreements(names: set[str], content: ReleaseContent, contract: ModelContract) -> list[Problem]:
+    outputs = content.outputs
+    problems = [
+        Problem(name, f"is not among the graph's outputs {sorted(names)}")
+        for name in (outputs.label, outputs.probabilities)
+        if name and name not in names
+    ]
+    labels = [field for field in contract.outputs if field.for_class is None]
+    if len(labels) != 1:
+        problems.append(Problem("outputs", f"one field without x-class carries the label; there are {len(labels)}"))
+    asked = [field.for_class for field in contract.outputs if field.for_class is not None]
+    problems.extend(
+        Problem("outputs", f"has no class {name!r}; its classes are {outputs.classes}")
+        for name in asked
+        if name not in outputs.classes
+    )
+    if asked and outputs.probabilities is None:
+        problems.append(Problem("outputs", "has no probabilities, which the contract asks for"))
+    return problems

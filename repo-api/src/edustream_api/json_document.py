@@ -1,0 +1,102 @@
+"""Reads request bodies as JSON, strictly: no NaN, no infinity, no duplicate key, and every offender named."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Final
+
+import orjson
+from edustream_contracts.errors import Problem
+
+from edustream_api.problems import MALFORMED, RequestRefused
+
+QUOTE: Final = b'"'
+
+
+class Marked:
+    """Stands in a parsed document for something that JSON does not allow there."""
+
+    def __init__(self, message: str, value: Any = None) -> None:
+        self.message = message
+        self.value = value
+
+
+def parse(body: bytes) -> Any:
+    """The document in `body`.
+
+    Raises `RequestRefused` (`malformed-json`) with a JSON Pointer for every duplicate key and every number that is
+    not finite; with the parser's own words for anything else that is not JSON.
+    """
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise _malformed(body, str(error)) from error
+    # Counting quotes costs 0.1 µs: two for each string seen, unless a key came twice or a string escapes a quote.
+    if body.count(QUOTE) != 2 * _strings(document):
+        problems = list(_offenders(_marked(body)))
+        if problems:
+            raise RequestRefused(MALFORMED, "The body has keys that occur twice.", problems)
+    return document
+
+
+def _strings(document: Any) -> int:
+    total = 0
+    pending = [document]
+    while pending:
+        value = pending.pop()
+        kind = value.__class__
+        if kind is str:
+            total += 1
+        elif kind is dict:
+            total += len(value)
+            pending.extend(value.values())
+        elif kind is list:
+            pending.extend(value)
+    return total
+
+
+def _malformed(body: bytes, complaint: str) -> RequestRefused:
+    if not body:
+        return RequestRefused(MALFORMED, "The body is empty; a JSON object is expected.")
+    problems = list(_offenders(_marked(body)))
+    detail = "The body has numbers that JSON does not allow." if problems else f"The body is no JSON: {complaint}."
+    return RequestRefused(MALFORMED, detail, problems)
+
+
+def _marked(body: bytes) -> Any:
+    try:
+        return json.loads(body, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _constant(token: str) -> Marked:
+    return Marked(f"is {token}; JSON has only finite numbers")
+
+
+def _float(token: str) -> float | Marked:
+    number = float(token)
+    return number if abs(number) != float("inf") else Marked("is beyond the range of a number")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    counts = Counter(key for key, _ in pairs)
+    return {key: Marked(f"occurs {counts[key]} times", value) if counts[key] > 1 else value for key, value in pairs}
+
+
+def _offenders(document: Any) -> Iterator[Problem]:
+    pending: list[tuple[str, Any]] = [("", document)]
+    while pending:
+        pointer, value = pending.pop()
+        if isinstance(value, Marked):
+            yield Problem(pointer, value.message)
+        elif isinstance(value, dict):
+            pending.extend((f"{pointer}/{_escaped(key)}", inner) for key, inner in reversed(value.items()))
+        elif isinstance(value, list):
+            pending.extend((f"{pointer}/{index}", inner) for index, inner in reversed(list(enumerate(value))))
+
+
+def _escaped(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")

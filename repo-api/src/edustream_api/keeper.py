@@ -1,0 +1,322 @@
+"""Keeps the served model right: start-up, polling, swap, survival of outages, obedience to yanks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeAlias
+
+from edustream_contracts.contract import ModelContract
+from edustream_contracts.errors import (
+    EduStreamError,
+    Incompatible,
+    InvalidInput,
+    NothingToServe,
+    Rejected,
+    Unreachable,
+)
+from edustream_registry import layout
+from edustream_registry.local_copy import LocalCopy, LocalRelease, Recalled
+from edustream_registry.names import Reference
+from edustream_registry.reading import ReleaseReader, Resolved
+from edustream_registry.store import ObjectMissing
+
+from edustream_api.loading import ModelLoader, ServedModel
+from edustream_api.states import State, state_of
+
+
+class PollResult(StrEnum):
+    """What one look at the registry brought."""
+
+    UNCHANGED = "unchanged"
+    SWAPPED = "swapped"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Something that was found and not served: when, and why."""
+
+    at: datetime
+    error: EduStreamError
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The consumer at one moment.
+
+    `serving` is the model that answers, None in a state that does not serve; `error` is why the state is not
+    `READY`; `contacted_at` is when the registry last confirmed what is loaded.
+    """
+
+    state: State
+    since: datetime
+    serving: ServedModel | None
+    error: EduStreamError | None
+    refusal: Refusal | None = None
+    contacted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """The registry was asked."""
+
+    result: PollResult
+
+
+@dataclass(frozen=True, slots=True)
+class Swapped:
+    """Another release answers from now on; `before` is None for the first one."""
+
+    before: ServedModel | None
+    after: ServedModel
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Something new was found and is not served."""
+
+    refusal: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    """The consumer entered another state."""
+
+    before: State
+    after: Snapshot
+
+
+Event: TypeAlias = Polled | Swapped | Refused | StateChanged
+Listener: TypeAlias = Callable[[Event], None]
+
+
+class Keeper:
+    """Decides what is served. `snapshot` may be read from any thread; `start` and `poll` belong to one at a time."""
+
+    def __init__(
+        self,
+        reference: Reference,
+        reader: ReleaseReader,
+        copy: LocalCopy,
+        loader: ModelLoader,
+        staleness_budget_s: float,
+        clock: Callable[[], datetime],
+        listeners: Sequence[Listener] = (),
+    ) -> None:
+        self.reference = reference
+        self.staleness_budget_s = staleness_budget_s
+        self._reader = reader
+        self._copy = copy
+        self._loader = loader
+        self._clock = clock
+        self._listeners = tuple(listeners)
+        self._loaded: ServedModel | None = None
+        self._known: Resolved | None = None
+        self._unfit: tuple[str, EduStreamError] | None = None
+        not_asked = Unreachable("connection", "The registry was not asked yet.", remedy="wait for the first poll.")
+        self.snapshot = Snapshot(State.UNREACHABLE, clock(), None, not_asked)
+
+    @property
+    def where(self) -> str:
+        """Where releases are looked for, for people."""
+        return self._reader.store.location
+
+    @property
+    def pinned(self) -> ModelContract | None:
+        """The contract that this consumer pins; None when it accepts any."""
+        return self._loader.pin.contract
+
+    def staleness_s(self) -> float | None:
+        """Seconds since the registry last confirmed what is loaded; None when it never did."""
+        contacted_at = self.snapshot.contacted_at
+        return None if contacted_at is None else (self._clock() - contacted_at).total_seconds()
+
+    def start(self) -> Snapshot:
+        """The first look at the registry; what it found, which may be nothing that can be served.
+
+        An outage, and a release that is refused, are survived from the verified local copy while that is within its
+        staleness budget. A deletion is obeyed even then.
+
+        Raises `InvalidInput` (kind `configuration`) where the local copy's directory cannot be used.
+        """
+        recalled = self._recall()
+        try:
+            resolved = self._reader.resolve(self.reference, self._known)
+            self._require_files(resolved)
+            self._adopt(resolved)
+        except NothingToServe as error:
+            self._refuse(error)
+        except (Unreachable, Rejected, Incompatible) as error:
+            self._fall_back(recalled, error)
+        return self.snapshot
+
+    def poll(self) -> PollResult:
+        """One look at the registry: swap, heal, degrade or refuse as it asks for. A bad find never stops serving."""
+        try:
+            result = self._advance()
+        except Unreachable as error:
+            self._survive(error)
+            result = PollResult.UNREACHABLE
+        except (NothingToServe, Rejected, Incompatible, InvalidInput) as error:
+            self._refuse(error)
+            result = PollResult.REFUSED
+        self._tell(Polled(result))
+        return result
+
+    def _advance(self) -> PollResult:
+        loaded = self._loaded
+        if loaded is None:
+            self._adopt(self._reader.resolve(self.reference, self._known))
+            return PollResult.SWAPPED
+        resolved = self._reader.poll(loaded.release)
+        if resolved is loaded.release:
+            self._confirm(loaded)
+            return PollResult.UNCHANGED
+        self._adopt(resolved)
+        return PollResult.SWAPPED
+
+    def _adopt(self, resolved: Resolved) -> None:
+        if self._unfit and self._unfit[0] == resolved.manifest_digest:
+            raise self._unfit[1]
+        with self._disk():
+            release = self._copy.fetch(self._reader, resolved)
+        before = self._loaded
+        if before and before.release.manifest_digest == resolved.manifest_digest:
+            after = replace(before, release=resolved)
+        else:
+            after = self._load(release)
+        with self._disk():
+            self._copy.commit(release)
+        self._loaded, self._known, self._unfit = after, resolved, None
+        self._enter(State.READY, after, None, contacted_at=self._clock())
+        self._tell(Swapped(before, after))
+
+    def _recall(self) -> Recalled | None:
+        try:
+            with self._disk():
+                recalled = self._copy.recall(self.reference)
+        except Rejected as error:
+            # A damaged copy, or one signed by a key that is trusted no more: as good as none, but worth a word.
+            self._note(error)
+            return None
+        if recalled:
+            self._known = recalled.release.resolved
+            self.snapshot = replace(self.snapshot, contacted_at=recalled.contacted_at)
+        return recalled
+
+    def _require_files(self, resolved: Resolved) -> None:
+        # Files on this disk are not fetched again, and so would hide that they were deleted from the registry.
+        for file in resolved.manifest.content.files:
+            try:
+                self._reader.store.size(layout.file_key(resolved.model, file.sha256, file.name))
+            except ObjectMissing:
+                self._reader.read_file(resolved.model, file)
+
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise InvalidInput(
+                "configuration",
+                f"The local copy cannot be kept: {error}.",
+                remedy="give --cache-dir (EDUSTREAM_CACHE_DIR) a directory that this process may write and that has "
+                "room.",
+            ) from error
+
+    def _load(self, release: LocalRelease) -> ServedModel:
+        try:
+            return self._loader.load(release)
+        except (Rejected, Incompatible) as error:
+            # The bytes are verified and cannot change, so the same release would fail again at every poll.
+            self._unfit = (release.resolved.manifest_digest, error)
+            raise
+
+    def _confirm(self, loaded: ServedModel) -> None:
+        with self._disk():
+            self._copy.contacted(loaded.release)
+        self._enter(State.READY, loaded, None, contacted_at=self._clock())
+
+    def _fall_back(self, recalled: Recalled | None, error: EduStreamError) -> None:
+        if recalled and self._within_budget():
+            try:
+                self._loaded = self._loader.load(recalled.release)
+            except (Rejected, Incompatible) as unfit:
+                self._refuse(unfit)
+                return
+            self._tell(Swapped(None, self._loaded))
+        if isinstance(error, Unreachable):
+            self._survive(error)
+        else:
+            self._refuse(error)
+
+    def _survive(self, error: Unreachable) -> None:
+        if self.snapshot.contacted_at is None or (self._loaded is None and self._within_budget()):
+            self._enter(State.UNREACHABLE, None, error)
+        elif self._within_budget():
+            self._enter(State.DEGRADED, self._loaded, error)
+        else:
+            self._enter(State.UNREACHABLE, None, self._stale(error))
+
+    def _note(self, error: EduStreamError) -> None:
+        refusal = self.snapshot.refusal
+        if refusal is None or str(refusal.error) != str(error):
+            refusal = Refusal(self._clock(), error)
+            self.snapshot = replace(self.snapshot, refusal=refusal)
+            self._tell(Refused(refusal))
+
+    def _refuse(self, error: EduStreamError) -> None:
+        self._note(error)
+        if self._loaded and not self._was_yanked(self._loaded):
+            self._enter(State.READY, self._loaded, None, contacted_at=self._clock())
+        else:
+            self._loaded = None
+            self._enter(state_of(error), None, error)
+
+    def _was_yanked(self, model: ServedModel) -> bool:
+        try:
+            return self._reader.tombstone(model.name, model.version) is not None
+        except (Unreachable, Rejected):
+            # Only a tombstone that was read and verified takes a good model away.
+            return False
+
+    def _within_budget(self) -> bool:
+        staleness = self.staleness_s()
+        return staleness is not None and staleness <= self.staleness_budget_s
+
+    def _stale(self, error: Unreachable) -> Unreachable:
+        return Unreachable(
+            "stale",
+            f"{error.fact} The verified copy was last confirmed {self.staleness_s():.0f} s ago; it may be served for "
+            f"{self.staleness_budget_s:.0f} s.",
+            remedy=error.remedy,
+        )
+
+    def _enter(
+        self,
+        state: State,
+        serving: ServedModel | None,
+        error: EduStreamError | None,
+        contacted_at: datetime | None = None,
+    ) -> None:
+        before = self.snapshot
+        after = replace(
+            before,
+            state=state,
+            since=before.since if before.state is state else self._clock(),
+            serving=serving,
+            error=error,
+            contacted_at=contacted_at or before.contacted_at,
+        )
+        self.snapshot = after
+        if before.state is not state:
+            self._tell(StateChanged(before.state, after))
+
+    def _tell(self, event: Event) -> None:
+        for listener in self._listeners:
+            listener(event)

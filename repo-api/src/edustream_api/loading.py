@@ -1,0 +1,172 @@
+"""Turns a verified local release into a model that may be served: contract pin, tensors, golden replay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from edustream_contracts import contract as contracts
+from edustream_contracts.contract import Field, ModelContract, load_contract, parse_contract
+from edustream_contracts.errors import Incompatible, InvalidInput, Problem, Rejected
+from edustream_registry.local_copy import LocalRelease
+from edustream_registry.reading import Resolved
+
+from edustream_api import golden
+from edustream_api.inference import Inference, beyond_float32, unbounded
+
+MODEL_FILE: Final = "model.onnx"
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A release that passed every check, ready to answer."""
+
+    release: Resolved
+    contract: ModelContract
+    inference: Inference
+    golden_rows: int
+    unbounded: tuple[Field, ...]
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.release.manifest.content.model
+
+    @property
+    def version(self) -> str:
+        """The release's version."""
+        return self.release.manifest.version
+
+    def accepts(self, row: Any) -> bool:
+        """Whether `row` satisfies the contract and fits the model's tensors."""
+        if not self.contract.input_validator.is_valid(row):
+            return False
+        return not self.unbounded or not beyond_float32(row, self.unbounded)
+
+    def problems(self, row: Any) -> list[Problem]:
+        """Everything that is wrong with `row`, by field; empty when the row is accepted."""
+        found = self.contract.input_validator.problems(_shallow(row))
+        if found or not isinstance(row, Mapping):
+            return found
+        return beyond_float32(row, self.unbounded)
+
+
+@dataclass(frozen=True, slots=True)
+class ContractPin:
+    """The contract that this consumer was built for; None accepts whatever contract a release brings."""
+
+    contract: ModelContract | None
+
+    @staticmethod
+    def of(setting: str, model: str) -> ContractPin:
+        """Read the setting: `installed`, `any`, or the path of a contract document.
+
+        Raises `InvalidInput` (kind `contract`) where there is no such contract, or it is not valid.
+        """
+        if setting == "any":
+            return ContractPin(None)
+        if setting == "installed":
+            return ContractPin(load_contract(model))
+        try:
+            data = Path(setting).read_bytes()
+        except OSError as error:
+            raise InvalidInput(
+                "contract",
+                f"The contract {setting} cannot be read: {error.strerror}.",
+                remedy="give --contract the path of a contract document, or one of installed and any.",
+            ) from error
+        return ContractPin(parse_contract(data))
+
+    def check(self, offered: ModelContract, release: str) -> None:
+        """Raises `Incompatible` (kind `contract`) where a release's contract is not the pinned one."""
+        pinned = self.contract
+        if pinned is None or pinned.digest == offered.digest:
+            return
+        raise Incompatible(
+            "contract",
+            f"{release} keeps the contract {offered.digest[:12]}…; this consumer pins {pinned.digest[:12]}….",
+            remedy="install the edustream-contracts that the release was made with, or have a release promoted that "
+            "keeps the pinned contract; --contract any accepts every contract.",
+            problems=_differing_fields(pinned, offered),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLoader:
+    """Loads releases for a consumer that pins a contract."""
+
+    pin: ContractPin
+
+    def load(self, release: LocalRelease) -> ServedModel:
+        """Check everything about a release that its signature does not say, and load its model.
+
+        Raises `Rejected` (kinds `malformed`, `digest`, `golden`), `Incompatible` (kinds `contract`, `tensors`).
+        """
+        content = release.resolved.manifest.content
+        name = f"{content.model}@{release.resolved.manifest.version}"
+        contract = _contract(_file(release, contracts.FILE_NAME), name)
+        if contract.digest != content.contract_digest:
+            raise Rejected(
+                "digest",
+                f"The contract of {name} has the digest {contract.digest}; its manifest says "
+                f"{content.contract_digest}.",
+                remedy="do not serve it; have the release made again.",
+            )
+        self.pin.check(contract, name)
+        inference = Inference(_file(release, MODEL_FILE), content, contract)
+        rows = golden.replay(_file(release, golden.FILE_NAME), inference, contract)
+        return ServedModel(release.resolved, contract, inference, rows, unbounded(contract))
+
+
+def _shallow(row: Any) -> Any:
+    """The row with nested arrays and objects emptied.
+
+    A contract is flat, so they are refused whatever they hold, and the validator gives up on deep ones.
+    """
+    if isinstance(row, Mapping):
+        return {name: _emptied(value) for name, value in row.items()}
+    return _emptied(row)
+
+
+def _emptied(value: Any) -> Any:
+    return type(value)() if isinstance(value, list | dict) else value
+
+
+def _file(release: LocalRelease, name: str) -> bytes:
+    stated = {file.name for file in release.resolved.manifest.content.files}
+    if name not in stated:
+        raise Rejected(
+            "malformed",
+            f"The release has no {name}; it has {', '.join(sorted(stated))}.",
+            remedy="have the release made again, with all files that the protocol asks for.",
+        )
+    return release.read(name)
+
+
+def _contract(data: bytes, release: str) -> ModelContract:
+    try:
+        return parse_contract(data)
+    except InvalidInput as error:
+        raise Rejected(
+            "malformed",
+            f"The contract of {release} is not valid.",
+            remedy="do not serve it; have the release made again from a valid contract.",
+            problems=error.problems,
+        ) from error
+
+
+def _differing_fields(pinned: ModelContract, offered: ModelContract) -> list[Problem]:
+    problems = []
+    for side in ("input", "output"):
+        ours, theirs = pinned.document[side]["properties"], offered.document[side]["properties"]
+        for name in [*ours, *(name for name in theirs if name not in ours)]:
+            pointer = f"/{side}/properties/{name}"
+            if name not in theirs:
+                problems.append(Problem(pointer, "is in the pinned contract only"))
+            elif name not in ours:
+                problems.append(Problem(pointer, "is in the release's contract only"))
+            elif ours[name] != theirs[name]:
+                problems.append(Problem(pointer, "is described differently"))
+    return problems

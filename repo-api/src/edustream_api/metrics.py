@@ -1,0 +1,104 @@
+"""What the consumer tells Prometheus about its requests, its state and its releases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from edustream_api.keeper import Event, Keeper, Polled, PollResult, Refused, Swapped
+from edustream_api.states import State
+
+MULTIPROCESS_DIR: Final = "PROMETHEUS_MULTIPROC_DIR"
+BUCKETS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+
+
+class Metrics:
+    """Counters and a histogram, shared by all workers of one consumer; the children of their labels are kept."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        """`environ` says through PROMETHEUS_MULTIPROC_DIR whether several processes share one set of metrics."""
+        self._multiprocess_dir = environ.get(MULTIPROCESS_DIR)
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "edustream_requests", "Requests answered", ["route", "status"], registry=self._registry
+        )
+        self._durations = Histogram(
+            "edustream_request_duration_seconds",
+            "Time from the first byte of a request to the last of its answer",
+            ["route"],
+            buckets=BUCKETS,
+            registry=self._registry,
+        )
+        self._swaps = Counter("edustream_swaps", "Releases that were put into service", registry=self._registry)
+        self._rejections = Counter(
+            "edustream_rejections", "Finds that were not put into service", ["reason"], registry=self._registry
+        )
+        self._polls = Counter("edustream_polls", "Looks at the registry", ["result"], registry=self._registry)
+        for result in PollResult:
+            self._polls.labels(result.value)
+        self._request_children: dict[tuple[str, int], Counter] = {}
+        self._duration_children: dict[str, Histogram] = {}
+
+    def observe(self, route: str, status: int, seconds: float) -> None:
+        """Count one request."""
+        key = (route, status)
+        counter = self._request_children.get(key)
+        if counter is None:
+            counter = self._request_children.setdefault(key, self._requests.labels(route, str(status)))
+            self._duration_children.setdefault(route, self._durations.labels(route))
+        counter.inc()
+        self._duration_children[route].observe(seconds)
+
+    def listen(self, event: Event) -> None:
+        """Count what the keeper did."""
+        if isinstance(event, Polled):
+            self._polls.labels(event.result.value).inc()
+        elif isinstance(event, Swapped):
+            self._swaps.inc()
+        elif isinstance(event, Refused):
+            self._rejections.labels(event.refusal.error.kind).inc()
+
+    def render(self, keeper: Keeper) -> bytes:
+        """The exposition text: this process's state, and the counts of all processes."""
+        registry = self._registry
+        if self._multiprocess_dir:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry, self._multiprocess_dir)
+        state = CollectorRegistry()
+        state.register(KeeperCollector(keeper))
+        return generate_latest(registry) + generate_latest(state)
+
+
+class KeeperCollector(Collector):
+    """State, release and staleness, read from the keeper at the moment of the scrape."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+
+    def collect(self) -> Iterator[Metric]:
+        """One gauge a fact."""
+        snapshot = self._keeper.snapshot
+        state = GaugeMetricFamily("edustream_state", "1 for the state that the consumer is in", labels=["state"])
+        for possible in State:
+            state.add_metric([possible.value], float(snapshot.state is possible))
+        yield state
+        release = GaugeMetricFamily(
+            "edustream_release_info", "The release that answers", labels=["model", "version", "manifest_digest"]
+        )
+        if snapshot.serving:
+            serving = snapshot.serving
+            release.add_metric([serving.name, serving.version, serving.release.manifest_digest], 1.0)
+        yield release
+        staleness_s = self._keeper.staleness_s()
+        if staleness_s is not None:
+            yield GaugeMetricFamily(
+                "edustream_staleness_seconds",
+                "Time since the registry last confirmed what is loaded",
+                value=staleness_s,
+            )

@@ -1,0 +1,38 @@
+"""Asks the registry again and again, in a thread of its own, until told to stop."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Final
+
+LOG: Final = logging.getLogger("edustream_api.polling")
+STOP_TIMEOUT_S: Final = 1.0
+
+
+class Poller:
+    """Calls `poll` every `interval_s` seconds. The thread is a daemon: a hanging network delays no shutdown."""
+
+    def __init__(self, poll: Callable[[], object], interval_s: float) -> None:
+        self._poll = poll
+        self._interval_s = interval_s
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="registry-poller", daemon=True)
+
+    def start(self) -> None:
+        """Begin; the first poll comes after one interval."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the poll under way, without waiting for it longer than a second."""
+        self._stopped.set()
+        self._thread.join(STOP_TIMEOUT_S)
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._interval_s):
+            try:
+                self._poll()
+            except Exception:
+                # A defect in one round must not silently end all later ones: the consumer would never heal.
+                LOG.exception("poll_failed")

@@ -1,0 +1,71 @@
+"""Answers request bodies: parse, validate, infer, encode. Raises `RequestRefused`; knows no web framework."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from edustream_contracts.errors import Problem
+
+from edustream_api import json_document
+from edustream_api.inference import AnswerUnusable
+from edustream_api.loading import ServedModel
+from edustream_api.problems import INVALID, MODEL_FAILED, TOO_LARGE, RequestRefused
+
+
+def predict(model: ServedModel, body: bytes) -> bytes:
+    """The answer for the one row in `body`, a JSON object of the contract's input fields."""
+    row = json_document.parse(body)
+    if not model.accepts(row):
+        raise refused(model.problems(row))
+    answer = _answers(model, [row])[0]
+    answer["model"] = model.name
+    answer["model_version"] = model.version
+    return orjson.dumps(answer)
+
+
+def predict_batch(model: ServedModel, body: bytes, max_rows: int) -> bytes:
+    """The answers for the rows in `body`, `{"rows": [...]}`, in their order; all of them or none."""
+    rows = _rows(json_document.parse(body), max_rows)
+    problems = [
+        Problem(f"/rows/{index}{problem.pointer}", problem.message)
+        for index, row in enumerate(rows)
+        if not model.accepts(row)
+        for problem in model.problems(row)
+    ]
+    if problems:
+        raise refused(problems)
+    answer = {"predictions": _answers(model, rows), "model": model.name, "model_version": model.version}
+    return orjson.dumps(answer)
+
+
+def refused(problems: list[Problem]) -> RequestRefused:
+    """The refusal of an input that breaks the contract."""
+    places = len({problem.pointer for problem in problems})
+    return RequestRefused(INVALID, f"The input has {places} problem{'s' if places != 1 else ''}.", problems)
+
+
+def _rows(document: Any, max_rows: int) -> list[Any]:
+    if not isinstance(document, dict):
+        raise refused([Problem("", 'is no object; {"rows": [...]} is expected')])
+    problems = [Problem(f"/{name}", "is not a field of a batch") for name in document if name != "rows"]
+    rows = document.get("rows")
+    if not isinstance(rows, list):
+        problems.append(Problem("/rows", "is no array" if "rows" in document else "is missing"))
+    elif not rows:
+        problems.append(Problem("/rows", "is empty; at least one row is expected"))
+    if problems:
+        raise refused(problems)
+    if len(document["rows"]) > max_rows:
+        raise RequestRefused(
+            TOO_LARGE, f"The batch has {len(document['rows'])} rows; at most {max_rows} are answered at once."
+        )
+    result: list[Any] = document["rows"]
+    return result
+
+
+def _answers(model: ServedModel, rows: list[Any]) -> list[dict[str, Any]]:
+    try:
+        return model.inference.answers(rows)
+    except AnswerUnusable as error:
+        raise RequestRefused(MODEL_FAILED, f"{model.name}@{model.version}: {error}.") from error

@@ -1,0 +1,82 @@
+"""Problem documents (RFC 9457): the one table from what went wrong to what a caller is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+import orjson
+from edustream_contracts.errors import Problem
+
+from edustream_api.states import State
+
+MEDIA_TYPE: Final = "application/problem+json"
+MAX_ERRORS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemKind:
+    """One row of the table: a stable name, an HTTP status, and a title that never varies."""
+
+    name: str
+    status: HTTPStatus
+    title: str
+
+    @property
+    def uri(self) -> str:
+        """The problem's `type`, an identifier that is not meant to be fetched."""
+        return f"urn:edustream:problem:{self.name}"
+
+
+MALFORMED: Final = ProblemKind("malformed-json", HTTPStatus.BAD_REQUEST, "The body is not a JSON document")
+INVALID: Final = ProblemKind("invalid-input", HTTPStatus.UNPROCESSABLE_ENTITY, "The input breaks the model's contract")
+TOO_LARGE: Final = ProblemKind("too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The request is too large")
+MEDIA: Final = ProblemKind("media-type", HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The media type is not supported")
+NOT_FOUND: Final = ProblemKind("not-found", HTTPStatus.NOT_FOUND, "There is nothing at this path")
+METHOD: Final = ProblemKind("method-not-allowed", HTTPStatus.METHOD_NOT_ALLOWED, "The method is not allowed here")
+NOT_SERVING: Final = ProblemKind("not-serving", HTTPStatus.SERVICE_UNAVAILABLE, "No model can answer right now")
+MODEL_FAILED: Final = ProblemKind("model-failed", HTTPStatus.INTERNAL_SERVER_ERROR, "The model gave no usable answer")
+
+
+class RequestRefused(Exception):
+    """A request that gets a problem document instead of an answer."""
+
+    def __init__(self, kind: ProblemKind, detail: str, errors: Sequence[Problem] = ()) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+        self.errors = tuple(errors)
+
+    def document(self) -> dict[str, Any]:
+        """The problem document."""
+        return problem_document(self.kind, self.detail, errors=self.errors)
+
+
+def problem_document(
+    kind: ProblemKind, detail: str, *, reason: State | None = None, errors: Iterable[Problem] = ()
+) -> dict[str, Any]:
+    """The members of a problem document; `reason` is the consumer's state, `errors` name every field at fault.
+
+    More than `MAX_ERRORS` errors are counted, not listed, so that a small request cannot ask for a huge answer.
+    """
+    document: dict[str, Any] = {
+        "type": kind.uri,
+        "title": kind.title,
+        "status": kind.status.value,
+        "detail": detail,
+    }
+    if reason is not None:
+        document["reason"] = reason.value
+    listed = [{"pointer": error.pointer, "detail": error.message} for error in errors]
+    if listed:
+        document["errors"] = listed[:MAX_ERRORS]
+    if len(listed) > MAX_ERRORS:
+        document["errors_omitted"] = len(listed) - MAX_ERRORS
+    return document
+
+
+def encoded(document: dict[str, Any]) -> bytes:
+    """The bytes of a problem document."""
+    return orjson.dumps(document)

@@ -1,0 +1,91 @@
+"""What the consumer says about itself: its health, its model, and why it does not answer."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from edustream_api.keeper import Keeper, Refusal, Snapshot
+from edustream_api.loading import ServedModel
+from edustream_api.problems import NOT_SERVING, problem_document
+
+
+def not_serving(snapshot: Snapshot, keeper: Keeper) -> dict[str, Any]:
+    """The problem document of a consumer whose state does not serve."""
+    error = snapshot.error
+    fact = f" {error.fact} Next: {error.remedy}" if error else ""
+    return problem_document(
+        NOT_SERVING,
+        f"{keeper.reference} is not served: {snapshot.state.meaning}{fact}",
+        reason=snapshot.state,
+    )
+
+
+def health(keeper: Keeper) -> dict[str, Any]:
+    """Everything a person wants to know when something is wrong."""
+    snapshot = keeper.snapshot
+    error = snapshot.error
+    return {
+        "state": snapshot.state.value,
+        "meaning": snapshot.state.meaning,
+        "since": _time(snapshot.since),
+        "live": True,
+        "ready": snapshot.state.serves,
+        "reference": str(keeper.reference),
+        "registry": keeper.where,
+        "model_version": snapshot.serving.version if snapshot.serving else None,
+        "error": {"kind": error.kind, "fact": error.fact, "next": error.remedy} if error else None,
+        "last_contact": _time(snapshot.contacted_at),
+        "staleness_s": keeper.staleness_s(),
+        "staleness_budget_s": keeper.staleness_budget_s,
+        "last_refusal": _refusal(snapshot.refusal),
+    }
+
+
+def model(served: ServedModel) -> dict[str, Any]:
+    """What answers, where it comes from, and who vouches for it."""
+    release = served.release
+    manifest = release.manifest
+    content = manifest.content
+    entry = release.entry.statement if release.entry else None
+    return {
+        "model": served.name,
+        "version": served.version,
+        "task": content.task,
+        "reference": str(release.reference),
+        "manifest_digest": release.manifest_digest,
+        "contract_digest": content.contract_digest,
+        "signed_by": list(release.release.key_ids),
+        "published_at": manifest.published_at,
+        "published_by": manifest.published_by,
+        "channel": None
+        if entry is None
+        else {
+            "name": entry.channel,
+            "sequence": entry.sequence,
+            "promoted_at": entry.promoted_at,
+            "promoted_by": entry.promoted_by,
+            "reason": entry.reason,
+        },
+        "metrics": dict(content.metrics),
+        "thresholds": dict(content.thresholds),
+        "files": {file.name: {"size": file.size, "sha256": file.sha256} for file in content.files},
+        "golden_rows_replayed": served.golden_rows,
+    }
+
+
+def _refusal(refusal: Refusal | None) -> dict[str, Any] | None:
+    if refusal is None:
+        return None
+    error = refusal.error
+    return {
+        "at": _time(refusal.at),
+        "kind": error.kind,
+        "fact": error.fact,
+        "problems": [{"pointer": problem.pointer, "detail": problem.message} for problem in error.problems],
+        "next": error.remedy,
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(timespec="seconds")

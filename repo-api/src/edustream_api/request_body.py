@@ -1,0 +1,79 @@
+"""Reads a request's body within its limit, whether or not the client said how long it is."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.types import Receive, Scope
+
+from edustream_api.problems import MEDIA, TOO_LARGE, RequestRefused
+
+# What a client may still send after it was refused: it reads the refusal instead of a broken connection.
+DRAINED_BODIES: Final = 16
+
+
+class ClientGone(ConnectionError):
+    """The client closed the connection before its request was complete."""
+
+
+async def read_json_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
+    """The body of a request that says it is JSON.
+
+    Raises `RequestRefused` (`media-type`, `too-large`), `ClientGone`.
+    """
+    media_type = stated_length = b""
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            media_type = value
+        elif name == b"content-length":
+            stated_length = value
+    if stated_length.isdigit() and int(stated_length) > max_bytes:
+        await _drain(receive, max_bytes)
+        raise _too_large(max_bytes)
+    body = await _read(receive, max_bytes)
+    if media_type != b"application/json" and not _is_json(media_type):
+        given = media_type.decode("latin-1") or "nothing"
+        raise RequestRefused(MEDIA, f"The content type is {given}; application/json is expected.")
+    return body
+
+
+def _is_json(media_type: bytes) -> bool:
+    return media_type.partition(b";")[0].strip().lower() == b"application/json"
+
+
+async def _read(receive: Receive, max_bytes: int) -> bytes:
+    message = await _next(receive)
+    body: bytes = message[0]
+    if not message[1]:
+        if len(body) > max_bytes:
+            raise _too_large(max_bytes)
+        return body
+    chunks, length, more = [body], len(body), True
+    while more:
+        if length > max_bytes:
+            await _drain(receive, max_bytes)
+            raise _too_large(max_bytes)
+        chunk, more = await _next(receive)
+        chunks.append(chunk)
+        length += len(chunk)
+    if length > max_bytes:
+        raise _too_large(max_bytes)
+    return b"".join(chunks)
+
+
+async def _next(receive: Receive) -> tuple[bytes, bool]:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    return message.get("body", b""), message.get("more_body", False)
+
+
+async def _drain(receive: Receive, max_bytes: int) -> None:
+    length, more = 0, True
+    while more and length <= DRAINED_BODIES * max_bytes:
+        chunk, more = await _next(receive)
+        length += len(chunk)
+
+
+def _too_large(max_bytes: int) -> RequestRefused:
+    return RequestRefused(TOO_LARGE, f"The body is longer than the {max_bytes} bytes that are read.")

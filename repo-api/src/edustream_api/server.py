@@ -1,0 +1,50 @@
+"""Runs the consumer's application on uvicorn, in this process or in several."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+from types import FrameType
+from typing import Any, Final
+
+import uvicorn
+
+from edustream_api.consumer import Consumer
+from edustream_api.metrics import MULTIPROCESS_DIR
+
+GRACE_S: Final = 30
+WORKER_APP: Final = "edustream_api.consumer:worker_app"
+
+
+def exit_cleanly_on_signals() -> None:
+    """Make SIGTERM and SIGINT an orderly end with exit code 0.
+
+    uvicorn takes both over while it serves, finishes what is under way, and raises them again for this handler.
+    """
+    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGINT, _leave)
+
+
+def serve(consumer: Consumer, environ: dict[str, str]) -> None:
+    """Serve until a signal ends it. `environ` holds what worker processes need beside this process's environment."""
+    settings = consumer.settings
+    options: dict[str, Any] = {
+        "host": settings.host,
+        "port": settings.port,
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "timeout_graceful_shutdown": GRACE_S,
+    }
+    if settings.workers == 1:
+        uvicorn.Server(uvicorn.Config(consumer.app, **options)).run()
+        return
+    with tempfile.TemporaryDirectory(prefix="edustream-metrics-") as directory:
+        os.environ.update({**environ, **settings.to_environ(), MULTIPROCESS_DIR: directory})
+        uvicorn.run(WORKER_APP, factory=True, workers=settings.workers, **options)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    sys.exit(0)

@@ -1,0 +1,126 @@
+"""The consumer's settings: read once from an injected environment, checked all at once, frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+from edustream_contracts.errors import InvalidInput, Problem
+
+PREFIX: Final = "EDUSTREAM_"
+MAX_PORT: Final = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerSettings:
+    """What to serve, where, and how patiently. Durations are seconds, sizes are bytes.
+
+    `contract` is `installed` (the one that edustream-contracts carries), `any`, or the path of a contract document.
+    Each field is read from the environment variable `EDUSTREAM_<FIELD>`.
+    """
+
+    model: str = "churn@production"
+    host: str = "127.0.0.1"
+    port: int = 8000
+    wait: bool = False
+    workers: int = 1
+    poll_interval_s: float = 5.0
+    staleness_budget_s: float = 86400.0
+    contract: str = "installed"
+    cache_dir: Path = Path(".edustream-cache")
+    max_rows: int = 1000
+    max_body_bytes: int = 1024 * 1024
+
+    @staticmethod
+    def from_environ(environ: Mapping[str, str]) -> ConsumerSettings:
+        """Read the settings; what is not set keeps its default.
+
+        Raises `InvalidInput` (kind `configuration`) that names every variable that is wrong, its value, and what is
+        expected of it.
+        """
+        values: dict[str, Any] = {}
+        problems: list[Problem] = []
+        for field in fields(ConsumerSettings):
+            variable = PREFIX + field.name.upper()
+            text = environ.get(variable)
+            if text is None:
+                continue
+            rule = RULES[field.name]
+            try:
+                values[field.name] = rule.read(text.strip())
+            except ValueError:
+                problems.append(Problem(variable, f"is {text!r}; expected: {rule.expected}"))
+        if problems:
+            raise InvalidInput(
+                "configuration",
+                f"{len(problems)} setting{'s are' if len(problems) > 1 else ' is'} wrong.",
+                remedy="correct the environment variable, or the command line option of the same name.",
+                problems=problems,
+            )
+        return ConsumerSettings(**values)
+
+    def to_environ(self) -> dict[str, str]:
+        """The environment that `from_environ` reads back as equal settings; worker processes are given it."""
+        return {PREFIX + field.name.upper(): _text(getattr(self, field.name)) for field in fields(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How one setting is read from text, and what is expected of it, in words."""
+
+    read: Callable[[str], Any]
+    expected: str
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _boolean(text: str) -> bool:
+    try:
+        return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[text.lower()]
+    except KeyError as error:
+        raise ValueError(text) from error
+
+
+def _not_empty(text: str) -> str:
+    if not text:
+        raise ValueError(text)
+    return text
+
+
+def _integer(least: int, most: int) -> Rule:
+    def read(text: str) -> int:
+        number = int(text)
+        if not least <= number <= most:
+            raise ValueError(text)
+        return number
+
+    return Rule(read, f"an integer from {least} to {most}")
+
+
+def _seconds(least: float, most: float) -> Rule:
+    def read(text: str) -> float:
+        number = float(text)
+        if not least <= number <= most:
+            raise ValueError(text)
+        return number
+
+    return Rule(read, f"a number of seconds from {least:g} to {most:g}")
+
+
+RULES: Final[dict[str, Rule]] = {
+    "model": Rule(_not_empty, "a reference, e.g. churn@production, churn@2.1.0 or churn@^2"),
+    "host": Rule(_not_empty, "an address to listen on, e.g. 127.0.0.1"),
+    "port": _integer(0, MAX_PORT),
+    "wait": Rule(_boolean, "true or false"),
+    "workers": _integer(1, 64),
+    "poll_interval_s": _seconds(0.1, 86400),
+    "staleness_budget_s": _seconds(0, 366 * 86400),
+    "contract": Rule(_not_empty, "installed, any, or the path of a contract document"),
+    "cache_dir": Rule(lambda text: Path(_not_empty(text)), "a directory for verified copies"),
+    "max_rows": _integer(1, 100_000),
+    "max_body_bytes": _integer(1024, 1024**3),
+}

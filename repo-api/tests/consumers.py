@@ -1,0 +1,101 @@
+"""A bench for consumers: a registry in memory, releases of tiny models, keepers and applications on top."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from edustream_contracts.contract import ModelContract
+from edustream_registry.local_copy import LocalCopy
+from edustream_registry.manifest import ReleaseContent
+from edustream_registry.names import Reference
+from edustream_registry.reading import ReleaseReader
+from edustream_registry.testing.simulator import RegistrySimulator, write_release
+from onnx_models import tenure_model, tenure_probability
+
+from edustream_api.consumer import Consumer, assemble
+from edustream_api.keeper import Event, Keeper
+from edustream_api.loading import ContractPin, ModelLoader
+from edustream_api.settings import ConsumerSettings
+
+BUDGET_S = 3600.0
+
+
+@dataclass
+class ConsumerBench:
+    """Publishes into `registry` and makes consumers of it; `events` is what their keepers told."""
+
+    directory: Path
+    contract: ModelContract
+    registry: RegistrySimulator = field(default_factory=RegistrySimulator)
+    events: list[Event] = field(default_factory=list)
+
+    def model(self, **changes: Any) -> bytes:
+        return tenure_model(len(self.contract.numeric), len(self.contract.categorical), **changes)
+
+    def golden(self, scale: float, **changes: Any) -> list[Mapping[str, Any]]:
+        rows = [{**self.contract.example(), "tenure": tenure} for tenure in (0, 12, 120)]
+        answers = []
+        for row in rows:
+            probability = tenure_probability(row["tenure"], scale)
+            label = "Yes" if probability > 0.5 else "No"
+            answers.append({"prediction": label, "probability": probability, **changes})
+        return [{"input": row, "output": answer} for row, answer in zip(rows, answers, strict=True)]
+
+    def content(
+        self,
+        name: str,
+        *,
+        scale: float = -0.05,
+        contract: ModelContract | None = None,
+        model: bytes | None = None,
+        golden: list[Mapping[str, Any]] | None = None,
+        **changes: Any,
+    ) -> tuple[ReleaseContent, Path]:
+        directory = self.directory / "releases" / name
+        content = write_release(
+            directory,
+            contract or self.contract,
+            self.model(scale=scale) if model is None else model,
+            self.golden(scale) if golden is None else golden,
+        )
+        return content.model_copy(update=changes), directory
+
+    def release(self, version: str, *, promote: bool = True, **changes: Any) -> None:
+        content, directory = self.content(version, **changes)
+        self.registry.publish(content, directory, version)
+        if promote:
+            self.registry.promote("churn", version)
+
+    def keeper(
+        self,
+        reference: str = "churn@production",
+        *,
+        pin: ModelContract | None = None,
+        cache: str = "cache",
+        reader: ReleaseReader | None = None,
+    ) -> Keeper:
+        registry = self.registry
+        return Keeper(
+            Reference.parse(reference),
+            reader or registry.reader,
+            LocalCopy(self.directory / cache, registry.trust, registry.clock),
+            ModelLoader(ContractPin(pin or self.contract)),
+            BUDGET_S,
+            registry.clock,
+            [self.events.append],
+        )
+
+    def consumer(self, **changes: Any) -> Consumer:
+        settings = ConsumerSettings(cache_dir=self.directory / "cache", poll_interval_s=3600.0)
+        return assemble(replace(settings, **changes), self.registry.reader, {}, self.registry.clock)
+
+    def delete(self, part: str) -> list[str]:
+        """Delete every object whose key holds `part`, as the admin would; the keys."""
+        objects = self.registry.memory.objects
+        keys = [key for key in objects if part in key]
+        for key in keys:
+            del objects[key]
+        return keys

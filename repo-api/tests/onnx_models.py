@@ -1,0 +1,75 @@
+"""Tiny ONNX models with the churn contract's tensors, whose answers a test can work out by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+IR_VERSION = 10
+OPSET = 17
+
+
+def tenure_model(
+    k: int,
+    m: int,
+    *,
+    column: int = 4,
+    scale: float = -0.05,
+    classes: Sequence[str] = ("No", "Yes"),
+    extra_nodes: Sequence[onnx.NodeProto] = (),
+) -> bytes:
+    """P(second class) = sigmoid(scale * numeric[:, column]); the likelier class is the label.
+
+    The graph reads `categorical` too, without letting it change the answer.
+    """
+    nodes = [
+        helper.make_node("Gather", ["numeric", "column"], ["score"], axis=1),
+        helper.make_node("Mul", ["score", "scale"], ["scaled"]),
+        helper.make_node("Sigmoid", ["scaled"], ["second"]),
+        helper.make_node("Sub", ["one", "second"], ["first"]),
+        helper.make_node("Concat", ["first", "second"], ["raw_probabilities"], axis=1),
+        helper.make_node("Identity", ["raw_probabilities"], ["probabilities"]),
+        helper.make_node("ArgMax", ["probabilities"], ["winner"], axis=1, keepdims=0),
+        helper.make_node(
+            "LabelEncoder",
+            ["winner"],
+            ["label"],
+            domain="ai.onnx.ml",
+            keys_int64s=list(range(len(classes))),
+            values_strings=list(classes),
+        ),
+        helper.make_node("Identity", ["categorical"], ["unused"]),
+        *extra_nodes,
+    ]
+    constants = [
+        numpy_helper.from_array(np.array([column], dtype=np.int64), "column"),
+        numpy_helper.from_array(np.array(scale, dtype=np.float32), "scale"),
+        numpy_helper.from_array(np.array(1.0, dtype=np.float32), "one"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tenure",
+        [
+            helper.make_tensor_value_info("numeric", TensorProto.FLOAT, [None, k]),
+            helper.make_tensor_value_info("categorical", TensorProto.STRING, [None, m]),
+        ],
+        [
+            helper.make_tensor_value_info("label", TensorProto.STRING, [None]),
+            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, len(classes)]),
+        ],
+        constants,
+    )
+    model = helper.make_model(
+        graph,
+        ir_version=IR_VERSION,
+        opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", 3)],
+    )
+    return model.SerializeToString(deterministic=True)
+
+
+def tenure_probability(tenure: float, scale: float = -0.05) -> float:
+    """What `tenure_model` answers, in float64."""
+    return float(1 / (1 + np.exp(-scale * tenure)))

@@ -1,0 +1,377 @@
+"""The HTTP surface as a client sees it, state by state and mistake by mistake."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from consumers import BUDGET_S, ConsumerBench
+from edustream_contracts.contract import ModelContract
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx_models import tenure_probability
+from starlette.testclient import TestClient
+
+from edustream_api.consumer import Consumer
+from edustream_api.states import State
+
+PROBLEM = "application/problem+json"
+JSON = {"content-type": "application/json"}
+
+
+@contextmanager
+def client_of(consumer: Consumer) -> Iterator[TestClient]:
+    consumer.keeper.start()
+    with TestClient(consumer.app) as client:
+        yield client
+
+
+@pytest.fixture
+def client(bench: ConsumerBench) -> Iterator[TestClient]:
+    bench.release("1.0.0")
+    with client_of(bench.consumer()) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def shared_client(tmp_path_factory: pytest.TempPathFactory, contract: ModelContract) -> Iterator[TestClient]:
+    bench = ConsumerBench(tmp_path_factory.mktemp("shared"), contract)
+    bench.release("1.0.0")
+    with client_of(bench.consumer(max_rows=5)) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def row(contract: ModelContract) -> dict[str, Any]:
+    return contract.example()
+
+
+def problem_of(response: Any, status: int) -> dict[str, Any]:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == PROBLEM
+    document: dict[str, Any] = response.json()
+    assert document["status"] == status
+    assert document["type"].startswith("urn:edustream:problem:")
+    return document
+
+
+def pointers(document: dict[str, Any]) -> list[str]:
+    return [error["pointer"] for error in document["errors"]]
+
+
+class TestPredict:
+    def test_answers_one_row(self, shared_client: TestClient, row: dict[str, Any]) -> None:
+        response = shared_client.post("/predict", json={**row, "tenure": 12})
+        assert response.status_code == 200
+        answer = response.json()
+        assert answer.pop("probability") == pytest.approx(tenure_probability(12), abs=1e-6)
+        assert answer == {"prediction": "No", "model": "churn", "model_version": "1.0.0"}
+
+    @pytest.mark.parametrize(
+        "change", [{"tenure": 12.0}, {"total_charges": None}, {"monthly_charges": 0}, {"monthly_charges": 1e2}]
+    )
+    def test_accepts_what_json_schema_calls_valid(
+        self, shared_client: TestClient, row: dict[str, Any], change: dict[str, Any]
+    ) -> None:
+        assert shared_client.post("/predict", json={**row, **change}).status_code == 200
+
+    def test_accepts_a_charset_and_a_name_with_escapes(self, shared_client: TestClient, row: dict[str, Any]) -> None:
+        body = json.dumps(row).replace('"DSL"', '"\\u0044SL"')
+        headers = {"content-type": "Application/JSON; charset=utf-8"}
+        assert shared_client.post("/predict", content=body, headers=headers).status_code == 200
+
+    @pytest.mark.parametrize(
+        ("change", "pointer", "words"),
+        [
+            ({"tenure": "12"}, "/tenure", "integer"),
+            ({"tenure": 12.5}, "/tenure", "integer"),
+            ({"tenure": True}, "/tenure", "integer"),
+            ({"tenure": None}, "/tenure", "integer"),
+            ({"tenure": -1}, "/tenure", "minimum"),
+            ({"tenure": 10**30}, "/tenure", "maximum"),
+            ({"monthly_charges": False}, "/monthly_charges", "number"),
+            ({"internet_service": "dsl"}, "/internet_service", "DSL"),
+            ({"internet_service": ["DSL"]}, "/internet_service", ""),
+            ({"customer/id": 7}, "/customer~1id", "not a field"),
+        ],
+    )
+    def test_names_the_field_at_fault(
+        self, shared_client: TestClient, row: dict[str, Any], change: dict[str, Any], pointer: str, words: str
+    ) -> None:
+        document = problem_of(shared_client.post("/predict", json={**row, **change}), 422)
+        assert pointer in pointers(document)
+        assert any(words in error["detail"] for error in document["errors"])
+
+    def test_names_every_field_at_fault(self, shared_client: TestClient, row: dict[str, Any]) -> None:
+        bad = {**row, "tenure": "x", "monthly_charges": 501, "surprise": 1}
+        del bad["contract"]
+        document = problem_of(shared_client.post("/predict", json=bad), 422)
+        assert sorted(set(pointers(document))) == ["/contract", "/monthly_charges", "/surprise", "/tenure"]
+
+    def test_names_all_fields_of_an_empty_object(self, shared_client: TestClient, contract: ModelContract) -> None:
+        document = problem_of(shared_client.post("/predict", json={}), 422)
+        assert sorted(pointers(document)) == sorted(f"/{field.name}" for field in contract.inputs)
+
+    @pytest.mark.parametrize("body", ["[]", "null", "7", '"row"', "true", "[" * 900 + "]" * 900])
+    def test_refuses_what_is_no_object(self, shared_client: TestClient, body: str) -> None:
+        problem_of(shared_client.post("/predict", content=body, headers=JSON), 422)
+
+    @pytest.mark.parametrize(
+        "body",
+        ["", "{", "tenure=12", '{"tenure": 1,}', "\x00", '"\\ud800"', "[" * 2000 + "]" * 2000, "9" * 5000, "NaN"],
+    )
+    def test_refuses_what_is_no_json(self, shared_client: TestClient, body: str) -> None:
+        problem_of(shared_client.post("/predict", content=body, headers=JSON), 400)
+
+    def test_refuses_bytes_that_are_no_text(self, shared_client: TestClient) -> None:
+        problem_of(shared_client.post("/predict", content=b'{"a": "\xff"}', headers=JSON), 400)
+
+    @pytest.mark.parametrize("token", ["NaN", "Infinity", "-Infinity", "1e400"])
+    def test_names_numbers_that_json_does_not_allow(
+        self, shared_client: TestClient, row: dict[str, Any], token: str
+    ) -> None:
+        body = json.dumps({**row, "tenure": 11, "monthly_charges": "HERE"}).replace('"HERE"', token)
+        document = problem_of(shared_client.post("/predict", content=body, headers=JSON), 400)
+        assert pointers(document) == ["/monthly_charges"]
+
+    def test_names_keys_that_occur_twice(self, shared_client: TestClient, row: dict[str, Any]) -> None:
+        body = json.dumps(row)[:-1] + ', "tenure": 3, "tenure": 4}'
+        document = problem_of(shared_client.post("/predict", content=body, headers=JSON), 400)
+        assert document["errors"] == [{"pointer": "/tenure", "detail": "occurs 3 times"}]
+
+    @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", ""])
+    def test_refuses_other_media_types(self, shared_client: TestClient, row: dict[str, Any], media_type: str) -> None:
+        response = shared_client.post("/predict", content=json.dumps(row), headers={"content-type": media_type})
+        problem_of(response, 415)
+
+    @pytest.mark.parametrize("path", ["/predict", "/predict/batch"])
+    @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"])
+    def test_takes_post_only(self, shared_client: TestClient, path: str, method: str) -> None:
+        response = shared_client.request(method, path)
+        problem_of(response, 405)
+        assert response.headers["allow"] == "POST"
+
+
+class TestLength:
+    def test_refuses_a_stated_length_over_the_limit(self, shared_client: TestClient) -> None:
+        response = shared_client.post("/predict", content=b" " * (1024 * 1024 + 1), headers=JSON)
+        problem_of(response, 413)
+        assert response.headers["connection"] == "close"
+
+    def test_refuses_a_stream_over_the_limit(self, shared_client: TestClient) -> None:
+        def chunks() -> Iterator[bytes]:
+            yield from (b" " * 400_000 for _ in range(5))
+
+        problem_of(shared_client.post("/predict", content=chunks(), headers=JSON), 413)
+
+    def test_reads_a_stream_within_the_limit(self, shared_client: TestClient, row: dict[str, Any]) -> None:
+        def chunks() -> Iterator[bytes]:
+            yield from (bytes([byte]) for byte in json.dumps(row).encode())
+
+        assert shared_client.post("/predict", content=chunks(), headers=JSON).status_code == 200
+
+
+class TestBatch:
+    def test_answers_in_order(self, shared_client: TestClient, row: dict[str, Any]) -> None:
+        rows = [{**row, "tenure": tenure} for tenure in (100, 0, 50)]
+        answer = shared_client.post("/predict/batch", json={"rows": rows}).json()
+        assert answer["model_version"] == "1.0.0"
+        assert [one["probability"] for one in answer["predictions"]] == [
+            pytest.approx(tenure_probability(tenure), abs=1e-6) for tenure in (100, 0, 50)
+        ]
+
+    def test_names_bad_rows_by_index(self, shared_client: TestClient, row: dict[str, Any]) -> None:
+        rows = [row, {**row, "tenure": "x"}, row, {**row, "surprise": 1}]
+        document = problem_of(shared_client.post("/predict/batch", json={"rows": rows}), 422)
+        assert pointers(document) == ["/rows/1/tenure", "/rows/3/surprise"]
+
+    def test_names_duplicate_keys_by_index(self, shared_client: TestClient, row: dict[str, Any]) -> None:
+        body = '{"rows": [' + json.dumps(row) + ", " + json.dumps(row)[:-1] + ', "tenure": 3}]}'
+        document = problem_of(shared_client.post("/predict/batch", content=body, headers=JSON), 400)
+        assert pointers(document) == ["/rows/1/tenure"]
+
+    @pytest.mark.parametrize(
+        ("document", "pointer"),
+        [
+            ({}, "/rows"),
+            ({"rows": []}, "/rows"),
+            ({"rows": {}}, "/rows"),
+            ({"rows": [{}], "limit": 3}, "/limit"),
+            ([], ""),
+            ({"rows": [7]}, "/rows/0"),
+        ],
+    )
+    def test_names_what_is_wrong_with_the_envelope(
+        self, shared_client: TestClient, document: Any, pointer: str
+    ) -> None:
+        assert pointer in pointers(problem_of(shared_client.post("/predict/batch", json=document), 422))
+
+    def test_limits_the_rows(self, shared_client: TestClient, row: dict[str, Any]) -> None:
+        problem_of(shared_client.post("/predict/batch", json={"rows": [row] * 6}), 413)
+
+    def test_counts_errors_that_are_too_many_to_list(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0")
+        with client_of(bench.consumer()) as client:
+            document = problem_of(client.post("/predict/batch", json={"rows": [{}] * 100}), 422)
+        assert (len(document["errors"]), document["errors_omitted"]) == (1000, 900)
+
+
+class TestReadings:
+    def test_model(self, client: TestClient, bench: ConsumerBench) -> None:
+        document = client.get("/model").json()
+        assert (document["model"], document["version"]) == ("churn", "1.0.0")
+        assert document["channel"]["sequence"] == 1
+        assert document["signed_by"] == [bench.registry.signer.public.key_id]
+        assert document["metrics"] == {"roc_auc": 0.85}
+        assert document["golden_rows_replayed"] == 3
+
+    def test_model_of_an_exact_version_names_no_channel(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0", promote=False)
+        with client_of(bench.consumer(model="churn@1.0.0")) as client:
+            assert client.get("/model").json()["channel"] is None
+
+    def test_contract(self, client: TestClient, contract: ModelContract) -> None:
+        assert client.get("/contract").json() == contract.document
+
+    def test_health(self, client: TestClient) -> None:
+        document = client.get("/health").json()
+        assert (document["state"], document["ready"], document["staleness_s"]) == ("READY", True, 0)
+        assert document["last_refusal"] is None
+
+    def test_health_tells_what_was_refused(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0")
+        consumer = bench.consumer()
+        with client_of(consumer) as client:
+            bench.release("1.1.0", golden=bench.golden(scale=-0.5))
+            consumer.keeper.poll()
+            document = client.get("/health").json()
+            assert document["state"] == "READY"
+            assert document["last_refusal"]["kind"] == "golden"
+            assert document["last_refusal"]["problems"]
+            assert client.get("/model").json()["version"] == "1.0.0"
+            assert 'edustream_rejections_total{reason="golden"} 1.0' in client.get("/metrics").text
+
+    def test_probes(self, client: TestClient) -> None:
+        assert client.get("/health/live").json() == {"status": "live"}
+        assert client.get("/health/ready").json() == {"status": "ready", "state": "READY"}
+
+    @pytest.mark.parametrize("path", ["/", "/nowhere", "/predict/", "/model/churn", "/metrics/x"])
+    def test_unknown_paths(self, shared_client: TestClient, path: str) -> None:
+        problem_of(shared_client.get(path), 404)
+
+    @pytest.mark.parametrize("path", ["/model", "/health", "/metrics", "/docs", "/openapi.json"])
+    def test_wrong_methods(self, shared_client: TestClient, path: str) -> None:
+        response = shared_client.post(path, json={})
+        problem_of(response, 405)
+        assert "GET" in response.headers["allow"]
+
+
+def deletion(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    bench.delete("model.onnx")
+
+
+def corruption(bench: ConsumerBench) -> None:
+    bench.release("1.0.0", golden=bench.golden(scale=-0.5))
+
+
+def other_contract(bench: ConsumerBench) -> None:
+    numbers = tuple(reversed(bench.contract.numeric))
+    content, _ = bench.content("0.9.0")
+    tensors = (content.inputs[0].model_copy(update={"columns": numbers}), content.inputs[1])
+    bench.release("1.0.0", inputs=tensors)
+
+
+def outage(bench: ConsumerBench) -> None:
+    bench.registry.store.cut_off = True
+
+
+class TestStates:
+    @pytest.mark.parametrize(
+        ("damage", "state"),
+        [
+            (deletion, State.NO_RELEASE),
+            (corruption, State.REJECTED),
+            (other_contract, State.INCOMPATIBLE),
+            (outage, State.UNREACHABLE),
+        ],
+    )
+    def test_not_serving(
+        self, bench: ConsumerBench, row: dict[str, Any], damage: Callable[[ConsumerBench], None], state: State
+    ) -> None:
+        damage(bench)
+        with client_of(bench.consumer()) as client:
+            assert client.get("/health/live").status_code == 200
+            assert client.get("/health").json()["state"] == state.value
+            asked = [client.get("/health/ready"), client.get("/model"), client.post("/predict", json=row)]
+            asked.append(client.post("/predict/batch", json={"rows": [row]}))
+            assert [problem_of(response, 503)["reason"] for response in asked] == [state.value] * 4
+            assert client.get("/contract").status_code == 200
+            assert client.get("/openapi.json").status_code == 200
+            assert f'edustream_state{{state="{state.value}"}} 1.0' in client.get("/metrics").text
+
+    def test_degraded_serves(self, bench: ConsumerBench, row: dict[str, Any]) -> None:
+        bench.release("1.0.0")
+        consumer = bench.consumer(staleness_budget_s=BUDGET_S)
+        with client_of(consumer) as client:
+            outage(bench)
+            bench.registry.clock.advance(60)
+            consumer.keeper.poll()
+            assert client.get("/health/ready").json() == {"status": "ready", "state": "DEGRADED"}
+            assert client.post("/predict", json=row).status_code == 200
+            assert client.get("/health").json()["staleness_s"] == 60
+            assert "edustream_staleness_seconds 60.0" in client.get("/metrics").text
+            bench.registry.clock.advance(BUDGET_S)
+            consumer.keeper.poll()
+            assert problem_of(client.post("/predict", json=row), 503)["reason"] == "UNREACHABLE"
+
+    def test_without_any_contract_there_is_a_document_all_the_same(self, bench: ConsumerBench) -> None:
+        with client_of(bench.consumer(contract="any")) as client:
+            assert problem_of(client.get("/contract"), 503)["reason"] == "NO_RELEASE"
+            assert client.get("/openapi.json").json()["openapi"] == "3.1.0"
+
+    def test_a_swap_is_seen_by_the_next_request(self, bench: ConsumerBench, row: dict[str, Any]) -> None:
+        bench.release("1.0.0")
+        consumer = bench.consumer()
+        with client_of(consumer) as client:
+            bench.release("1.1.0", scale=0.05)
+            assert client.post("/predict", json=row).json()["model_version"] == "1.0.0"
+            consumer.keeper.poll()
+            assert client.post("/predict", json=row).json()["model_version"] == "1.1.0"
+            text = client.get("/metrics").text
+            assert "edustream_swaps_total 2.0" in text
+            assert 'version="1.1.0"' in text
+            assert 'version="1.0.0"' not in text
+
+
+class TestFuzzing:
+    @given(
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+            lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+        )
+    )
+    def test_any_document_is_answered_without_a_server_error(self, shared_client: TestClient, document: Any) -> None:
+        for path, body in (("/predict", document), ("/predict/batch", {"rows": document})):
+            response = shared_client.post(path, content=json.dumps(body), headers=JSON)
+            problem_of(response, response.status_code)
+            assert response.status_code in (400, 413, 422)
+
+    @given(st.data())
+    def test_any_damage_to_a_row_is_answered_without_a_server_error(
+        self, shared_client: TestClient, row: dict[str, Any], data: st.DataObject
+    ) -> None:
+        values = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["Yes", "No", 1])
+        changes = data.draw(st.dictionaries(st.sampled_from(sorted(row)), values, max_size=3))
+        body = json.dumps({**row, **changes})
+        response = shared_client.post("/predict", content=body, headers=JSON)
+        assert response.status_code in (200, 400, 422)
+        if response.status_code != 200:
+            assert {pointer.split("/")[1] for pointer in pointers(response.json())} <= set(changes)
+
+    @given(st.binary(max_size=200))
+    def test_any_bytes_are_answered_without_a_server_error(self, shared_client: TestClient, body: bytes) -> None:
+        assert shared_client.post("/predict", content=body, headers=JSON).status_code in (400, 422)

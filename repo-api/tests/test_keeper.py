@@ -1,0 +1,368 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from consumers import BUDGET_S, ConsumerBench
+from edustream_contracts.contract import ModelContract, contract_from
+from edustream_contracts.errors import InvalidInput
+from edustream_registry.signing import Signer
+from edustream_registry.trust import TrustPolicy
+
+from edustream_api.keeper import Keeper, PollResult, Refused, StateChanged, Swapped
+from edustream_api.states import State
+
+
+def wider(contract: ModelContract) -> ModelContract:
+    document: dict[str, Any] = {**contract.document, "input": {**contract.document["input"]}}
+    properties = dict(document["input"]["properties"])
+    properties["tenure"] = {**properties["tenure"], "maximum": 240}
+    document["input"]["properties"] = properties
+    return contract_from(document)
+
+
+def version(keeper: Keeper) -> str | None:
+    serving = keeper.snapshot.serving
+    return serving.version if serving else None
+
+
+class TestStart:
+    def test_serves_what_was_promoted(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0")
+        keeper = bench.keeper()
+        snapshot = keeper.start()
+        assert (snapshot.state, version(keeper)) == (State.READY, "1.0.0")
+        assert snapshot.contacted_at == bench.registry.clock()
+        assert [type(event) for event in bench.events] == [StateChanged, Swapped]
+
+    def test_is_unreachable_until_it_asked(self, bench: ConsumerBench) -> None:
+        assert bench.keeper().snapshot.state is State.UNREACHABLE
+
+    @pytest.mark.parametrize("reference", ["churn@1.0.0", "churn@^1"])
+    def test_serves_versions_and_ranges(self, bench: ConsumerBench, reference: str) -> None:
+        bench.release("1.0.0", promote=False)
+        keeper = bench.keeper(reference)
+        assert keeper.start().state is State.READY
+        assert keeper.poll() is PollResult.UNCHANGED
+
+    def test_an_empty_registry_is_no_release(self, bench: ConsumerBench) -> None:
+        snapshot = bench.keeper().start()
+        assert snapshot.state is State.NO_RELEASE
+        assert snapshot.error is not None
+        assert snapshot.error.kind == "model_missing"
+
+    def test_an_empty_channel_is_no_release(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0", promote=False)
+        snapshot = bench.keeper().start()
+        assert snapshot.state is State.NO_RELEASE
+        assert snapshot.error is not None
+        assert snapshot.error.kind == "channel_empty"
+
+    @pytest.mark.parametrize("part", ["model.onnx", "releases/1.0.0.json"])
+    def test_a_deletion_is_obeyed_even_with_a_local_copy(self, bench: ConsumerBench, part: str) -> None:
+        bench.release("1.0.0")
+        bench.keeper().start()
+        assert bench.delete(part)
+        assert bench.keeper().start().state is State.NO_RELEASE
+
+    def test_a_yank_is_obeyed_even_with_a_local_copy(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0")
+        bench.keeper().start()
+        bench.registry.yank("churn", "1.0.0")
+        snapshot = bench.keeper().start()
+        assert snapshot.state is State.NO_RELEASE
+        assert snapshot.error is not None
+        assert snapshot.error.kind == "yanked"
+
+    @pytest.mark.parametrize("part", ["model.onnx", "releases/1.0.0.json", "log/"])
+    def test_one_changed_byte_is_rejected(self, bench: ConsumerBench, part: str) -> None:
+        bench.release("1.0.0")
+        objects = bench.registry.memory.objects
+        key = next(key for key in objects if part in key)
+        objects[key] = objects[key][:-9] + bytes([objects[key][-9] ^ 1]) + objects[key][-8:]
+        assert bench.keeper().start().state is State.REJECTED
+
+    def test_another_key_is_rejected(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0")
+        stranger = TrustPolicy((Signer.generate().public,))
+        reader = type(bench.registry.reader)(bench.registry.store, stranger, bench.registry.clock)
+        snapshot = bench.keeper(reader=reader).start()
+        assert snapshot.state is State.REJECTED
+        assert snapshot.error is not None
+        assert snapshot.error.kind == "signature"
+
+    def test_golden_vectors_that_disagree_are_rejected(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0", golden=bench.golden(scale=-0.06))
+        snapshot = bench.keeper().start()
+        assert snapshot.state is State.REJECTED
+        assert snapshot.error is not None
+        assert snapshot.error.kind == "golden"
+
+    def test_another_contract_is_incompatible(self, bench: ConsumerBench, contract: ModelContract) -> None:
+        bench.release("1.0.0")
+        snapshot = bench.keeper(pin=wider(contract)).start()
+        assert snapshot.state is State.INCOMPATIBLE
+        assert snapshot.error is not None
+        assert [problem.pointer for problem in snapshot.error.problems] == ["/input/properties/tenure"]
+
+    def test_no_registry_and_no_copy_is_unreachable(self, bench: ConsumerBench) -> None:
+        bench.registry.store.cut_off = True
+        assert bench.keeper().start().state is State.UNREACHABLE
+
+    def test_an_outage_is_survived_from_the_copy(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0")
+        bench.keeper().start()
+        bench.registry.store.cut_off = True
+        bench.registry.clock.advance(BUDGET_S)
+        keeper = bench.keeper()
+        assert keeper.start().state is State.DEGRADED
+        assert version(keeper) == "1.0.0"
+        assert keeper.staleness_s() == BUDGET_S
+
+    def test_a_copy_past_its_budget_is_not_served(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0")
+        bench.keeper().start()
+        bench.registry.store.cut_off = True
+        bench.registry.clock.advance(BUDGET_S + 1)
+        snapshot = bench.keeper().start()
+        assert (snapshot.state, snapshot.serving) == (State.UNREACHABLE, None)
+        assert snapshot.error is not None
+        assert snapshot.error.kind == "stale"
+
+    def test_a_bad_release_does_not_replace_the_good_copy(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0")
+        bench.keeper().start()
+        bench.release("2.0.0", golden=bench.golden(scale=-0.5))
+        keeper = bench.keeper()
+        snapshot = keeper.start()
+        assert (snapshot.state, version(keeper)) == (State.READY, "1.0.0")
+        assert snapshot.refusal is not None
+        assert snapshot.refusal.error.kind == "golden"
+
+    def test_a_copy_that_keeps_another_contract_is_not_served(
+        self, bench: ConsumerBench, contract: ModelContract
+    ) -> None:
+        bench.release("1.0.0")
+        bench.keeper().start()
+        bench.registry.store.cut_off = True
+        assert bench.keeper(pin=wider(contract)).start().state is State.INCOMPATIBLE
+
+    def test_a_damaged_copy_counts_as_none(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0")
+        bench.keeper().start()
+        for path in (bench.directory / "cache" / "state").iterdir():
+            path.write_text("{")
+        bench.events.clear()
+        keeper = bench.keeper()
+        assert keeper.start().state is State.READY
+        assert any(isinstance(event, Refused) for event in bench.events)
+
+    def test_a_sequence_lower_than_seen_is_not_obeyed(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0")
+        bench.release("1.1.0")
+        bench.keeper().start()
+        objects = bench.registry.memory.objects
+        bench.delete("log/000000000002")
+        head = next(key for key in objects if key.endswith("HEAD"))
+        objects[head] = b'{"sequence": 1}'
+        keeper = bench.keeper()
+        snapshot = keeper.start()
+        assert version(keeper) == "1.1.0"
+        assert snapshot.refusal is not None
+        assert snapshot.refusal.error.kind == "rollback"
+
+    def test_a_directory_that_cannot_be_written_is_a_configuration_error(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0")
+        (bench.directory / "cache").write_text("a file where a directory is needed")
+        with pytest.raises(InvalidInput, match="local copy cannot be kept"):
+            bench.keeper().start()
+
+
+class TestPoll:
+    def test_swaps_to_a_promotion(self, bench: ConsumerBench, contract: ModelContract) -> None:
+        bench.release("1.0.0")
+        keeper = bench.keeper()
+        keeper.start()
+        before = keeper.snapshot.serving
+        bench.release("1.1.0", scale=0.05)
+        assert keeper.poll() is PollResult.SWAPPED
+        after = keeper.snapshot.serving
+        assert before is not None
+        assert after is not None
+        row = {**contract.example(), "tenure": 100}
+        assert (before.inference.answer(row)["prediction"], after.inference.answer(row)["prediction"]) == ("No", "Yes")
+
+    def test_follows_a_rollback(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0")
+        bench.release("1.1.0", scale=0.05)
+        keeper = bench.keeper()
+        keeper.start()
+        bench.registry.promote("churn", "1.0.0")
+        assert keeper.poll() is PollResult.SWAPPED
+        assert version(keeper) == "1.0.0"
+
+    def test_a_new_entry_for_the_same_release_loads_nothing(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0")
+        bench.release("1.1.0", promote=False, scale=0.05)
+        keeper = bench.keeper()
+        inference = keeper.start().serving
+        bench.registry.promote("churn", "1.1.0")
+        bench.registry.promote("churn", "1.0.0")
+        keeper.poll()
+        again = keeper.snapshot.serving
+        assert inference is not None
+        assert again is not None
+        assert again.inference is inference.inference
+        assert again.release.sequence == 3
+
+    def test_refreshes_the_contact(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0")
+        keeper = bench.keeper()
+        keeper.start()
+        bench.registry.clock.advance(60)
+        assert keeper.poll() is PollResult.UNCHANGED
+        assert keeper.staleness_s() == 0
+
+    @pytest.mark.parametrize(
+        ("changes", "kind"),
+        [
+            ({"golden": [{"input": {}, "output": {}}]}, "malformed"),
+            ({"model": b"no model"}, "malformed"),
+            ({"contract_digest": "0" * 64}, "digest"),
+        ],
+    )
+    def test_refuses_a_bad_release_and_goes_on(self, bench: ConsumerBench, changes: dict[str, Any], kind: str) -> None:
+        bench.release("1.0.0")
+        keeper = bench.keeper()
+        keeper.start()
+        bench.release("1.1.0", **changes)
+        assert keeper.poll() is PollResult.REFUSED
+        assert (keeper.snapshot.state, version(keeper)) == (State.READY, "1.0.0")
+        assert keeper.snapshot.refusal is not None
+        assert keeper.snapshot.refusal.error.kind == kind
+
+    def test_a_bad_release_is_told_once_and_not_fetched_again(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0")
+        keeper = bench.keeper()
+        keeper.start()
+        bench.release("1.1.0", model=b"no model")
+        bench.events.clear()
+        keeper.poll()
+        bench.registry.store.calls.clear()
+        keeper.poll()
+        assert sum(isinstance(event, Refused) for event in bench.events) == 1
+        assert not [key for _, key in bench.registry.store.calls if "/files/" in key]
+
+    def test_heals_after_a_bad_release(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0")
+        keeper = bench.keeper()
+        keeper.start()
+        bench.release("1.1.0", model=b"no model")
+        keeper.poll()
+        bench.release("1.2.0", scale=0.05)
+        assert keeper.poll() is PollResult.SWAPPED
+        assert version(keeper) == "1.2.0"
+
+    def test_does_not_notice_a_deleted_file(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0")
+        keeper = bench.keeper()
+        keeper.start()
+        assert bench.delete("model.onnx")
+        assert keeper.poll() is PollResult.UNCHANGED
+
+    def test_obeys_the_yank_of_what_runs(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0")
+        keeper = bench.keeper()
+        keeper.start()
+        bench.registry.yank("churn", "1.0.0")
+        assert keeper.poll() is PollResult.REFUSED
+        assert (keeper.snapshot.state, keeper.snapshot.serving) == (State.NO_RELEASE, None)
+        bench.release("1.0.1", scale=0.05)
+        assert keeper.poll() is PollResult.SWAPPED
+        assert keeper.snapshot.state is State.READY
+
+    def test_the_yank_of_another_release_stops_nothing(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0")
+        keeper = bench.keeper()
+        keeper.start()
+        bench.release("1.1.0", scale=0.05)
+        bench.registry.yank("churn", "1.1.0")
+        assert keeper.poll() is PollResult.REFUSED
+        assert (keeper.snapshot.state, version(keeper)) == (State.READY, "1.0.0")
+
+    def test_degrades_then_gives_up_then_heals(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0")
+        keeper = bench.keeper()
+        keeper.start()
+        bench.registry.store.cut_off = True
+        assert keeper.poll() is PollResult.UNREACHABLE
+        assert (keeper.snapshot.state, version(keeper)) == (State.DEGRADED, "1.0.0")
+        bench.registry.clock.advance(BUDGET_S + 1)
+        keeper.poll()
+        assert (keeper.snapshot.state, keeper.snapshot.serving) == (State.UNREACHABLE, None)
+        bench.registry.store.cut_off = False
+        assert keeper.poll() is PollResult.UNCHANGED
+        assert (keeper.snapshot.state, version(keeper)) == (State.READY, "1.0.0")
+
+    def test_state_since_moves_only_with_the_state(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0")
+        keeper = bench.keeper()
+        since = keeper.start().since
+        bench.registry.clock.advance(60)
+        keeper.poll()
+        assert keeper.snapshot.since == since
+        bench.registry.store.cut_off = True
+        keeper.poll()
+        assert keeper.snapshot.since == bench.registry.clock()
+
+    def test_an_outage_during_the_yank_check_keeps_serving(
+        self, bench: ConsumerBench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bench.release("1.0.0")
+        keeper = bench.keeper()
+        keeper.start()
+        bench.release("1.1.0", model=b"no model")
+        reader = bench.registry.reader
+        tombstone = reader.tombstone
+
+        def cut(model: str, asked: str) -> object:
+            bench.registry.store.cut_off = asked == "1.0.0"
+            return tombstone(model, asked)
+
+        monkeypatch.setattr(reader, "tombstone", cut)
+        assert keeper.poll() is PollResult.REFUSED
+        assert keeper.snapshot.state is State.READY
+
+    def test_waiting_heals_from_each_state(self, bench: ConsumerBench) -> None:
+        bench.registry.store.cut_off = True
+        keeper = bench.keeper()
+        assert keeper.start().state is State.UNREACHABLE
+        bench.registry.store.cut_off = False
+        keeper.poll()
+        assert keeper.snapshot.state is State.NO_RELEASE
+        bench.release("1.0.0", model=b"no model")
+        keeper.poll()
+        assert keeper.snapshot.state is State.REJECTED
+        bench.release("1.0.1")
+        keeper.poll()
+        assert keeper.snapshot.state is State.READY
+
+    def test_a_file_put_back_heals(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0")
+        objects = dict(bench.registry.memory.objects)
+        bench.delete("model.onnx")
+        keeper = bench.keeper()
+        assert keeper.start().state is State.NO_RELEASE
+        bench.registry.memory.objects.update(objects)
+        keeper.poll()
+        assert keeper.snapshot.state is State.READY
+
+
+def test_two_consumers_may_share_a_directory(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    first, second = bench.keeper(), bench.keeper()
+    first.start()
+    bench.registry.store.calls.clear()
+    second.start()
+    assert version(second) == "1.0.0"
+    assert not [key for operation, key in bench.registry.store.calls if operation == "get" and "/files/" in key]
