@@ -29,7 +29,7 @@ class ConsumerSettings:
     poll_interval_s: float = 5.0
     staleness_budget_s: float = 86400.0
     contract: str = "installed"
-    cache_dir: Path = Path(".edustream-cache")
+    cache_dir: Path = Path("cache")
     max_rows: int = 1000
     max_body_bytes: int = 1024 * 1024
 
