@@ -15,6 +15,7 @@ from edustream_contracts.exit_codes import exit_code
 from edustream_registry import presentation, verification
 from edustream_registry.authorship import open_author
 from edustream_registry.connection import open_reader
+from edustream_registry.env_file import read_env_file
 from edustream_registry.names import Reference, channel_of, exact_release, model_name
 from edustream_registry.promotion import Promoter
 from edustream_registry.provisioning import Folders, Provisioner
@@ -64,10 +65,13 @@ def init(
     env_file: Annotated[Path, typer.Option(help="The administrator's settings, as serve writes them.")] = Path(
         "data/admin.env"
     ),
+    keys_file: Annotated[
+        Path | None, typer.Option(help="Env file with the keys of users made elsewhere, for a store without IAM.")
+    ] = None,
 ) -> None:
     """Create bucket, users, rights, signing key, trust files and one env file per repo. Safe to run again."""
-    done = Provisioner(_settings(env_file)).init(Folders.below(root))
-    presentation.provisioned(done)
+    keys = read_env_file(keys_file) if keys_file else None
+    presentation.provisioned(Provisioner(_settings(env_file), keys=keys).init(Folders.below(root)))
 
 
 @app.command()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
 from edustream_contracts.canonical import canonical_json
-from edustream_contracts.errors import EduStreamError, Rejected, Unreachable
+from edustream_contracts.errors import InvalidInput, Rejected, Unreachable
 from edustream_registry import layout
 from edustream_registry.env_file import read_env_file, write_env_file, write_private
 from edustream_registry.reading import Clock, utc_now
-from edustream_registry.s3_client import make_client, translated
+from edustream_registry.s3_client import ConcurrentWrite, make_client, translated
 from edustream_registry.s3_store import S3Store
 from edustream_registry.settings import RegistrySettings
 from edustream_registry.signing import Signer
@@ -25,6 +28,8 @@ SIGNING_KEY: Final = "signing-key.pem"
 TRUST: Final = "trust.json"
 ENV: Final = ".env"
 POLICY_NAME: Final = "edustream-registry"
+ATTEMPTS: Final = 8
+MAX_WAIT_S: Final = 5.0
 DENIED_TO_USERS: Final = (
     "s3:DeleteObject",
     "s3:DeleteObjectVersion",
@@ -68,9 +73,18 @@ class Provisioned:
 class Provisioner:
     """Prepares the registry that the administrator's settings name. Running it again changes nothing that works."""
 
-    def __init__(self, admin: RegistrySettings, clock: Clock = utc_now) -> None:
+    def __init__(self, admin: RegistrySettings, clock: Clock = utc_now, keys: Mapping[str, str] | None = None) -> None:
+        """Prepare to provision.
+
+        Args:
+            admin: the administrator's address and credentials.
+            clock: tells when the registry was made.
+            keys: users made elsewhere, for a store without AWS's IAM interface: PRODUCER_ACCESS_KEY_ID,
+                PRODUCER_SECRET_ACCESS_KEY, CONSUMER_ACCESS_KEY_ID, CONSUMER_SECRET_ACCESS_KEY.
+        """
         self._admin = admin
         self._clock = clock
+        self._keys = keys
         self._s3: Any = make_client("s3", admin)
         self._iam: Any = make_client("iam", admin)
         self._store = S3Store(admin, self._s3)
@@ -87,7 +101,7 @@ class Provisioner:
         producer, producer_is_new = self._user("producer", self._producer_rights(), folders.producer)
         consumer, consumer_is_new = self._user("consumer", self._consumer_rights(), folders.consumer)
         rights_enforced = self._refuses(consumer)
-        if rights_enforced:
+        if rights_enforced and self._keys is None:
             self._deny_deletes(producer.arn, consumer.arn)
         signer, key_created = _signing_key(folders.producer / SIGNING_KEY)
         trust_files = [_trust_file(folder / TRUST, signer) for folder in folders.all]
@@ -120,8 +134,11 @@ class Provisioner:
                 raise
         else:
             return False
-        with translated(self._admin, "create the bucket", writes=True):
-            self._s3.create_bucket(**arguments)
+        try:
+            with translated(self._admin, "create the bucket", writes=True):
+                self._s3.create_bucket(**arguments)
+        except ConcurrentWrite:
+            return False
         return True
 
     def _announce(self) -> None:
@@ -139,6 +156,8 @@ class Provisioner:
 
     def _user(self, role: str, rights: list[dict[str, Any]], folder: Path) -> tuple[User, bool]:
         name = "-".join([self._admin.bucket, *filter(None, self._admin.prefix.split("/")), role])
+        if self._keys is not None:
+            return _made_elsewhere(role, name, self._keys), False
         policy = json.dumps({"Version": "2012-10-17", "Statement": rights})
         with translated(self._admin, f"create the user {name}", writes=True):
             arn = self._arn(name)
@@ -202,10 +221,20 @@ class Provisioner:
         """Whether the store refuses what a consumer may not do: tried with the consumer's own key."""
         store = S3Store(RegistrySettings.from_environ(self._environ(consumer)))
         probe = f"{layout.MODELS}rights-probe"
+        # A key that was made just now may not be known everywhere yet; taking that for a refusal of rights, or for
+        # their absence, would leave the users unbound.
+        retrying = Retrying(
+            retry=retry_if_exception(_is_unknown_key),
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=wait_random_exponential(multiplier=0.1, max=MAX_WAIT_S),
+            reraise=True,
+        )
         try:
-            store.put(probe, b"{}", WriteCondition.OVERWRITE)
-        except EduStreamError as error:
-            return error.kind == "access_denied"
+            retrying(store.put, probe, b"{}", WriteCondition.OVERWRITE)
+        except Unreachable as error:
+            if error.kind != "access_denied":
+                raise
+            return True
         with translated(self._admin, f"delete {probe}", writes=True):
             self._s3.delete_object(Bucket=self._admin.bucket, Key=self._key(probe))
         return False
@@ -240,6 +269,21 @@ class User:
     arn: str
     access_key_id: str
     secret_access_key: str = field(repr=False)
+
+
+def _is_unknown_key(error: BaseException) -> bool:
+    return isinstance(error, Unreachable) and error.kind == "credentials_refused"
+
+
+def _made_elsewhere(role: str, name: str, keys: Mapping[str, str]) -> User:
+    key_id, secret = (keys.get(f"{role.upper()}_{what}", "") for what in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"))
+    if not (key_id and secret):
+        raise InvalidInput(
+            "configuration",
+            f"The keys file lacks {role.upper()}_ACCESS_KEY_ID or {role.upper()}_SECRET_ACCESS_KEY.",
+            remedy="name both for PRODUCER and CONSUMER, or leave the file out to have the users created.",
+        )
+    return User(name, "", key_id, secret)
 
 
 def _signing_key(path: Path) -> tuple[Signer, bool]:

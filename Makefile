@@ -1,0 +1,138 @@
+# Every target that a person would call has a comment behind two hashes; `make help` prints them.
+
+PYTHON ?= python3
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+export PIP_ROOT_USER_ACTION = ignore
+
+REPOS := contracts artifact-registry repo-ml repo-api scripts
+READY := $(REPOS:%=%/.venv/ready)
+CONTRACTS_WHEEL := contracts/dist/built
+REGISTRY_WHEEL := artifact-registry/dist/built
+REGISTRY_PORT ?= 8333
+API_PORT ?= 8000
+MODEL ?= churn@production
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help:  ## Print this list.
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+# --- environments: one per repo, from its own lock ------------------------------------------------------------------
+
+.PHONY: setup
+setup: $(READY)  ## Create the five virtual environments from their locks.
+
+define create_environment
+	@echo "== $(1): creating its environment from $(1)/requirements.lock"
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=python3.11")'
+	@rm -rf $(1)/.venv
+	@$(PYTHON) -m venv $(1)/.venv
+	@$(1)/.venv/bin/python -m pip install --quiet --require-hashes --requirement $(1)/requirements.lock
+endef
+
+define install_wheels
+	@$(1)/.venv/bin/python -m pip install --quiet --no-deps --no-index --force-reinstall $(2)
+endef
+
+define install_itself
+	@$(1)/.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable $(1)
+	@touch $@
+endef
+
+define build_wheel
+	@rm -rf $(1)/dist && mkdir -p $(1)/dist
+	@$(1)/.venv/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir $(1)/dist ./$(1)
+	@touch $@
+endef
+
+%/.venv/locked: %/requirements.lock
+	$(call create_environment,$*)
+	@touch $@
+
+.PRECIOUS: %/.venv/locked
+
+contracts/.venv/ready: contracts/.venv/locked contracts/pyproject.toml
+	$(call install_itself,contracts)
+
+$(CONTRACTS_WHEEL): contracts/.venv/ready $(shell find contracts/src contracts/schemas contracts/models -type f -not -name '*.pyc')
+	$(call build_wheel,contracts)
+
+artifact-registry/.venv/ready: artifact-registry/.venv/locked artifact-registry/pyproject.toml $(CONTRACTS_WHEEL)
+	$(call install_wheels,artifact-registry,contracts/dist/*.whl)
+	$(call install_itself,artifact-registry)
+
+$(REGISTRY_WHEEL): artifact-registry/.venv/ready $(shell find artifact-registry/src -type f -not -name '*.pyc')
+	$(call build_wheel,artifact-registry)
+
+repo-ml/.venv/ready: repo-ml/.venv/locked repo-ml/pyproject.toml $(REGISTRY_WHEEL)
+	$(call install_wheels,repo-ml,contracts/dist/*.whl artifact-registry/dist/*.whl)
+	$(call install_itself,repo-ml)
+
+repo-api/.venv/ready: repo-api/.venv/locked repo-api/pyproject.toml $(REGISTRY_WHEEL)
+	$(call install_wheels,repo-api,contracts/dist/*.whl artifact-registry/dist/*.whl)
+	$(call install_itself,repo-api)
+
+scripts/.venv/ready: scripts/.venv/locked scripts/pyproject.toml
+	$(call install_itself,scripts)
+
+.PHONY: lock
+lock: scripts/.venv/ready $(REGISTRY_WHEEL)  ## Resolve every repo's dependencies anew and rewrite its lock.
+	@scripts/.venv/bin/python scripts/lock.py
+
+# --- the system -------------------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: setup  ## See everything: registry, training, release, serving, the decoupling experiment. Leaves nothing running.
+	@scripts/.venv/bin/python scripts/demo.py
+
+.PHONY: registry
+registry: artifact-registry/.venv/ready  ## Run the local registry on 127.0.0.1 until Ctrl-C, and write the .env files.
+	@artifact-registry/.venv/bin/edustream-registry serve --port $(REGISTRY_PORT) --data artifact-registry/data --init .
+
+.PHONY: train
+train: repo-ml/.venv/ready  ## Train, publish and promote the churn model (needs a registry).
+	@cd repo-ml && .venv/bin/python train_publish.py
+
+.PHONY: serve
+serve: repo-api/.venv/ready  ## Serve the promoted model on 127.0.0.1 until Ctrl-C (needs a registry).
+	@cd repo-api && .venv/bin/python serve_consume.py --model $(MODEL) --port $(API_PORT)
+
+.PHONY: experiments
+experiments: setup  ## Run the decoupling experiment alone: delete the artifact and see who notices.
+	@scripts/.venv/bin/python scripts/experiments/delete_artifact.py
+
+# --- proof --------------------------------------------------------------------------------------------------------------
+
+.PHONY: lint $(REPOS:%=lint-%)
+lint: $(REPOS:%=lint-%)  ## Check style, types and import walls of every repo.
+
+$(REPOS:%=lint-%): lint-%: %/.venv/ready
+	@echo "== $*: style, types, import walls"
+	@cd $* && .venv/bin/ruff check --quiet . && .venv/bin/ruff format --quiet --check .
+	@cd $* && .venv/bin/mypy --no-error-summary
+	@cd $* && if grep -q '^\[tool.importlinter\]' pyproject.toml; then .venv/bin/lint-imports --no-cache; fi
+
+.PHONY: test $(REPOS:%=test-%)
+test: lint $(REPOS:%=test-%)  ## Run lint and every test of every repo; coverage of each package is enforced.
+
+$(REPOS:%=test-%): test-%: lint-%
+	@echo "== $*: tests"
+	@cd $* && .venv/bin/python -m pytest --cov --cov-report=term
+
+# The tests of scripts/ run all repos together.
+test-scripts: setup system-tools
+
+.PHONY: system-tools
+system-tools:  ## Install what the tests take from Debian: Chromium and docker-compose.
+	@scripts/system_tools.sh
+
+.PHONY: bench
+bench: setup  ## Measure against MLflow and an empty FastAPI endpoint; writes bench/results.json.
+	@scripts/.venv/bin/python scripts/bench.py
+
+.PHONY: clean
+clean:  ## Remove environments, wheels and caches; keeps the registry's data and the keys.
+	@rm -rf $(REPOS:%=%/.venv) contracts/dist artifact-registry/dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Drives registry, producer and consumer from outside."""

@@ -1,0 +1,143 @@
+"""A small company on one stage: a registry, a producer, consumers, and an administrator with the S3 key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+import httpx
+from dotenv import dotenv_values
+
+from edustream_lab.places import Checkout
+from edustream_lab.processes import Finished, Program, ProgramFailed, Stage, free_port
+
+REGISTRY_BUDGET_S: Final = 90.0
+CONSUMER_BUDGET_S: Final = 60.0
+POLL_INTERVAL_S: Final = "0.5"
+
+
+class Consumer:
+    """A consumer process, seen through HTTP."""
+
+    def __init__(self, program: Program, port: int) -> None:
+        self.program = program
+        self.url = f"http://127.0.0.1:{port}"
+        self._client = httpx.Client(base_url=self.url, timeout=10.0, trust_env=False)
+
+    def get(self, path: str) -> httpx.Response:
+        """GET a path."""
+        return self._client.get(path)
+
+    def predict(self, row: dict[str, Any]) -> httpx.Response:
+        """POST one row to /predict."""
+        return self._client.post("/predict", json=row)
+
+    def state(self) -> str | None:
+        """The state that /health reports; None while nothing answers."""
+        try:
+            return str(self.get("/health").json()["state"])
+        except (httpx.HTTPError, ValueError, KeyError):
+            return None
+
+    def version(self) -> str:
+        """The version of the model that is being served."""
+        return str(self.get("/model").json()["version"])
+
+    def wait_until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait until `condition()` holds; `ProgramFailed` if it never does."""
+        self.program.wait_for(condition, what, CONSUMER_BUDGET_S)
+
+    def stop(self) -> int:
+        """End the process; its exit code."""
+        self._client.close()
+        return self.program.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """Everything that the two teams and the administrator can do, each with the own key only."""
+
+    checkout: Checkout
+    stage: Stage
+    home: Path
+
+    def start_registry(self, port: int = 0) -> Program:
+        """Start a registry with its users and keys, and wait until it is ready."""
+        for folder in ("artifact-registry", "repo-ml", "repo-api"):
+            (self.home / folder).mkdir(parents=True, exist_ok=True)
+        command = [self.checkout.registry_command, "serve", "--port", str(port), "--data", str(self.home / "data")]
+        program = self.stage.start("registry", [*command, "--init", str(self.home)], cwd=self.home)
+        program.wait_for(lambda: "Registry ready" in program.output, "ready", REGISTRY_BUDGET_S)
+        return program
+
+    def train(self, *arguments: str, echo: bool = False) -> Finished:
+        """Run the data scientist's command."""
+        repo = self.checkout.producer
+        command = [self.checkout.python(repo), "train_publish.py", "--env-file", str(self.home / "repo-ml" / ".env")]
+        return self.stage.run("producer", [*command, *arguments], cwd=repo, echo=echo)
+
+    def registry(self, *arguments: str, as_repo: str = "repo-ml") -> Finished:
+        """Run `edustream-registry` with the env file of one of the repos."""
+        command = [self.checkout.registry_command, *arguments, "--env-file", str(self.home / as_repo / ".env")]
+        return self.stage.run("registry-command", command, cwd=self.home, budget_s=60.0)
+
+    def registry_json(self, *arguments: str) -> Any:
+        """The JSON answer of `edustream-registry`."""
+        done = self.registry(*arguments, "--json")
+        if done.returncode:
+            raise ProgramFailed(f"edustream-registry {' '.join(arguments)} ended with {done.returncode}: {done.output}")
+        return json.loads(done.output)
+
+    def start_consumer(self, *arguments: str, cache: str = "cache", model: str = "churn@production") -> Consumer:
+        """Start the backend developer's command in the background, and do not wait."""
+        port = free_port()
+        program = self.stage.start("consumer", self._serve(port, cache, model, *arguments), cwd=self.checkout.consumer)
+        return Consumer(program, port)
+
+    def serve_to_the_end(self, *arguments: str, cache: str = "cache", model: str = "churn@production") -> Finished:
+        """Run the backend developer's command where it is expected to stop by itself."""
+        command = self._serve(free_port(), cache, model, *arguments)
+        return self.stage.run("consumer", command, cwd=self.checkout.consumer, budget_s=CONSUMER_BUDGET_S)
+
+    def settings(self, repo: str = "artifact-registry") -> dict[str, str]:
+        """The variables in a repo's env file; the administrator's by default."""
+        values = dotenv_values(self.home / repo / ".env")
+        return {name: value for name, value in values.items() if value is not None}
+
+    def s3(self, repo: str = "artifact-registry") -> Any:
+        """An S3 client with a repo's own key; the administrator's by default."""
+        settings = self.settings(repo)
+        return boto3.client(
+            "s3",
+            endpoint_url=settings["AWS_ENDPOINT_URL_S3"],
+            aws_access_key_id=settings["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=settings["AWS_SECRET_ACCESS_KEY"],
+            region_name=settings["AWS_REGION"],
+        )
+
+    @property
+    def bucket(self) -> str:
+        """The registry's bucket."""
+        return self.settings()["REGISTRY_URL"].removeprefix("s3://").partition("/")[0]
+
+    def keys(self, prefix: str) -> list[str]:
+        """The keys below a prefix, as the administrator sees them."""
+        pages = self.s3().get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+        return [row["Key"] for page in pages for row in page.get("Contents", ())]
+
+    def example_row(self) -> dict[str, Any]:
+        """A valid input row: the first example of the churn contract."""
+        contract = json.loads((self.checkout.root / "contracts" / "models" / "churn" / "contract.json").read_text())
+        return dict(contract["input"]["examples"][0])
+
+    def _serve(self, port: int, cache: str, model: str, *arguments: str) -> list[str]:
+        repo = self.checkout.consumer
+        return [
+            *(self.checkout.python(repo), "serve_consume.py", "--model", model, "--port", str(port)),
+            *("--env-file", str(self.home / "repo-api" / ".env"), "--cache-dir", str(self.home / cache)),
+            *("--poll-interval-s", POLL_INTERVAL_S, *arguments),
+        ]

@@ -1,0 +1,60 @@
+"""A voice that tells what happens, and checks every fact that it states."""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+from collections.abc import Mapping
+from typing import Final, TextIO
+
+WIDTH: Final = 100
+_BOLD, _GREEN, _RED, _DIM, _PLAIN = "\033[1m", "\033[32m", "\033[31m", "\033[2m", "\033[0m"
+
+
+class ClaimFailed(AssertionError):
+    """The narrator said something that is not so."""
+
+
+class Narrator:
+    """Tells a story: colours on a terminal, plain text elsewhere (or with NO_COLOR set)."""
+
+    def __init__(self, out: TextIO = sys.stdout, environ: Mapping[str, str] = os.environ) -> None:
+        self._out = out
+        self._coloured = out.isatty() and "NO_COLOR" not in environ
+        self._steps = 0
+        self.claims = 0
+
+    def title(self, text: str) -> None:
+        """The name of the story."""
+        self._write(f"\n{self._in(_BOLD, text)}\n{'=' * len(text)}")
+
+    def say(self, text: str) -> None:
+        """Something that needs no proof: an intention, an explanation."""
+        self._write(textwrap.fill(text, WIDTH))
+
+    def step(self, text: str) -> None:
+        """The next thing that is done."""
+        self._steps += 1
+        self._write(f"\n{self._in(_BOLD, f'{self._steps}. {text}')}")
+
+    def shows(self, text: str) -> None:
+        """What a program printed."""
+        for line in text.strip().splitlines():
+            self._write(self._in(_DIM, f"   | {line}"))
+
+    def fact(self, sentence: str, true: object, seen: object = "") -> None:
+        """State a fact. Raises `ClaimFailed` with what was seen instead, if it is none."""
+        if not true:
+            self._write(self._in(_RED, f"   FALSE: {sentence}"))
+            raise ClaimFailed(f"{sentence} - seen: {seen}")
+        self.claims += 1
+        mark = self._in(_GREEN, "✓")
+        self._write(textwrap.fill(sentence, WIDTH, initial_indent=f"   {mark} ", subsequent_indent="     "))
+
+    def _in(self, style: str, text: str) -> str:
+        return f"{style}{text}{_PLAIN}" if self._coloured else text
+
+    def _write(self, text: str) -> None:
+        self._out.write(text + "\n")
+        self._out.flush()

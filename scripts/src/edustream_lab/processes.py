@@ -1,0 +1,161 @@
+"""Starts programs in sessions of their own, and stops every one of them whatever happens."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+STOP_BUDGET_S: Final = 20.0
+POLL_S: Final = 0.05
+INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TERM", "TMPDIR")
+
+
+class ProgramFailed(RuntimeError):
+    """A program ended in a way that was not asked for, or did not do in time what it should."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A program that ran to its end."""
+
+    returncode: int
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program that runs; everything it prints goes to `log`."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def output(self) -> str:
+        """All that the program has printed so far."""
+        return self.log.read_text(errors="replace")
+
+    def wait_for(self, condition: Callable[[], bool], what: str, budget_s: float) -> None:
+        """Wait until `condition()` is true; `ProgramFailed` with the program's last lines if it never is."""
+        deadline = time.monotonic() + budget_s
+        while not condition():
+            if self.process.poll() is not None:
+                raise ProgramFailed(f"{self.name} ended with {self.process.returncode}, not {what}:\n{self.tail()}")
+            if time.monotonic() > deadline:
+                raise ProgramFailed(f"{self.name} was not {what} after {budget_s:.0f} s:\n{self.tail()}")
+            time.sleep(POLL_S)
+
+    def tail(self, lines: int = 20) -> str:
+        """The last lines of the output."""
+        return "\n".join(self.output.splitlines()[-lines:])
+
+    def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
+        """Ask the program to end and wait for it; its exit code. A deaf one is killed."""
+        if self.process.poll() is None:
+            self.process.send_signal(with_signal)
+            try:
+                self.process.wait(STOP_BUDGET_S)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+        return int(self.process.returncode)
+
+
+class Stage:
+    """Where programs run: a folder for their logs, and the list of what has to be stopped."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._programs: list[Program] = []
+
+    def start(
+        self, name: str, command: Sequence[str], *, cwd: Path, variables: Mapping[str, str] | None = None
+    ) -> Program:
+        """Start a program in the background."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        log = self.folder / f"{len(self._programs):02d}-{name}.log"
+        with log.open("wb") as sink:
+            process = subprocess.Popen(
+                list(command),
+                cwd=cwd,
+                env=environment(variables),
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        program = Program(name, process, log)
+        self._programs.append(program)
+        return program
+
+    def run(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        cwd: Path,
+        variables: Mapping[str, str] | None = None,
+        budget_s: float = 900.0,
+        echo: bool = False,
+    ) -> Finished:
+        """Run a program to its end; with `echo` its output also goes to ours as it comes."""
+        program = self.start(name, command, cwd=cwd, variables=variables)
+        deadline = time.monotonic() + budget_s
+        shown = 0
+        while True:
+            ended = program.process.poll() is not None
+            if echo:
+                output = program.output
+                os.write(1, output[shown:].encode())
+                shown = len(output)
+            if ended:
+                return Finished(int(program.process.returncode), program.output)
+            if time.monotonic() > deadline:
+                raise ProgramFailed(f"{name} did not end within {budget_s:.0f} s:\n{program.tail()}")
+            time.sleep(POLL_S)
+
+    def stop_all(self) -> None:
+        """Stop everything that still runs, the last started first."""
+        for program in reversed(self._programs):
+            program.stop()
+
+
+@contextmanager
+def stage(folder: Path) -> Iterator[Stage]:
+    """A stage that is empty again after the block, also after Ctrl-C and SIGTERM."""
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    made = Stage(folder)
+    try:
+        yield made
+    finally:
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
+        made.stop_all()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    """A small environment: nothing of the caller's registry or cloud settings reaches the programs."""
+    kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    return {**kept, "PYTHONUNBUFFERED": "1", **(variables or {})}
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody holds now."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        return int(holder.getsockname()[1])
