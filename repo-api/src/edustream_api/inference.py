@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +17,9 @@ from onnxruntime.capi import onnxruntime_pybind11_state as failures
 ONNX_TYPES: Final = {"float32": "tensor(float)", "string": "tensor(string)"}
 ABSENT_TEXT: Final = ""
 FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
+
+# A float32 sum of products may step over the bounds of a probability by this much.
+ROUNDING: Final = 1e-5
 
 Row = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -81,24 +85,27 @@ class Inference:
             raise AnswerUnusable(str(error)) from error
         answers: list[Answer] = [{self._label_field.name: label} for label in self._labels(outputs[0])]
         if self._class_columns:
-            probabilities = outputs[1]
-            if not np.isfinite(probabilities).all():
-                raise AnswerUnusable(f"{self._fetch[1]} has values that are not finite")
-            # float32 rounding may step over a bound of [0, 1] by its last digit; the contract does not allow that.
-            bounded = np.clip(probabilities, 0.0, 1.0).astype(np.float64)
-            for name, column in self._class_columns:
-                for answer, value in zip(answers, bounded[:, column].tolist(), strict=True):
-                    answer[name] = value
+            # On one row, plain numbers are several times faster than array operations.
+            for answer, probabilities in zip(answers, outputs[1].tolist(), strict=True):
+                for name, column in self._class_columns:
+                    answer[name] = _probability(probabilities[column])
         return answers
 
     def _labels(self, label: npt.NDArray[Any]) -> list[Any]:
+        values: list[Any] = label.ravel().tolist()
         if self._label_field.kind == "string":
-            return [str(value) for value in label.ravel().tolist()]
-        if not np.isfinite(label).all():
+            return values if label.dtype == object else [str(value) for value in values]
+        if not all(map(isfinite, values)):
             raise AnswerUnusable(f"{self._label} has values that are not finite")
-        if self._label_field.kind == "integer":
-            return [int(value) for value in label.ravel().tolist()]
-        return [float(value) for value in label.ravel().tolist()]
+        return [int(value) for value in values] if self._label_field.kind == "integer" else values
+
+
+def _probability(value: float) -> float:
+    if 0.0 <= value <= 1.0:
+        return value
+    if -ROUNDING <= value <= 1.0 + ROUNDING:
+        return min(max(value, 0.0), 1.0)
+    raise AnswerUnusable(f"a probability is {value}")
 
 
 def beyond_float32(row: Row, fields: Sequence[Field]) -> list[Problem]:

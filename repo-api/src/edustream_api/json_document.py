@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import orjson
@@ -42,18 +42,19 @@ def parse(body: bytes) -> Any:
 
 
 def _strings(document: Any) -> int:
+    containers: list[Any] = [[document]]
     total = 0
-    pending = [document]
-    while pending:
-        value = pending.pop()
-        kind = value.__class__
-        if kind is str:
-            total += 1
-        elif kind is dict:
-            total += len(value)
-            pending.extend(value.values())
-        elif kind is list:
-            pending.extend(value)
+    for container in containers:
+        values: Iterable[Any] = container
+        if container.__class__ is dict:
+            total += len(container)
+            values = container.values()
+        for value in values:
+            kind = value.__class__
+            if kind is str:
+                total += 1
+            elif kind is dict or kind is list:
+                containers.append(value)
     return total
 
 

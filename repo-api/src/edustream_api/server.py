@@ -36,6 +36,8 @@ def serve(consumer: Consumer, environ: dict[str, str]) -> None:
         "log_config": None,
         "access_log": False,
         "server_header": False,
+        # Nothing here depends on who the client is, so no header may say who it is.
+        "proxy_headers": False,
         "timeout_graceful_shutdown": GRACE_S,
     }
     if settings.workers == 1:
