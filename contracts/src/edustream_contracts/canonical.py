@@ -14,15 +14,15 @@ def canonical_json(document: Any) -> bytes:
     """The RFC 8785 bytes of a JSON document.
 
     Raises `Rejected` (kind `malformed`) for what JSON Canonicalization cannot express: NaN, infinities,
-    integers beyond 2**53 - 1, keys that are no strings.
+    integers beyond 2**53 - 1, keys that are no strings, text with lone surrogates.
     """
     try:
         return rfc8785.dumps(cast(Any, document))
-    except rfc8785.CanonicalizationError as error:
+    except (rfc8785.CanonicalizationError, UnicodeError) as error:
         raise Rejected(
             "malformed",
             f"The document has no canonical form: {error}.",
-            remedy="keep numbers finite, integers within 2**53 - 1, and keys strings.",
+            remedy="keep numbers finite, integers within 2**53 - 1, keys strings, and text Unicode.",
         ) from error
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from edustream_contracts.canonical import document_digest
 from edustream_contracts.errors import InvalidInput, Problem
 from edustream_contracts.resources import documents, read_json
-from edustream_contracts.validation import SchemaValidator
+from edustream_contracts.validation import SchemaValidator, is_pattern
 
 FILE_NAME: Final = "contract.json"
 MAX_BYTES: Final = 1024 * 1024
@@ -138,7 +138,9 @@ def contract_from(document: Any) -> ModelContract:
     """Check a parsed document against the profile; see `parse_contract` for what is raised."""
     problems = SchemaValidator(read_json("schemas", "model-contract.schema.json")).problems(document)
     if not problems:
-        problems = [*_unknown_required(document), *_examples_that_fail(document)]
+        problems = [*_unknown_required(document), *_invalid_patterns(document)]
+    if not problems:
+        problems = _examples_that_fail(document)
     if problems:
         raise _invalid(problems)
     return ModelContract(document)
@@ -180,6 +182,15 @@ def _unknown_required(document: Mapping[str, Any]) -> list[Problem]:
         for side in ("input", "output")
         for index, name in enumerate(document[side]["required"])
         if name not in document[side]["properties"]
+    ]
+
+
+def _invalid_patterns(document: Mapping[str, Any]) -> list[Problem]:
+    return [
+        Problem(f"/{side}/properties/{name}/pattern", f"{spec['pattern']!r} is no regular expression")
+        for side in ("input", "output")
+        for name, spec in document[side]["properties"].items()
+        if "pattern" in spec and not is_pattern(spec["pattern"])
     ]
 
 

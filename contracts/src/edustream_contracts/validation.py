@@ -20,15 +20,33 @@ class SchemaValidator:
 
     def is_valid(self, instance: Any) -> bool:
         """Whether `instance` (anything `json.loads` returns) satisfies the schema."""
-        return self._validator.is_valid(instance)
+        try:
+            return self._validator.is_valid(instance)
+        except ValueError:
+            return False
 
     def problems(self, instance: Any) -> list[Problem]:
         """Every violation of `instance`, ordered by where it is; empty when it is valid."""
         return sorted(self._problems(instance), key=lambda problem: problem.pointer)
 
     def _problems(self, instance: Any) -> Iterable[Problem]:
-        for error in self._validator.iter_errors(instance):
-            yield from _named(error)
+        try:
+            errors = list(self._validator.iter_errors(instance))
+        except ValueError as error:
+            # What json.loads admits and the validator cannot take: lone surrogates, nesting beyond its limit.
+            yield Problem("", f"cannot be checked: {_shortened(str(error))}")
+            return
+        for violation in errors:
+            yield from _named(violation)
+
+
+def is_pattern(text: str) -> bool:
+    """Whether `text` is a regular expression that the keyword `pattern` may hold."""
+    try:
+        jsonschema_rs.Draft202012Validator({"pattern": text})
+    except ValueError:
+        return False
+    return True
 
 
 def _pointer(parts: Iterable[str | int]) -> str:
