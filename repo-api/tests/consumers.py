@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from edustream_registry.testing.simulator import RegistrySimulator, write_releas
 from onnx_models import tenure_model, tenure_probability
 
 from edustream_api.consumer import Consumer, assemble
-from edustream_api.keeper import Event, Keeper
+from edustream_api.keeper import Event, Keeper, Listener
 from edustream_api.loading import ContractPin, ModelLoader
 from edustream_api.settings import ConsumerSettings
 
@@ -76,6 +76,7 @@ class ConsumerBench:
         pin: ModelContract | None = None,
         cache: str = "cache",
         reader: ReleaseReader | None = None,
+        listeners: Sequence[Listener] = (),
     ) -> Keeper:
         registry = self.registry
         return Keeper(
@@ -85,7 +86,7 @@ class ConsumerBench:
             ModelLoader(ContractPin(pin or self.contract)),
             BUDGET_S,
             registry.clock,
-            [self.events.append],
+            [self.events.append, *listeners],
         )
 
     def consumer(self, **changes: Any) -> Consumer:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import onnx
+from edustream_contracts.contract import ModelContract
 from onnx import TensorProto, helper, numpy_helper
 
 IR_VERSION = 10
@@ -20,6 +21,7 @@ def tenure_model(
     scale: float = -0.05,
     classes: Sequence[str] = ("No", "Yes"),
     extra_nodes: Sequence[onnx.NodeProto] = (),
+    extra_outputs: Sequence[tuple[str, int]] = (),
 ) -> bytes:
     """P(second class) = sigmoid(scale * numeric[:, column]); the likelier class is the label.
 
@@ -49,27 +51,53 @@ def tenure_model(
         numpy_helper.from_array(np.array(scale, dtype=np.float32), "scale"),
         numpy_helper.from_array(np.array(1.0, dtype=np.float32), "one"),
     ]
+    return _serialized(nodes, constants, k, m, len(classes), extra_outputs)
+
+
+def tenure_probability(tenure: float, scale: float = -0.05) -> float:
+    """What `tenure_model` answers, in float64."""
+    return float(1 / (1 + np.exp(-scale * tenure)))
+
+
+def constant_model(contract: ModelContract, value: float, width: int = 2) -> bytes:
+    """Every entry of `probabilities`, float32 (n, width), is `value`; the label is always Yes."""
+    nodes = [
+        helper.make_node("Shape", ["numeric"], ["rows"], start=0, end=1),
+        helper.make_node("Concat", ["rows", "width"], ["shape"], axis=0),
+        helper.make_node("Expand", ["value", "shape"], ["probabilities"]),
+        helper.make_node("Expand", ["yes", "rows"], ["label"]),
+        helper.make_node("Identity", ["categorical"], ["unused"]),
+    ]
+    constants = [
+        numpy_helper.from_array(np.array([width], dtype=np.int64), "width"),
+        numpy_helper.from_array(np.array(value, dtype=np.float32), "value"),
+        numpy_helper.from_array(np.array(["Yes"], dtype=object), "yes"),
+    ]
+    return _serialized(nodes, constants, len(contract.numeric), len(contract.categorical), width)
+
+
+def _serialized(
+    nodes: Sequence[onnx.NodeProto],
+    constants: Sequence[onnx.TensorProto],
+    k: int,
+    m: int,
+    width: int,
+    extra_outputs: Sequence[tuple[str, int]] = (),
+) -> bytes:
     graph = helper.make_graph(
         nodes,
-        "tenure",
+        "tiny",
         [
             helper.make_tensor_value_info("numeric", TensorProto.FLOAT, [None, k]),
             helper.make_tensor_value_info("categorical", TensorProto.STRING, [None, m]),
         ],
         [
             helper.make_tensor_value_info("label", TensorProto.STRING, [None]),
-            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, len(classes)]),
+            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, width]),
+            *(helper.make_tensor_value_info(name, kind, None) for name, kind in extra_outputs),
         ],
         constants,
     )
-    model = helper.make_model(
-        graph,
-        ir_version=IR_VERSION,
-        opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", 3)],
-    )
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", 3)]
+    model = helper.make_model(graph, ir_version=IR_VERSION, opset_imports=opsets)
     return model.SerializeToString(deterministic=True)
-
-
-def tenure_probability(tenure: float, scale: float = -0.05) -> float:
-    """What `tenure_model` answers, in float64."""
-    return float(1 / (1 + np.exp(-scale * tenure)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from edustream_contracts.contract import ModelContract
+from edustream_contracts.contract import Field, ModelContract
+from edustream_contracts.errors import Problem
 
 from edustream_api import problems
 from edustream_api.problems import ProblemKind
@@ -34,7 +35,7 @@ def document(contract: ModelContract | None, version: str | None) -> dict[str, A
             {"name": "model", "description": "What answers, and what it promises"},
             {"name": "operations", "description": "For probes, dashboards and people"},
         ],
-        "paths": {**_predictions(example), **_readings()},
+        "paths": {**_predictions(example, _field_table(contract) if contract else ""), **_readings()},
         "components": {
             "schemas": {
                 "Input": row,
@@ -115,17 +116,32 @@ def _problem_schema() -> dict[str, Any]:
     }
 
 
-def _predictions(example: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "/predict": {
-            "post": _prediction("predict", "Answer one row", "Input", "Answer", example),
-        },
-        "/predict/batch": {
-            "post": _prediction(
-                "predict_batch", "Answer many rows, all or none", "Batch", "BatchAnswer", {"rows": [example, example]}
-            ),
-        },
-    }
+def _field_table(contract: ModelContract) -> str:
+    """The input fields as a Markdown table, which Swagger UI shows without a click."""
+    lines = ["| field | type | values | unit | meaning |", "|---|---|---|---|---|"]
+    for field in contract.inputs:
+        kind = f"{field.kind} or null" if field.nullable else field.kind
+        meaning = field.description.replace("|", "\\|")
+        lines.append(f"| `{field.name}` | {kind} | {_values(field)} | {field.unit or ''} | {meaning} |")
+    return "\n".join(lines)
+
+
+def _values(field: Field) -> str:
+    if field.categories is not None:
+        return ", ".join(f"`{category}`" for category in field.categories)
+    if field.minimum is not None and field.maximum is not None:
+        return f"{field.minimum:g} to {field.maximum:g}"
+    if field.minimum is not None:
+        return f"{field.minimum:g} or more"
+    return f"{field.maximum:g} or less" if field.maximum is not None else "any"
+
+
+def _predictions(example: dict[str, Any], table: str) -> dict[str, Any]:
+    one = _prediction("predict", "Answer one row", "Input", "Answer", example)
+    one["description"] = table
+    rows = {"rows": [example, example]}
+    many = _prediction("predict_batch", "Answer many rows, all or none", "Batch", "BatchAnswer", rows)
+    return {"/predict": {"post": one}, "/predict/batch": {"post": many}}
 
 
 def _prediction(name: str, summary: str, asks: str, gives: str, example: dict[str, Any]) -> dict[str, Any]:
@@ -163,7 +179,15 @@ def _reading(name: str, tag: str, summary: str, *, may_fail: bool = True, media:
 
 
 def _refusal(kind: ProblemKind) -> dict[str, Any]:
-    return {"description": kind.title, "content": {problems.MEDIA_TYPE: {"schema": _ref("Problem")}}}
+    content = {"schema": _ref("Problem"), "example": _problem_example(kind)}
+    return {"description": kind.title, "content": {problems.MEDIA_TYPE: content}}
+
+
+def _problem_example(kind: ProblemKind) -> dict[str, Any]:
+    if kind is problems.NOT_SERVING:
+        return problems.problem_document(kind, State.NO_RELEASE.meaning, reason=State.NO_RELEASE)
+    errors = [Problem("/field", "is missing")] if kind is problems.INVALID else []
+    return problems.problem_document(kind, f"{kind.title}.", errors=errors)
 
 
 def _ref(name: str) -> dict[str, Any]:

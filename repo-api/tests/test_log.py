@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from consumers import ConsumerBench
+
+from edustream_api import log
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    stream = io.StringIO()
+    # `force` closes the handlers it replaces, and pytest still needs its own.
+    root.handlers.clear()
+    log.configure(stream)
+    yield stream
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def lines(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_one_json_object_an_event(bench: ConsumerBench, stream: io.StringIO) -> None:
+    bench.release("1.0.0")
+    keeper = bench.keeper(listeners=[log.listen])
+    keeper.start()
+    bench.release("1.1.0", model=b"no model")
+    keeper.poll()
+    bench.registry.yank("churn", "1.0.0")
+    keeper.poll()
+    told = lines(stream)
+    assert [(line["event"], line["level"]) for line in told] == [
+        ("state_changed", "INFO"),
+        ("release_swapped", "INFO"),
+        ("release_refused", "ERROR"),
+        ("state_changed", "ERROR"),
+    ]
+    assert (told[1]["version"], told[1]["version_before"]) == ("1.0.0", None)
+    assert "timestamp" in told[0]
+
+
+def test_a_line_stays_a_line(stream: io.StringIO) -> None:
+    try:
+        raise ZeroDivisionError("two\nlines")
+    except ZeroDivisionError:
+        logging.getLogger("edustream_api").exception("broken\nmessage", extra={"color_message": "red"})
+    (line,) = lines(stream)
+    assert "color_message" not in line
+    assert "ZeroDivisionError" in line["exc_info"]

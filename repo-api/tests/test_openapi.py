@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from consumers import ConsumerBench
+from edustream_contracts.contract import ModelContract, contract_from
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from starlette.testclient import TestClient
+
+from edustream_api import openapi
+
+
+@pytest.fixture
+def client(bench: ConsumerBench) -> TestClient:
+    bench.release("1.0.0")
+    consumer = bench.consumer()
+    consumer.keeper.start()
+    return TestClient(consumer.app)
+
+
+@pytest.mark.parametrize("version", [None, "1.2.0"])
+def test_is_valid_openapi(contract: ModelContract, version: str | None) -> None:
+    OpenAPIV31SpecValidator(openapi.document(contract, version)).validate()
+
+
+def test_is_valid_openapi_without_a_contract() -> None:
+    OpenAPIV31SpecValidator(openapi.document(None, None)).validate()
+
+
+def test_shows_every_field_with_range_unit_and_categories(contract: ModelContract) -> None:
+    document = openapi.document(contract, "1.0.0")
+    properties = document["components"]["schemas"]["Input"]["properties"]
+    assert list(properties) == [field.name for field in contract.inputs]
+    assert (properties["tenure"]["minimum"], properties["tenure"]["maximum"]) == (0, 120)
+    assert "(unit: month)" in properties["tenure"]["description"]
+    assert properties["internet_service"]["enum"] == ["DSL", "Fiber optic", "No"]
+    table = document["paths"]["/predict"]["post"]["description"]
+    assert "| `tenure` | integer | 0 to 120 | month |" in table
+    assert "| `total_charges` | number or null | 0 to 60000 | USD |" in table
+    assert "`DSL`, `Fiber optic`, `No`" in table
+
+
+@pytest.mark.parametrize(
+    ("bounds", "shown"), [({}, "any"), ({"minimum": 1}, "1 or more"), ({"maximum": 9}, "9 or less")]
+)
+def test_shows_open_ranges(contract: ModelContract, bounds: dict[str, int], shown: str) -> None:
+    field: dict[str, Any] = {"type": "number", "description": "A | B", **bounds}
+    part = {**contract.document["input"], "properties": {"x": field}, "required": ["x"], "examples": [{"x": 5}]}
+    document = openapi.document(contract_from({**contract.document, "input": part}), None)
+    assert f"| `x` | number | {shown} |  | A \\| B |" in document["paths"]["/predict"]["post"]["description"]
+
+
+def test_the_examples_work(client: TestClient) -> None:
+    for path, item in client.get("/openapi.json").json()["paths"].items():
+        if "post" in item:
+            example = item["post"]["requestBody"]["content"]["application/json"]["example"]
+            assert client.post(path, json=example).status_code == 200
+
+
+def test_describes_exactly_the_paths_that_there_are(client: TestClient) -> None:
+    for path, item in client.get("/openapi.json").json()["paths"].items():
+        for method, operation in item.items():
+            status = client.request(method, path, json={}).status_code
+            assert str(status) in operation["responses"]
+            others = {"get": "POST", "post": "GET"}
+            assert client.request(others[method], path).status_code == 405
+
+
+def test_the_page_loads_everything_from_this_server(client: TestClient) -> None:
+    page = client.get("/docs")
+    assert page.status_code == 200
+    addresses = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert addresses
+    assert not re.search(r"https?://", page.text)
+    assert [client.get(address).status_code for address in addresses] == [200] * len(addresses)

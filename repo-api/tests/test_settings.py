@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from edustream_contracts.errors import InvalidInput
+
+from edustream_api.settings import RULES, ConsumerSettings
+
+
+def test_defaults() -> None:
+    settings = ConsumerSettings.from_environ({})
+    assert settings == ConsumerSettings()
+    assert (settings.model, settings.host, settings.port) == ("churn@production", "127.0.0.1", 8000)
+
+
+def test_every_field_has_a_rule() -> None:
+    assert set(RULES) == {field.name for field in fields(ConsumerSettings)}
+
+
+def test_survives_the_environment() -> None:
+    settings = ConsumerSettings(
+        model="churn@^2", port=0, wait=True, workers=3, poll_interval_s=0.5, cache_dir=Path("there"), max_rows=7
+    )
+    assert ConsumerSettings.from_environ(settings.to_environ()) == settings
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "eighty"),
+        ("PORT", "65536"),
+        ("PORT", ""),
+        ("WAIT", "perhaps"),
+        ("WORKERS", "0"),
+        ("POLL_INTERVAL_S", "nan"),
+        ("POLL_INTERVAL_S", "0"),
+        ("STALENESS_BUDGET_S", "-1"),
+        ("MODEL", " "),
+        ("CACHE_DIR", ""),
+    ],
+)
+def test_names_the_variable_the_value_and_what_is_expected(name: str, value: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        ConsumerSettings.from_environ({f"EDUSTREAM_{name}": value})
+    (problem,) = caught.value.problems
+    assert problem.pointer == f"EDUSTREAM_{name}"
+    assert repr(value) in problem.message
+    assert "expected" in problem.message
+
+
+def test_names_all_mistakes_at_once() -> None:
+    with pytest.raises(InvalidInput, match="3 settings are wrong"):
+        ConsumerSettings.from_environ({"EDUSTREAM_PORT": "x", "EDUSTREAM_WAIT": "x", "EDUSTREAM_WORKERS": "x"})
