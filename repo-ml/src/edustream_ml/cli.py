@@ -1,0 +1,161 @@
+"""The command line of the producer: reads arguments and environment, and turns errors into exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from edustream_contracts.errors import EduStreamError
+from edustream_contracts.exit_codes import DONE, exit_code
+from edustream_ml.configuration import load_plan
+from edustream_ml.progress import ProgressReport
+from edustream_ml.summary import print_summary
+from edustream_ml.workflow import PUBLISHING_STAGES, TRAINING_STAGES, deploy, document, train
+from edustream_registry.authorship import open_author
+from edustream_registry.names import model_name, parse_version
+from edustream_registry.publishing import AUTO
+from edustream_registry.settings import RegistrySettings, with_env_file
+from edustream_registry.writing import Author
+
+INTERRUPTED: Final = 130
+DESCRIPTION: Final = """\
+Train a model as its configuration says, prove that the ONNX export agrees with it on every row, publish it as a
+release, and promote it. Nothing is published unless every threshold of the configuration is kept."""
+EPILOGUE: Final = """\
+The registry is read from the environment, or from the env file: REGISTRY_URL, AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID,
+AWS_SECRET_ACCESS_KEY, AWS_REGION, EDUSTREAM_TRUST_FILE, EDUSTREAM_SIGNING_KEY_FILE.
+
+exit codes: 0 done, or nothing new; 2 wrong arguments, configuration or data; 6 registry unreachable, or the outcome of
+a write is unknown; 7 the version holds something else; 8 a quality gate said no; 130 interrupted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The command line, read; `channel` is None when nothing is to be promoted."""
+
+    config: Path
+    version: str
+    channel: str | None
+    env_file: Path
+    out: Path | None
+    dry_run: bool
+
+
+def main(argv: Sequence[str], environ: Mapping[str, str], repository: Path) -> int:
+    """Run the producer; returns the process's exit code.
+
+    Args:
+        argv: the arguments after the program's name.
+        environ: the process's environment.
+        repository: the folder of train_publish.py, in which configs/, .env and releases/ are.
+    """
+    arguments = parse_arguments(argv, repository)
+    console = Console()
+    errors = Console(stderr=True)
+    run = ProducerRun(arguments, environ, repository, console)
+    try:
+        run.execute()
+    except EduStreamError as error:
+        errors.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        return exit_code(error)
+    except KeyboardInterrupt:
+        errors.print(f"Interrupted. {run.standing}", markup=False, highlight=False, soft_wrap=True)
+        return INTERRUPTED
+    return DONE
+
+
+def parse_arguments(argv: Sequence[str], repository: Path) -> Arguments:
+    """Read the command line. Exits with code 2 for a wrong one, 0 for --help, as argparse does."""
+    parser = argparse.ArgumentParser(
+        prog="train_publish.py",
+        description=DESCRIPTION,
+        epilog=EPILOGUE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=repository / "configs" / "churn.yaml",
+        help="what to train (default: configs/churn.yaml)",
+    )
+    parser.add_argument(
+        "--version", default=AUTO, help="semantic version of the release, or auto for the next one (default: auto)"
+    )
+    promotion = parser.add_mutually_exclusive_group()
+    promotion.add_argument(
+        "--promote", default="production", metavar="CHANNEL", help="channel to move to it (default: production)"
+    )
+    promotion.add_argument(
+        "--no-promote", dest="promote", action="store_const", const=None, help="publish, and move no channel"
+    )
+    parser.add_argument(
+        "--env-file",
+        type=Path,
+        default=repository / ".env",
+        help="variables that the environment does not set (default: .env beside this program)",
+    )
+    parser.add_argument(
+        "--out", type=Path, help="folder for the release's files (default: releases/<model> beside this program)"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="do everything but publish; needs no registry")
+    given = parser.parse_args(argv)
+    return Arguments(given.config, given.version, given.promote, given.env_file, given.out, given.dry_run)
+
+
+class ProducerRun:
+    """One run of the producer; `standing` says at any moment what has been published."""
+
+    def __init__(self, arguments: Arguments, environ: Mapping[str, str], repository: Path, console: Console) -> None:
+        self._arguments = arguments
+        self._environ = environ
+        self._repository = repository
+        self._console = console
+        self.standing = "Nothing was published."
+
+    def execute(self) -> None:
+        """Check everything that can be checked in seconds, then train, write, publish and promote."""
+        arguments = self._arguments
+        _check_names(arguments)
+        plan = load_plan(arguments.config)
+        author = None if arguments.dry_run else self._connect()
+        report = ProgressReport(self._console, TRAINING_STAGES + (PUBLISHING_STAGES if author else 0))
+        training = train(plan, report)
+        directory = arguments.out or self._repository / "releases" / plan.configuration.model
+        content = document(training, directory, self._repository, report)
+        deployment = None
+        if author:
+            self.standing = (
+                "Whether the release was published is not known; it is visible as a whole or not at all. "
+                "Run the same command again: it finds out."
+            )
+            deployment = deploy(author, content, directory, arguments.version, arguments.channel, report)
+            self.standing = f"Published: {deployment.publication.location}."
+        print_summary(self._console, training, content, deployment, arguments.channel)
+
+    def _connect(self) -> Author:
+        """An author whose registry answers. Raises `InvalidInput` or `Unreachable`."""
+        settings = RegistrySettings.from_environ(with_env_file(self._environ, self._arguments.env_file))
+        author = open_author(settings, who=_user())
+        author.reader.require_registry()
+        return author
+
+
+def _check_names(arguments: Arguments) -> None:
+    if arguments.version != AUTO:
+        parse_version(arguments.version)
+    if arguments.channel:
+        model_name(arguments.channel)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"

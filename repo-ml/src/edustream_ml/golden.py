@@ -1,0 +1,79 @@
+"""Golden vectors: input rows with the exported model's answers, which every consumer replays before it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from edustream_contracts.contract import Field, ModelContract
+from edustream_ml.configuration import PREDICTION, PROBABILITY
+from edustream_ml.onnx_scorer import OnnxScorer
+from edustream_ml.tensors import Tensors
+
+GOLDEN_FORMAT: Final = 1
+ROWS: Final = 100
+
+Row = dict[str, Any]
+
+
+def golden_vectors(rows: Sequence[Row], contract: ModelContract, scorer: OnnxScorer, positive: str) -> dict[str, Any]:
+    """The content of `golden.json`: edge rows of the contract, filled up with rows of the data set."""
+    inputs = list(_distinct([*edge_rows(contract), *_spread(rows)]))[: max(ROWS, len(edge_rows(contract)))]
+    answers = answer(inputs, contract, scorer, positive)
+    return {
+        "golden_format": GOLDEN_FORMAT,
+        "rows": [{"input": row, "output": output} for row, output in zip(inputs, answers, strict=True)],
+    }
+
+
+def answer(
+    rows: Sequence[Mapping[str, Any]], contract: ModelContract, scorer: OnnxScorer, positive: str
+) -> list[dict[str, Any]]:
+    """The contract's outputs for valid rows; the probability is the float32 that onnxruntime computed."""
+    scores = scorer.score(Tensors.of(rows, contract))
+    column = _classes(contract).index(positive)
+    return [
+        {PREDICTION: str(label), PROBABILITY: float(probability)}
+        for label, probability in zip(scores.labels, scores.probabilities[:, column], strict=True)
+    ]
+
+
+def edge_rows(contract: ModelContract) -> list[Row]:
+    """The contract's examples, then the first of them with each field at each edge: null, bounds, every category."""
+    examples = [dict(example) for example in contract.input_schema["examples"]]
+    edges = [{**contract.example(), field.name: value} for field in contract.inputs for value in _edges(field)]
+    return list(_distinct([*examples, *edges]))
+
+
+def _edges(field: Field) -> Iterator[Any]:
+    if field.nullable:
+        yield None
+    yield from field.categories or ()
+    if field.kind == "boolean":
+        yield from (False, True)
+    for bound in (field.minimum, field.maximum):
+        if bound is not None:
+            yield bound
+
+
+def _spread(rows: Sequence[Row]) -> list[Row]:
+    """Rows from all over the data set, at equal distances."""
+    return [rows[int(number)] for number in np.linspace(0, len(rows) - 1, num=min(ROWS, len(rows)))]
+
+
+def _distinct(rows: Sequence[Row]) -> Iterator[Row]:
+    seen = set()
+    for row in rows:
+        key = tuple((name, row[name]) for name in sorted(row))
+        if key not in seen:
+            seen.add(key)
+            yield row
+
+
+def _classes(contract: ModelContract) -> list[str]:
+    """The classes in the order of scikit-learn and of the ONNX output: sorted."""
+    return sorted(
+        str(name) for field in contract.outputs if field.name == PREDICTION for name in field.categories or ()
+    )

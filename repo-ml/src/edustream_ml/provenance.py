@@ -1,0 +1,51 @@
+"""Says with which code and libraries a model was trained."""
+
+from __future__ import annotations
+
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from edustream_contracts.canonical import sha256_hex
+from edustream_registry.manifest import CodeVersion
+
+LIBRARIES: Final = ("scikit-learn", "skl2onnx", "onnx", "onnxruntime", "numpy", "pandas")
+LOCK_FILE: Final = "requirements.lock"
+UNKNOWN: Final = "unknown"
+GIT_TIMEOUT_S: Final = 10
+
+
+def code_version(directory: Path) -> CodeVersion:
+    """The git commit of `directory`, and whether tracked or new files in it differ; `unknown` outside git."""
+    commit = _git(directory, "rev-parse", "HEAD")
+    if not commit:
+        return CodeVersion(commit=UNKNOWN, dirty=False)
+    return CodeVersion(commit=commit, dirty=bool(_git(directory, "status", "--porcelain", "--", ".")))
+
+
+def library_versions() -> dict[str, str]:
+    """The versions of the libraries that decide what a model computes."""
+    return {name: version(name) for name in LIBRARIES}
+
+
+def lock_digest(directory: Path) -> str:
+    """SHA-256 of the lock file in `directory`; that of no bytes where there is none."""
+    path = directory / LOCK_FILE
+    return sha256_hex(path.read_bytes() if path.is_file() else b"")
+
+
+def _git(directory: Path, *arguments: str) -> str:
+    try:
+        # The command is fixed, and git is looked up on the caller's own PATH.
+        done = subprocess.run(  # noqa: S603
+            ["git", *arguments],  # noqa: S607
+            cwd=directory,
+            capture_output=True,
+            text=True,
+            timeout=GIT_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

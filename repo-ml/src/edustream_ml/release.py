@@ -1,0 +1,98 @@
+"""Assembles a release: its files in a directory, and the statement that describes them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from edustream_contracts.canonical import canonical_json
+from edustream_contracts.contract import FILE_NAME
+from edustream_contracts.errors import InvalidInput
+from edustream_ml.cards import data_card, model_card
+from edustream_ml.golden import golden_vectors
+from edustream_ml.onnx_export import LABEL, PROBABILITIES
+from edustream_ml.onnx_scorer import OnnxScorer
+from edustream_ml.plots import plots
+from edustream_ml.profile import reference_profile
+from edustream_ml.provenance import code_version, library_versions, lock_digest
+from edustream_ml.tensors import CATEGORICAL, NUMERIC, Tensors
+from edustream_ml.training import Training, positive_probability
+from edustream_registry.manifest import DataSource, InputTensor, ModelOutputs, Rebuild, ReleaseContent, ReleaseFile
+
+
+def release_files(training: Training) -> dict[str, bytes]:
+    """Every file of the release by its name; equal inputs give equal bytes."""
+    plan = training.plan
+    scorer = OnnxScorer(training.onnx)
+    golden = golden_vectors(training.dataset.rows, plan.contract, scorer, plan.classes[1])
+    training_scores = scorer.score(Tensors.of(training.split.training.rows, plan.contract))
+    profile = reference_profile(
+        training.split.training.rows, plan.contract, positive_probability(training_scores, plan)
+    )
+    return {
+        "model.onnx": training.onnx,
+        FILE_NAME: canonical_json(plan.contract.document),
+        "golden.json": _json(golden),
+        "profile.json": _json(profile),
+        "metrics.json": _json(training.report()),
+        "model_card.md": model_card(training).encode(),
+        "data_card.md": data_card(training).encode(),
+        **plots(training),
+    }
+
+
+def write_release(training: Training, directory: Path, repository: Path) -> ReleaseContent:
+    """Write the files of a release into `directory`, which is made, and describe them.
+
+    `repository` is the folder whose commit and lock file the manifest names.
+
+    Raises `InvalidInput` (kind `argument`) when the directory cannot be written.
+    """
+    files = release_files(training)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, data in files.items():
+            (directory / name).write_bytes(data)
+    except OSError as error:
+        raise InvalidInput(
+            "argument",
+            f"The release cannot be written to {directory}: {error.strerror}.",
+            remedy="name a folder that you may write with --out.",
+        ) from error
+    return _content(training, tuple(ReleaseFile.of(directory / name) for name in sorted(files)), repository)
+
+
+def _content(training: Training, files: tuple[ReleaseFile, ...], repository: Path) -> ReleaseContent:
+    plan = training.plan
+    configuration = plan.configuration
+    return ReleaseContent(
+        model=configuration.model,
+        task="binary",
+        contract_digest=plan.contract.digest,
+        files=files,
+        inputs=tuple(
+            tensor
+            for tensor in (
+                InputTensor(name=NUMERIC, dtype="float32", columns=plan.contract.numeric),
+                InputTensor(name=CATEGORICAL, dtype="string", columns=plan.contract.categorical),
+            )
+            if tensor.columns
+        ),
+        outputs=ModelOutputs(label=LABEL, probabilities=PROBABILITIES, classes=tuple(sorted(plan.classes))),
+        metrics=training.metrics,
+        thresholds={name: float(limit) for name, limit in configuration.thresholds.items()},
+        data=DataSource(name=training.dataset.name, sha256=training.dataset.sha256, rows=len(training.dataset)),
+        code=code_version(repository),
+        libraries=library_versions(),
+        rebuild=Rebuild(
+            command=f"python train_publish.py --config configs/{plan.path.name}",
+            config_sha256=plan.sha256,
+            seed=configuration.seed,
+            lock_sha256=lock_digest(repository),
+        ),
+    )
+
+
+def _json(document: Any) -> bytes:
+    return (json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()

@@ -1,0 +1,130 @@
+"""The whole way from a configuration to a promoted release, one stage after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edustream_ml.configuration import TrainingPlan
+from edustream_ml.dataset import load_dataset
+from edustream_ml.evaluation import check_thresholds, evaluate
+from edustream_ml.importance import column_importance
+from edustream_ml.onnx_export import export_onnx
+from edustream_ml.onnx_scorer import OnnxScorer
+from edustream_ml.parity import TOLERANCE, prove_parity
+from edustream_ml.progress import ProgressReport
+from edustream_ml.release import write_release
+from edustream_ml.selection import CandidateScore, best, cross_validate, fit, split
+from edustream_ml.tensors import Tensors
+from edustream_ml.training import Training, answers, measured, positive_probability
+from edustream_registry.manifest import ReleaseContent
+from edustream_registry.promotion import Promoter, Promotion
+from edustream_registry.publishing import Publication, PublicationStatus, Publisher
+from edustream_registry.writing import Author
+
+TRAINING_STAGES = 6
+PUBLISHING_STAGES = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What became of a release: where it is, and what the channel said to it.
+
+    `promotion` is None when none was asked for, or when the channel had held this version before and moved on.
+    """
+
+    publication: Publication
+    promotion: Promotion | None
+
+
+def train(plan: TrainingPlan, report: ProgressReport) -> Training:
+    """Load, choose, fit, evaluate, export and prove a model.
+
+    Raises `InvalidInput` (kind `data`) before any training, `GateRefused` (kind `threshold` or `onnx_parity`) after.
+    """
+    report.stage("Checking the data set against the contract")
+    dataset = load_dataset(plan)
+    parts = split(dataset, plan)
+    report.note(f"{len(dataset)} rows, all valid; {len(parts.training)} to train on, {len(parts.held_out)} set aside")
+
+    report.stage("Comparing the candidates by cross-validation")
+    settings = plan.configuration.cross_validation
+    scores = []
+    for candidate in plan.configuration.candidates:
+        folds = cross_validate(parts.training, plan, candidate)
+        tracked = report.track(folds, candidate.label, settings.folds * settings.repeats)
+        scores.append(CandidateScore(candidate, tuple(tracked)))
+        report.note(f"{candidate.label}: ROC AUC {scores[-1].mean:.4f} ± {scores[-1].std:.4f}")
+    chosen = best(scores)
+
+    report.stage(f"Fitting {chosen.candidate.label} on all training rows")
+    pipeline = fit(parts.training, plan, chosen.candidate)
+
+    report.stage("Evaluating once on the held-out rows")
+    held_out = answers(pipeline, Tensors.of(parts.held_out.rows, plan.contract))
+    probability = positive_probability(held_out, plan)
+    truth = np.asarray(parts.held_out.labels == plan.classes[1], dtype=np.bool_)
+    predicted = np.asarray(held_out.labels == plan.classes[1], dtype=np.bool_)
+    evaluation = evaluate(truth, probability, predicted, plan.configuration.calibration.bins)
+    check_thresholds(measured(chosen, evaluation), plan.configuration.thresholds)
+    report.note(f"all {len(plan.configuration.thresholds)} thresholds are kept")
+
+    report.stage("Exporting to ONNX and comparing every row")
+    onnx = export_onnx(pipeline, plan.contract)
+    everything = Tensors.of(dataset.rows, plan.contract)
+    parity = prove_parity(answers(pipeline, everything), OnnxScorer(onnx).score(everything))
+    report.note(
+        f"{parity.rows} rows agree: labels are equal, probabilities differ by at most "
+        f"{parity.largest_difference:.1e} (allowed: {TOLERANCE:.0e})"
+    )
+    return Training(
+        plan=plan,
+        dataset=dataset,
+        split=parts,
+        candidates=tuple(scores),
+        chosen=chosen,
+        pipeline=pipeline,
+        evaluation=evaluation,
+        held_out_probability=probability,
+        importance=column_importance(pipeline, parts.held_out, plan),
+        onnx=onnx,
+        parity=parity,
+    )
+
+
+def document(training: Training, directory: Path, repository: Path, report: ProgressReport) -> ReleaseContent:
+    """Write the release's files into `directory`; see `write_release`."""
+    report.stage("Writing golden vectors, profile, cards and plots")
+    content = write_release(training, directory, repository)
+    report.note(f"{len(content.files)} files in {directory}")
+    return content
+
+
+def deploy(
+    author: Author, content: ReleaseContent, directory: Path, version: str, channel: str | None, report: ProgressReport
+) -> Deployment:
+    """Publish a release, and promote it to `channel` if it is new there.
+
+    A version that the channel held before is not promoted again: somebody may have rolled it back on purpose.
+    """
+    report.stage("Publishing")
+    publication = Publisher(author).publish(content, directory, version)
+    promotion = None
+    if channel and _may_move(author, publication, channel):
+        promoter = Promoter(author)
+        promotion = promoter.promote(content.model, channel, publication.manifest.version, _reason(publication))
+    return Deployment(publication, promotion)
+
+
+def _may_move(author: Author, publication: Publication, channel: str) -> bool:
+    if publication.status is PublicationStatus.PUBLISHED:
+        return True
+    history = author.reader.history(publication.manifest.content.model, channel)
+    versions = [entry.statement.version for entry in history]
+    return publication.manifest.version not in versions[:-1] or versions[-1:] == [publication.manifest.version]
+
+
+def _reason(publication: Publication) -> str:
+    return f"{publication.status.value} by train_publish.py"
