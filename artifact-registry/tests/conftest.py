@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from edustream_contracts.contract import ModelContract, load_contract
+from edustream_registry.local_server import Engine, RunningServer, running_server
 from edustream_registry.manifest import ReleaseContent
+from edustream_registry.provisioning import Folders, Provisioner
+from edustream_registry.settings import RegistrySettings, with_env_file
 from edustream_registry.testing.simulator import RegistrySimulator, write_release
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def contract() -> ModelContract:
     return load_contract("churn")
 
@@ -20,5 +24,44 @@ def registry() -> RegistrySimulator:
 
 
 @pytest.fixture
-def content(tmp_path: Path, contract: ModelContract) -> ReleaseContent:
-    return write_release(tmp_path / "release", contract)
+def release_dir(tmp_path: Path) -> Path:
+    return tmp_path / "release"
+
+
+@pytest.fixture
+def content(release_dir: Path, contract: ModelContract) -> ReleaseContent:
+    return write_release(release_dir, contract)
+
+
+@pytest.fixture
+def promoted(registry: RegistrySimulator, content: ReleaseContent, release_dir: Path) -> RegistrySimulator:
+    """A registry with churn 1.0.0 on the channel production; the record of calls is empty."""
+    registry.publish(content, release_dir)
+    registry.promote("churn", "1.0.0")
+    registry.store.calls.clear()
+    return registry
+
+
+@pytest.fixture(scope="session")
+def moto_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with running_server(Engine.MOTO, tmp_path_factory.mktemp("moto"), 0) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def seaweedfs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with running_server(Engine.SEAWEEDFS, tmp_path_factory.mktemp("seaweedfs"), 0) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def folders(seaweedfs_server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    """What `init` writes for a registry on SeaweedFS."""
+    written = Folders.below(tmp_path_factory.mktemp("repos"))
+    Provisioner(settings_in(seaweedfs_server.admin_env)).init(written)
+    return written
+
+
+def settings_in(env_file: Path) -> RegistrySettings:
+    """The settings of one env file alone, whatever the tests' own environment holds."""
+    return RegistrySettings.from_environ(with_env_file({}, env_file))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import ClassVar, Literal
 
+from edustream_contracts.errors import Rejected
 from edustream_contracts.schemas import ObjectName
-from edustream_registry.statement import Statement, WireModel
+from edustream_registry.statement import Signed, Statement
 
 
 class LogEntry(Statement):
@@ -35,12 +36,6 @@ class LogEntry(Statement):
         return datetime.fromisoformat(self.promoted_at)
 
 
-class ChannelHead(WireModel):
-    """The disposable hint at a channel's last entry. It is not signed, and no decision rests on it."""
-
-    sequence: int
-
-
 class Tombstone(Statement):
     """A yanked release: it is not served any more, and its number is never used again."""
 
@@ -52,3 +47,19 @@ class Tombstone(Statement):
     yanked_at: str
     yanked_by: str
     reason: str
+
+
+def check_link(before: Signed[LogEntry], after: Signed[LogEntry]) -> None:
+    """Raise `Rejected` (kind `mix_and_match`) unless `after` names the digest of `before` as the one before it."""
+    if after.statement.previous != before.digest:
+        raise broken_chain(
+            f"Entry {after.statement.sequence} of {after.statement.model}@{after.statement.channel} does not follow "
+            f"entry {before.statement.sequence}: their digests do not link."
+        )
+
+
+def broken_chain(fact: str) -> Rejected:
+    """The error for a log whose entries cannot all be genuine."""
+    return Rejected(
+        "mix_and_match", fact, remedy="trust nothing on this channel until its log is explained; an object was changed."
+    )

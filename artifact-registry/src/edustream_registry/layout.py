@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 REGISTRY: Final = "registry.json"
 MODELS: Final = "models/"
 CONSUMERS: Final = "consumers/"
+_SEQUENCE: Final = re.compile(r"[0-9]{12}")
 
 
 def model_prefix(model: str) -> str:
@@ -59,6 +61,13 @@ def tombstone_key(model: str, version: str) -> str:
     return f"{yanked_prefix(model)}{version}.json"
 
 
-def stem(key: str) -> str:
-    """The version or sequence in a key such as `.../releases/2.1.0.json`."""
-    return key.rpartition("/")[2].removesuffix(".json")
+def stem(key: str, prefix: str) -> str | None:
+    """The version or sequence in a key such as `<prefix>2.1.0.json`; None for a key of another form."""
+    name = key.removeprefix(prefix)
+    return None if "/" in name or not name.endswith(".json") else name.removesuffix(".json")
+
+
+def sequence(key: str, prefix: str) -> int | None:
+    """The sequence in the key of a log entry; None for a key of another form."""
+    digits = stem(key, prefix)
+    return int(digits) if digits and _SEQUENCE.fullmatch(digits) else None

@@ -14,8 +14,8 @@ from edustream_contracts.canonical import sha256_hex
 from edustream_contracts.errors import Rejected
 from edustream_registry.channel import LogEntry
 from edustream_registry.manifest import Manifest
-from edustream_registry.names import Reference
-from edustream_registry.reading import Clock, ReleaseReader, Resolved, check_file, utc_now
+from edustream_registry.names import Reference, parse_version
+from edustream_registry.reading import Clock, ReleaseReader, Resolved, utc_now
 from edustream_registry.signing import malformed
 from edustream_registry.statement import S, Signed
 from edustream_registry.trust import TrustPolicy
@@ -46,7 +46,7 @@ class LocalRelease:
                 f"The local copy {path} cannot be read: {error.strerror}.",
                 remedy="start again while the registry is reachable; the file is fetched anew.",
             ) from error
-        check_file(file, data, str(path))
+        file.check(data, str(path), remedy="start again while the registry is reachable; the file is fetched anew.")
         return data
 
 
@@ -116,12 +116,17 @@ class LocalCopy:
         path = self._state_path(reference)
         try:
             state = json.loads(path.read_bytes())
-            datetime.fromisoformat(state["contacted_at"])
             fits = state["copy_format"] == COPY_FORMAT and state["reference"] == str(reference)
+            texts = (state["manifest"], state["entry"] or "")
+            whole = datetime.fromisoformat(state["contacted_at"]).tzinfo and all(
+                isinstance(text, str) for text in texts
+            )
         except FileNotFoundError:
             return None
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise malformed(f"The state file {path}", "cannot be read") from error
+        if not whole:
+            raise malformed(f"The state file {path}", "cannot be read")
         if not fits:
             raise malformed(f"The state file {path}", "belongs to another reference or another version")
         return dict(state)
@@ -132,6 +137,8 @@ class LocalCopy:
         entry = self._read(LogEntry, state["entry"].encode(), f"the log entry in {where}") if state["entry"] else None
         if entry and entry.statement.manifest_digest != manifest.digest:
             raise malformed(f"The state file {where}", "names a manifest that its log entry did not promote")
+        if not _answers(reference, manifest.statement, entry.statement if entry else None):
+            raise malformed(f"The state file {where}", f"holds a release that {reference} does not ask for")
         return Resolved(reference, manifest, entry)
 
     def _read(self, kind: type[S], data: bytes, what: str) -> Signed[S]:
@@ -139,8 +146,18 @@ class LocalCopy:
         return Signed(kind.read(statement, what), data, statement.digest, statement.key_ids)
 
     def _state_path(self, reference: Reference) -> Path:
-        name = str(reference).replace("@", ".at.").replace("^", "caret-").replace("~", "tilde-")
+        name = str(reference).replace("@", ".at.").replace("^", "caret_").replace("~", "tilde_")
         return self._directory / "state" / f"{name}.json"
+
+
+def _answers(reference: Reference, manifest: Manifest, entry: LogEntry | None) -> bool:
+    if manifest.content.model != reference.model:
+        return False
+    if reference.channel:
+        return entry is not None and (entry.model, entry.channel) == (reference.model, reference.channel)
+    if reference.versions:
+        return reference.versions.admits(parse_version(manifest.version))
+    return manifest.version == reference.version
 
 
 def _file_path(directory: Path, sha256: str, name: str) -> Path:

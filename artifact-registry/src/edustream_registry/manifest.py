@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
 from edustream_contracts.canonical import document_digest, sha256_hex
-from edustream_contracts.errors import InvalidInput
+from edustream_contracts.errors import InvalidInput, Rejected
 from edustream_contracts.schemas import ObjectName
 from edustream_registry.names import file_name
 from edustream_registry.statement import Statement, WireModel
@@ -28,6 +28,17 @@ class ReleaseFile(WireModel):
         """Describe the file at `path`."""
         data = path.read_bytes()
         return ReleaseFile(name=file_name(path.name), size=len(data), sha256=sha256_hex(data))
+
+    def check(self, data: bytes, where: str, *, remedy: str) -> None:
+        """Raise `Rejected` (kind `digest`) unless `data`, found at `where`, has this length and digest."""
+        digest = sha256_hex(data)
+        if len(data) != self.size or digest != self.sha256:
+            raise Rejected(
+                "digest",
+                f"The file {self.name} ({where}) has {len(data)} bytes with SHA-256 {digest}; the manifest states "
+                f"{self.size} bytes with {self.sha256}.",
+                remedy=remedy,
+            )
 
 
 class InputTensor(WireModel):

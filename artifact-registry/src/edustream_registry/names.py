@@ -15,7 +15,11 @@ FILE_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$"
 DIGEST_PATTERN: Final = r"^[0-9a-f]{64}$"
 MAX_FILE_NAME: Final = 128
 MAX_SEQUENCE: Final = 999_999_999_999
-_RANGE: Final = re.compile(r"^(?P<operator>[\^~])(?P<major>\d+)(\.(?P<minor>\d+))?(\.(?P<patch>\d+))?$")
+MAX_VERSION: Final = 64
+_NUMBER: Final = r"(0|[1-9][0-9]{0,17})"
+_RANGE: Final = re.compile(
+    rf"(?P<operator>[\^~])(?P<major>{_NUMBER})(\.(?P<minor>{_NUMBER})(\.(?P<patch>{_NUMBER}))?)?"
+)
 
 
 def model_name(name: str) -> str:
@@ -45,6 +49,12 @@ def parse_version(text: str) -> semver.Version:
 
     Build metadata is refused, since it takes no part in precedence and would make two numbers equal.
     """
+    if len(text) > MAX_VERSION:
+        raise InvalidInput(
+            "argument",
+            f"The version {text!r} has more than {MAX_VERSION} characters.",
+            remedy="shorten its prerelease.",
+        )
     try:
         version = semver.Version.parse(text)
     except (ValueError, TypeError) as error:
@@ -58,6 +68,15 @@ def parse_version(text: str) -> semver.Version:
     return version
 
 
+def is_version(text: str) -> bool:
+    """Whether `parse_version` takes `text`."""
+    try:
+        parse_version(text)
+    except InvalidInput:
+        return False
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class VersionRange:
     """A caret or tilde range, e.g. `^2`, `^2.1`, `~2.1.3`, with the meaning that npm gave them.
@@ -69,7 +88,7 @@ class VersionRange:
     text: str
 
     def __post_init__(self) -> None:
-        if not _RANGE.match(self.text):
+        if not _RANGE.fullmatch(self.text):
             raise InvalidInput(
                 "reference", f"{self.text!r} is no version range.", remedy="write it like ^2, ^2.1.0 or ~2.1."
             )
@@ -77,7 +96,7 @@ class VersionRange:
     @property
     def bounds(self) -> tuple[semver.Version, semver.Version]:
         """The lowest version inside, and the lowest version above that is outside."""
-        match = _RANGE.match(self.text)
+        match = _RANGE.fullmatch(self.text)
         assert match is not None  # noqa: S101 - __post_init__ admits nothing else
         parts = [int(match[part]) for part in ("major", "minor", "patch") if match[part] is not None]
         low = semver.Version(*parts)

@@ -22,8 +22,8 @@ from edustream_registry.statement import Signed
 from edustream_registry.verification import Checked
 from edustream_registry.yanking import Yank
 
-_out = Console(soft_wrap=True, highlight=False)
-_err = Console(stderr=True, soft_wrap=True, highlight=False)
+_out = Console(soft_wrap=True, highlight=False, emoji=False)
+_err = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 
 
 def failed(error: EduStreamError) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -15,7 +16,6 @@ from edustream_contracts.errors import Conflict, InvalidInput
 from edustream_registry import layout
 from edustream_registry.manifest import Manifest, ReleaseContent, ReleaseFile
 from edustream_registry.names import model_name, parse_version
-from edustream_registry.reading import check_file
 from edustream_registry.statement import Signed
 from edustream_registry.store import ObjectMissing
 from edustream_registry.writing import Author, Landing, create
@@ -35,7 +35,7 @@ class PublicationStatus(Enum):
     IDENTICAL = "identical"
     """The same release was there already; nothing was written."""
     RESTORED = "restored"
-    """The same release was there already, but some of its files were missing; they are back."""
+    """The same release was there already, but some of its files were missing or damaged; they are right again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Publisher:
 
     def _publish_next(self, content: ReleaseContent, directory: Path, progress: Progress | None) -> Publication:
         latest = self._latest(content.model)
-        if latest and latest.statement.content.identity == content.identity:
+        if latest and latest.statement.content.identity == content.identity and not self._yanked(latest.statement):
             return self._same(latest, directory, progress)
         version = next_version(latest.statement if latest else None, content)
         try:
@@ -111,14 +111,14 @@ class Publisher:
     def _publish_as(
         self, version: str, content: ReleaseContent, directory: Path, progress: Progress | None
     ) -> Publication:
-        if self._author.reader.tombstone(content.model, version):
+        author = self._author
+        if author.reader.tombstone(content.model, version):
             raise Conflict(
                 "release_exists",
                 f"{content.model}@{version} was yanked; a number is never used again.",
                 remedy="publish under another version, or with --version auto.",
             )
-        self._upload_missing(content, directory, progress)
-        author = self._author
+        uploaded = self._upload_missing(content, directory, progress)
         manifest = Manifest(
             version=version,
             content=content,
@@ -130,7 +130,7 @@ class Publisher:
         if landing is Landing.MINE:
             return self._publication(PublicationStatus.PUBLISHED, found)
         if found.statement.content.identity == content.identity:
-            return self._publication(PublicationStatus.IDENTICAL, found)
+            return self._publication(PublicationStatus.RESTORED if uploaded else PublicationStatus.IDENTICAL, found)
         raise Conflict(
             "release_exists",
             f"{content.model}@{version} was released by {found.statement.published_by} at "
@@ -154,10 +154,17 @@ class Publisher:
         return uploaded
 
     def _holds(self, key: str, file: ReleaseFile) -> bool:
+        # The digest, not the size alone: a file that was damaged in the store is put right by publishing again.
+        digest = hashlib.sha256()
         try:
-            return self._author.store.size(key) == file.size
+            for chunk in self._author.store.stream(key):
+                digest.update(chunk)
         except ObjectMissing:
             return False
+        return digest.hexdigest() == file.sha256
+
+    def _yanked(self, manifest: Manifest) -> bool:
+        return self._author.reader.tombstone(manifest.content.model, manifest.version) is not None
 
     def _latest(self, model: str) -> Signed[Manifest] | None:
         versions = self._author.reader.versions(model)
@@ -192,4 +199,11 @@ def _check_directory(content: ReleaseContent, directory: Path) -> None:
                 f"The release names {file.name}, which is not in {directory}.",
                 remedy="export the release again.",
             )
-        check_file(file, path.read_bytes(), str(path))
+        found = ReleaseFile.of(path)
+        if (found.size, found.sha256) != (file.size, file.sha256):
+            raise InvalidInput(
+                "data",
+                f"{path} has {found.size} bytes with SHA-256 {found.sha256}; the release states {file.size} bytes with "
+                f"{file.sha256}.",
+                remedy="export the release again; the file changed after it was described.",
+            )

@@ -9,15 +9,12 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Final
 
-import semver
-
-from edustream_contracts.canonical import sha256_hex
 from edustream_contracts.errors import NothingToServe, Rejected, Unreachable
 from edustream_contracts.schemas import object_validator
 from edustream_registry import layout
-from edustream_registry.channel import LogEntry, Tombstone
+from edustream_registry.channel import LogEntry, Tombstone, broken_chain, check_link
 from edustream_registry.manifest import Manifest, ReleaseFile
-from edustream_registry.names import Reference, VersionRange, parse_version
+from edustream_registry.names import Reference, VersionRange, is_version, parse_version
 from edustream_registry.statement import MAX_STATEMENT_BYTES, PROTOCOL, S, Signed
 from edustream_registry.store import ObjectMissing, Store
 from edustream_registry.trust import TrustPolicy
@@ -80,13 +77,11 @@ class ReleaseReader:
 
     def versions(self, model: str) -> list[str]:
         """Every version ever released, yanked ones included, in the order of semantic versioning."""
-        prefix = layout.releases_prefix(model)
-        found = [layout.stem(info.key) for info in self.store.list(prefix)]
-        return sorted(found, key=parse_version)
+        return sorted(self._versions_below(layout.releases_prefix(model)), key=parse_version)
 
     def yanked(self, model: str) -> set[str]:
         """The versions that carry a tombstone."""
-        return {layout.stem(info.key) for info in self.store.list(layout.yanked_prefix(model))}
+        return set(self._versions_below(layout.yanked_prefix(model)))
 
     def channels(self, model: str) -> list[str]:
         """The channels of a model, in alphabetical order."""
@@ -158,13 +153,13 @@ class ReleaseReader:
 
         Raises `Rejected` (kind `mix_and_match`) for a gap or a broken link.
         """
-        keys = [info.key for info in self.store.list(layout.log_prefix(model, channel))]
-        entries = [entry for key in keys if (entry := self.entry(model, channel, int(layout.stem(key))))]
+        sequences = list(self._sequences(model, channel))
+        entries = [entry for sequence in sequences if (entry := self.entry(model, channel, sequence))]
         for expected, signed in enumerate(entries, start=1):
             if signed.statement.sequence != expected:
-                raise _broken_chain(f"The log of {model}@{channel} lacks entry {expected}.")
+                raise broken_chain(f"The log of {model}@{channel} lacks entry {expected}.")
         for before, after in pairwise(entries):
-            _check_link(before, after)
+            check_link(before, after)
         return entries
 
     def resolve(self, reference: Reference, known: Resolved | None = None) -> Resolved:
@@ -173,7 +168,7 @@ class ReleaseReader:
         Args:
             reference: what is asked for.
             known: what the reader last accepted for the same reference; a channel that shows a lower sequence, or
-                another entry under the same one, is refused.
+                another entry under the same one, is refused, and so is another manifest under the same version.
 
         Raises:
             NothingToServe: kind `model_missing`, `channel_empty`, `release_missing`, `no_version_matches`, `yanked`.
@@ -184,9 +179,9 @@ class ReleaseReader:
             entry = self._newest_entry(reference.model, reference.channel, known)
             return self._promoted(reference, entry)
         if reference.versions:
-            return self._released(reference, self._best(reference.model, reference.versions))
+            return self._released(reference, self._best(reference.model, reference.versions), known)
         assert reference.version is not None  # noqa: S101 - Reference.parse sets exactly one of the three
-        return self._released(reference, reference.version)
+        return self._released(reference, reference.version, known)
 
     def poll(self, known: Resolved) -> Resolved:
         """Like `resolve`, from what is known already: two requests while nothing changes.
@@ -195,7 +190,7 @@ class ReleaseReader:
         """
         if known.reference.versions:
             latest = self._best(known.model, known.reference.versions)
-            return known if latest == known.version else self._released(known.reference, latest)
+            return known if latest == known.version else self._released(known.reference, latest, known)
         if known.entry:
             entry = self._probe(known.entry)
             if entry is not known.entry:
@@ -219,7 +214,11 @@ class ReleaseReader:
                 f"{self.store.location}.",
                 remedy="publish the release again, which puts the file back, or promote another release.",
             ) from error
-        check_file(file, data, f"{key} in {self.store.location}")
+        file.check(
+            data,
+            f"{key} in {self.store.location}",
+            remedy="do not use it; publish the release again, which puts the right file back.",
+        )
         return data
 
     def _newest_entry(self, model: str, channel: str, known: Resolved | None) -> Signed[LogEntry]:
@@ -235,7 +234,7 @@ class ReleaseReader:
                 remedy="find out who took entries away; to go back, promote the older version again.",
             )
         if floor and entry.statement.sequence == floor.statement.sequence and entry.digest != floor.digest:
-            raise _broken_chain(f"Entry {entry.statement.sequence} of {model}@{channel} was replaced by another one.")
+            raise broken_chain(f"Entry {entry.statement.sequence} of {model}@{channel} was replaced by another one.")
         return entry
 
     def _promoted(self, reference: Reference, entry: Signed[LogEntry]) -> Resolved:
@@ -252,39 +251,60 @@ class ReleaseReader:
             )
         return Resolved(reference, release, entry)
 
-    def _released(self, reference: Reference, version: str) -> Resolved:
+    def _released(self, reference: Reference, version: str, known: Resolved | None) -> Resolved:
         self._refuse_yanked(reference.model, version)
-        return Resolved(reference, self.manifest(reference.model, version))
+        release = self.manifest(reference.model, version)
+        if known and known.version == version and known.manifest_digest != release.digest:
+            raise Rejected(
+                "mix_and_match",
+                f"The manifest of {reference.model}@{version} has the digest {release.digest}; it had "
+                f"{known.manifest_digest} before.",
+                remedy="do not use it; a manifest never changes, so this one was replaced.",
+            )
+        return Resolved(reference, release)
 
     def _best(self, model: str, wanted: VersionRange) -> str:
         versions = [parse_version(text) for text in self.versions(model)]
         if not versions:
             raise self._no_release(model, wanted.text)
         yanked = self.yanked(model)
-        fitting: list[semver.Version] = [v for v in versions if wanted.admits(v) and str(v) not in yanked]
-        if not fitting:
-            raise NothingToServe(
-                "no_version_matches",
-                f"No release of {model} matches {wanted.text}; released: {', '.join(map(str, versions))}"
-                + (f"; yanked: {', '.join(sorted(yanked))}." if yanked else "."),
-                remedy="ask for another range, or have a matching version published.",
-            )
-        return str(max(fitting))
+        for version in reversed(versions):
+            # A name in a listing is no proof: only a signed tombstone may move a consumer to an older release.
+            if wanted.admits(version) and not (str(version) in yanked and self.tombstone(model, str(version))):
+                return str(version)
+        raise NothingToServe(
+            "no_version_matches",
+            f"No release of {model} matches {wanted.text}; released: {', '.join(map(str, versions))}"
+            + (f"; yanked: {', '.join(sorted(yanked, key=parse_version))}." if yanked else "."),
+            remedy="ask for another range, or have a matching version published.",
+        )
 
     def _probe(self, entry: Signed[LogEntry]) -> Signed[LogEntry]:
         said = entry.statement
         after = self.entry(said.model, said.channel, said.sequence + 1)
         if after is None:
             return entry
-        _check_link(entry, after)
+        check_link(entry, after)
         return self._listed_last(said.model, said.channel, after) or after
 
     def _listed_last(self, model: str, channel: str, after: Signed[LogEntry] | None = None) -> Signed[LogEntry] | None:
         start = layout.entry_key(model, channel, after.statement.sequence) if after else ""
-        last = ""
-        for info in self.store.list(layout.log_prefix(model, channel), start):
-            last = info.key
-        return self.entry(model, channel, int(layout.stem(last))) if last else None
+        last = max(self._sequences(model, channel, start), default=None)
+        return self.entry(model, channel, last) if last else None
+
+    def _sequences(self, model: str, channel: str, start_after: str = "") -> Iterator[int]:
+        # A key that the protocol does not define is nobody's entry; whoever may write could put one there.
+        prefix = layout.log_prefix(model, channel)
+        for info in self.store.list(prefix, start_after):
+            sequence = layout.sequence(info.key, prefix)
+            if sequence:
+                yield sequence
+
+    def _versions_below(self, prefix: str) -> Iterator[str]:
+        for info in self.store.list(prefix):
+            version = layout.stem(info.key, prefix)
+            if version and is_version(version):
+                yield version
 
     def _hint(self, model: str, channel: str) -> int | None:
         try:
@@ -364,7 +384,7 @@ class ReleaseReader:
                 f"{self.store.location} answers, but holds no {layout.REGISTRY}.",
                 remedy="check REGISTRY_URL, or prepare the bucket with edustream-registry init.",
             ) from error
-        except ValueError:
+        except (ValueError, RecursionError):
             document = None
         if not object_validator("registry").is_valid(document) or document["protocol"] != PROTOCOL:
             raise Rejected(
@@ -372,35 +392,3 @@ class ReleaseReader:
                 f"{layout.REGISTRY} in {self.store.location} does not announce version {PROTOCOL} of the protocol.",
                 remedy="use a client of the registry's version.",
             )
-
-
-def check_file(file: ReleaseFile, data: bytes, where: str) -> None:
-    """Raise `Rejected` (kind `digest`) unless `data` has the length and digest that the manifest states."""
-    digest = sha256_hex(data)
-    if len(data) != file.size or digest != file.sha256:
-        raise Rejected(
-            "digest",
-            f"The file {file.name} ({where}) has {len(data)} bytes with SHA-256 {digest}; the manifest states "
-            f"{file.size} bytes with {file.sha256}.",
-            remedy="do not use it; publish the release again under a new version.",
-        )
-
-
-def _check_link(before: Signed[LogEntry], after: Signed[LogEntry]) -> None:
-    if after.statement.previous != before.digest:
-        raise _broken_chain(
-            f"Entry {after.statement.sequence} of {after.statement.model}@{after.statement.channel} does not follow "
-            f"entry {before.statement.sequence}: their digests do not link."
-        )
-
-
-def _broken_chain(fact: str) -> Rejected:
-    return Rejected(
-        "mix_and_match", fact, remedy="trust nothing on this channel until its log is explained; an object was changed."
-    )
-
-
-def all_files(reader: ReleaseReader, manifest: Manifest) -> Iterator[tuple[ReleaseFile, bytes]]:
-    """Every file of a release with its verified bytes; raises as `ReleaseReader.read_file` does."""
-    for file in manifest.content.files:
-        yield file, reader.read_file(manifest.content.model, file)

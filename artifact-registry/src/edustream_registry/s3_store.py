@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from edustream_registry.store import ObjectInfo, WriteCondition
 CHUNK_BYTES: Final = 1024 * 1024
 ATTEMPTS: Final = 8
 MAX_WAIT_S: Final = 1.0
+JSON: Final = "application/json"
 
 
 class S3Store:
@@ -66,13 +67,25 @@ class S3Store:
     def put(self, key: str, data: bytes, condition: WriteCondition) -> None:
         """Write a small object; see `Store.put`. A 409 is tried again, a 412 is not."""
         extra = {"IfNoneMatch": "*"} if condition is WriteCondition.CREATE else {}
+        self._write(key, lambda: self._client.put_object(**self._object(key), Body=data, ContentType=JSON, **extra))
+
+    def upload(self, key: str, path: Path) -> None:
+        """Write a file of any size, in parts where it is large; see `Store.upload`."""
+
+        def send() -> None:
+            with path.open("rb") as file:
+                self._client.upload_fileobj(file, self._bucket, self._prefix + key)
+
+        self._write(key, send)
+
+    def _write(self, key: str, send: Callable[[], Any]) -> None:
         retrying = Retrying(
             retry=retry_if_exception_type(ConcurrentWrite),
             stop=stop_after_attempt(ATTEMPTS),
             wait=wait_random_exponential(multiplier=0.02, max=MAX_WAIT_S),
         )
         try:
-            retrying(self._put_once, key, data, extra)
+            retrying(self._write_once, key, send)
         except RetryError as error:
             raise Unreachable(
                 "server_error",
@@ -80,14 +93,9 @@ class S3Store:
                 remedy="run the same command again.",
             ) from error
 
-    def _put_once(self, key: str, data: bytes, extra: dict[str, str]) -> None:
+    def _write_once(self, key: str, send: Callable[[], Any]) -> None:
         with translated(self._settings, f"write {key}", writes=True):
-            self._client.put_object(**self._object(key), Body=data, ContentType="application/json", **extra)
-
-    def upload(self, key: str, path: Path) -> None:
-        """Write a file of any size, in parts where it is large; see `Store.upload`."""
-        with translated(self._settings, f"write {key}", writes=True):
-            self._client.upload_file(str(path), self._bucket, self._prefix + key)
+            send()
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
         """The objects below `prefix` in key order; see `Store.list`."""

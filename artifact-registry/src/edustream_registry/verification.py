@@ -54,7 +54,10 @@ def check_documents(found: Resolved, contents: dict[str, bytes]) -> None:
         raise _bad(found, FILE_NAME, "is not the contract whose digest the manifest states")
     for name, kind in CHECKED_DOCUMENTS.items():
         if name in contents:
-            problems = object_validator(kind).problems(json.loads(contents[name]))
+            try:
+                problems = object_validator(kind).problems(json.loads(contents[name]))
+            except (ValueError, RecursionError) as error:
+                raise _bad(found, name, f"is no JSON: {error}") from error
             if problems:
                 raise _bad(found, name, f"is no valid {kind} document: {problems[0]}")
 

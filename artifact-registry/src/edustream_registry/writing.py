@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
-from edustream_contracts.errors import OutcomeUnknown, Unreachable
+from edustream_contracts.errors import InvalidInput, OutcomeUnknown, Unreachable
+from edustream_contracts.schemas import object_validator
 from edustream_registry.reading import Clock, ReleaseReader, utc_now
 from edustream_registry.signing import Signer
-from edustream_registry.statement import S, Signed
+from edustream_registry.statement import S, Signed, Statement
 from edustream_registry.store import ObjectExists, ObjectMissing, Store, WriteCondition
 
 
@@ -51,25 +52,50 @@ def create(author: Author, key: str, statement: S) -> tuple[Landing, Signed[S]]:
     After a refusal the object is read back: a statement with this one's write id is this one, whose first reply
     got lost. Returns what is under the key now.
 
-    Raises `OutcomeUnknown` when no reply came and nothing can be read back, `Unreachable` when nothing was sent,
-    `Rejected` before anything is sent when the author's own trust file does not hold the author's key.
+    Raises `OutcomeUnknown` when it cannot be read back whose object is there, `Unreachable` when nothing was sent,
+    `InvalidInput` before anything is sent when the statement is not what its schema demands, `Rejected` when the
+    author's own trust file does not hold the author's key.
     """
+    _check(statement)
     data = author.signer.sign(statement.payload())
     mine = author.reader.verified(key, data, type(statement))
     try:
         author.store.put(key, data, WriteCondition.CREATE)
-    except ObjectExists:
-        return _told_apart(author.reader.statement(key, type(statement)), statement)
+    except ObjectExists as refusal:
+        return _told_apart(author, key, statement, _unreadable(key, author.store.location), refusal)
     except OutcomeUnknown as unknown:
-        try:
-            return _told_apart(author.reader.statement(key, type(statement)), statement)
-        except (ObjectMissing, Unreachable):
-            raise unknown from None
+        return _told_apart(author, key, statement, unknown, unknown.__cause__)
     return Landing.MINE, mine
 
 
-def _told_apart(found: Signed[S], statement: S) -> tuple[Landing, Signed[S]]:
+def _check(statement: Statement) -> None:
+    problems = object_validator(statement.SCHEMA).problems(statement.payload())
+    if problems:
+        raise InvalidInput(
+            "argument",
+            f"What was to be written is no valid {statement.SCHEMA}; nothing was sent.",
+            remedy=f"correct it; contracts/schemas/{statement.SCHEMA}.schema.json says what it may hold.",
+            problems=problems,
+        )
+
+
+def _told_apart(
+    author: Author, key: str, statement: S, unknown: OutcomeUnknown, cause: BaseException | None
+) -> tuple[Landing, Signed[S]]:
+    try:
+        found = author.reader.statement(key, type(statement))
+    except (ObjectMissing, Unreachable):
+        raise unknown from cause
     return (Landing.MINE if found.statement.write_id == statement.write_id else Landing.THEIRS), found
+
+
+def _unreadable(key: str, location: str) -> OutcomeUnknown:
+    # The client repeats a request whose reply was lost, so even a refusal may be of this write's own second attempt.
+    return OutcomeUnknown(
+        "write",
+        f"{location} holds {key} already, and it cannot be read back whether this write put it there.",
+        remedy="run the same command again: it finds out what happened, and does nothing twice.",
+    )
 
 
 def timestamp(moment: datetime) -> str:

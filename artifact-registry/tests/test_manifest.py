@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edustream_contracts.errors import InvalidInput, Rejected
+from edustream_registry.manifest import ReleaseContent, ReleaseFile
+
+
+def test_a_file_is_described_by_name_length_and_digest(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"abc")
+
+    described = ReleaseFile.of(tmp_path / "a.txt")
+
+    assert (described.name, described.size) == ("a.txt", 3)
+    assert described.sha256 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    described.check(b"abc", "here", remedy="nothing.")
+
+
+def test_a_file_with_a_name_that_no_release_may_hold(tmp_path: Path) -> None:
+    (tmp_path / "a b").write_bytes(b"")
+
+    with pytest.raises(InvalidInput, match="is no name for a file of a release"):
+        ReleaseFile.of(tmp_path / "a b")
+
+
+@pytest.mark.parametrize("data", [b"abd", b"ab", b"abcd", b""])
+def test_other_bytes_are_refused_with_where_they_were(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "a.txt").write_bytes(b"abc")
+
+    with pytest.raises(Rejected, match=r"a\.txt \(over there\) has .*\nNext: do this") as caught:
+        ReleaseFile.of(tmp_path / "a.txt").check(data, "over there", remedy="do this.")
+
+    assert caught.value.kind == "digest"
+
+
+def test_identity_ignores_what_a_consumer_cannot_tell_apart(content: ReleaseContent) -> None:
+    same = content.model_copy(
+        update={"files": content.files[::-1], "metrics": {"f1": 0.1}, "thresholds": {}, "libraries": {}}
+    )
+
+    assert same.identity == content.identity
+
+
+@pytest.mark.parametrize(
+    "update",
+    [{"model": "other"}, {"task": "multiclass"}, {"contract_digest": "0" * 64}, {"files": ()}, {"inputs": ()}],
+    ids=str,
+)
+def test_identity_depends_on_everything_that_a_consumer_uses(content: ReleaseContent, update: dict[str, Any]) -> None:
+    assert content.model_copy(update=update).identity != content.identity
+
+
+def test_files_are_found_by_name(content: ReleaseContent) -> None:
+    assert content.file("model.onnx").name == "model.onnx"
+    with pytest.raises(InvalidInput, match=r"has no file 'x'; it has contract\.json, golden\.json, model\.onnx"):
+        content.file("x")

@@ -1,0 +1,526 @@
+"""Resolving references, and what an attacker who holds the bucket, but no trusted key, can do: nothing unseen."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edustream_contracts.contract import ModelContract
+from edustream_contracts.errors import EduStreamError, NothingToServe, Rejected, Unreachable
+from edustream_registry import layout
+from edustream_registry.manifest import ReleaseContent
+from edustream_registry.names import Reference
+from edustream_registry.reading import ReleaseReader, Resolved
+from edustream_registry.signing import Signer
+from edustream_registry.testing.simulator import RegistrySimulator, write_release
+from edustream_registry.trust import TrustPolicy
+
+PRODUCTION = Reference.parse("churn@production")
+HEAD = layout.head_key("churn", "production")
+
+
+@pytest.fixture
+def release(registry: RegistrySimulator, tmp_path: Path, contract: ModelContract) -> Callable[..., str]:
+    """Publish and promote a release with its own model bytes; returns its version."""
+
+    def publish(model: str, version: str = "auto", *, promote: bool = True) -> str:
+        directory = tmp_path / model
+        published = registry.publish(write_release(directory, contract, model.encode()), directory, version)
+        if promote:
+            registry.promote("churn", published.manifest.version)
+        return published.manifest.version
+
+    return publish
+
+
+def refusal(call: Callable[[], Any]) -> tuple[type[EduStreamError], str, str]:
+    with pytest.raises(EduStreamError) as caught:
+        call()
+    return type(caught.value), caught.value.kind, str(caught.value)
+
+
+def entry_key(sequence: int) -> str:
+    return layout.entry_key("churn", "production", sequence)
+
+
+def resolve(registry: RegistrySimulator, text: str = "churn@production", known: Resolved | None = None) -> Resolved:
+    return registry.reader.resolve(Reference.parse(text), known)
+
+
+def resigned(registry: RegistrySimulator, key: str, signer: Signer, **changes: Any) -> bytes:
+    """The statement under `key` with changes, signed with `signer`."""
+    return signer.sign(json.loads(registry.memory.objects[key])["signed"] | changes)
+
+
+# --- what a reference stands for ---
+
+
+def test_a_channel_stands_for_its_last_promotion(registry: RegistrySimulator, release: Callable[..., str]) -> None:
+    release("a")
+    release("b")
+
+    found = resolve(registry)
+
+    assert (found.version, found.sequence, found.model) == ("1.0.1", 2, "churn")
+    assert found.release.key_ids == (registry.signer.public.key_id,)
+
+
+def test_an_exact_version(registry: RegistrySimulator, release: Callable[..., str]) -> None:
+    release("a", "2.1.0", promote=False)
+
+    found = resolve(registry, "churn@2.1.0")
+
+    assert (found.version, found.sequence, found.entry) == ("2.1.0", None, None)
+
+
+def test_a_range_takes_the_highest_by_number_without_prereleases(
+    registry: RegistrySimulator, release: Callable[..., str]
+) -> None:
+    for version in ("2.9.0", "2.10.0", "2.11.0-rc.1", "3.0.0"):
+        release(f"m{version}", version, promote=False)
+
+    assert resolve(registry, "churn@^2").version == "2.10.0"
+    assert resolve(registry, "churn@~2.9").version == "2.9.0"
+    assert registry.reader.versions("churn") == ["2.9.0", "2.10.0", "2.11.0-rc.1", "3.0.0"]
+
+
+def test_a_range_passes_over_yanked_versions(registry: RegistrySimulator, release: Callable[..., str]) -> None:
+    release("a", "2.0.0", promote=False)
+    release("b", "2.1.0", promote=False)
+    registry.yank("churn", "2.1.0")
+
+    assert resolve(registry, "churn@^2").version == "2.0.0"
+
+
+def test_names_are_listed(registry: RegistrySimulator, release: Callable[..., str]) -> None:
+    release("a")
+
+    assert registry.reader.models() == ["churn"]
+    assert registry.reader.channels("churn") == ["production"]
+    assert registry.reader.yanked("churn") == set()
+
+
+def test_keys_that_the_protocol_does_not_define_are_nobodys_business(
+    registry: RegistrySimulator, release: Callable[..., str]
+) -> None:
+    release("a")
+    release("b")
+    for key in (
+        "models/churn/releases/notes.txt",
+        "models/churn/releases/latest.json",
+        "models/churn/releases/old/9.9.9.json",
+        "models/churn/yanked/README.json",
+        "models/churn/channels/production/log/zzz.json",
+        "models/churn/channels/production/log/1.json",
+        "models/churn/channels/production/log/000000000009.json.bak",
+    ):
+        registry.memory.objects[key] = b"junk"
+    del registry.memory.objects[HEAD]
+
+    assert resolve(registry).version == "1.0.1"
+    assert resolve(registry, "churn@^1").version == "1.0.1"
+    assert len(registry.reader.history("churn", "production")) == 2
+
+
+# --- nothing to serve ---
+
+
+def test_an_empty_registry(registry: RegistrySimulator) -> None:
+    category, kind, message = refusal(lambda: resolve(registry))
+
+    assert (category, kind) == (NothingToServe, "model_missing")
+    assert "memory://registry" in message
+    assert "models: none" in message
+    assert "Next: publish one: python train_publish.py" in message
+
+
+def test_another_model_is_named(registry: RegistrySimulator, release: Callable[..., str]) -> None:
+    release("a")
+
+    _, kind, message = refusal(lambda: resolve(registry, "chrun@production"))
+
+    assert kind == "model_missing"
+    assert "models: churn" in message
+
+
+def test_an_empty_channel(registry: RegistrySimulator, release: Callable[..., str]) -> None:
+    release("a", promote=False)
+
+    category, kind, message = refusal(lambda: resolve(registry))
+
+    assert (category, kind) == (NothingToServe, "channel_empty")
+    assert "released: 1.0.0; channels: none" in message
+    assert "edustream-registry promote churn@1.0.0 --to production" in message
+
+
+@pytest.mark.parametrize("wanted", ["churn@1.0.1", "churn@production"])
+def test_a_missing_release(registry: RegistrySimulator, release: Callable[..., str], wanted: str) -> None:
+    release("a")
+    release("b")
+    del registry.memory.objects[layout.manifest_key("churn", "1.0.1")]
+
+    category, kind, message = refusal(lambda: resolve(registry, wanted))
+
+    assert (category, kind) == (NothingToServe, "release_missing")
+    assert "churn@1.0.1 is not in memory://registry; released: 1.0.0" in message
+
+
+@pytest.mark.parametrize(("yank", "said"), [(False, "released: 2.0.0."), (True, "released: 2.0.0; yanked: 2.0.0.")])
+def test_no_version_matches(registry: RegistrySimulator, release: Callable[..., str], yank: bool, said: str) -> None:
+    release("a", "2.0.0", promote=False)
+    if yank:
+        registry.yank("churn", "2.0.0")
+
+    category, kind, message = refusal(lambda: resolve(registry, "churn@^2" if yank else "churn@^1"))
+
+    assert (category, kind) == (NothingToServe, "no_version_matches")
+    assert said in message
+
+
+def test_a_range_of_an_unknown_model(registry: RegistrySimulator) -> None:
+    assert refusal(lambda: resolve(registry, "churn@^1"))[1] == "model_missing"
+
+
+@pytest.mark.parametrize("wanted", ["churn@1.0.0", "churn@production"])
+def test_a_yanked_release(registry: RegistrySimulator, release: Callable[..., str], wanted: str) -> None:
+    release("a")
+    registry.yank("churn", "1.0.0")
+
+    category, kind, message = refusal(lambda: resolve(registry, wanted))
+
+    assert (category, kind) == (NothingToServe, "yanked")
+    assert "yanked by tester at 2026-01-01T00:00:00+00:00: a test" in message
+
+
+def test_a_missing_file(registry: RegistrySimulator, release: Callable[..., str]) -> None:
+    release("a")
+    found = resolve(registry)
+    file = found.manifest.content.file("model.onnx")
+    del registry.memory.objects[layout.file_key("churn", file.sha256, file.name)]
+
+    category, kind, message = refusal(lambda: registry.reader.read_file("churn", file))
+
+    assert (category, kind) == (NothingToServe, "file_missing")
+    assert file.sha256 in message
+    assert "publish the release again, which puts the file back" in message
+
+
+# --- unreachable ---
+
+
+def test_an_outage(registry: RegistrySimulator, release: Callable[..., str]) -> None:
+    release("a")
+    registry.store.cut_off = True
+
+    assert refusal(lambda: resolve(registry))[:2] == (Unreachable, "connection")
+
+
+def test_a_bucket_that_is_no_registry(registry: RegistrySimulator) -> None:
+    registry.memory.objects.clear()
+
+    category, kind, message = refusal(lambda: resolve(registry))
+
+    assert (category, kind) == (Unreachable, "not_a_registry")
+    assert "edustream-registry init" in message
+
+
+@pytest.mark.parametrize(
+    "announcement",
+    [b'{"protocol": 2, "created_at": "2026-01-01T00:00:00Z"}', b"{}", b"", b"\xff", b"[" * 1024, b"null"],
+    ids=["version 2", "empty object", "empty", "no UTF-8", "deep", "null"],
+)
+def test_a_registry_of_another_protocol(registry: RegistrySimulator, announcement: bytes) -> None:
+    registry.memory.objects[layout.REGISTRY] = announcement
+
+    assert refusal(registry.reader.require_registry)[:2] == (Rejected, "protocol_version")
+
+
+# --- attacks ---
+
+
+@pytest.mark.parametrize("key", [entry_key(1), layout.manifest_key("churn", "1.0.0")], ids=["entry", "manifest"])
+def test_a_strangers_statement_is_refused(registry: RegistrySimulator, release: Callable[..., str], key: str) -> None:
+    release("a")
+    registry.memory.objects[key] = resigned(registry, key, Signer.generate())
+
+    assert refusal(lambda: resolve(registry))[:2] == (Rejected, "signature")
+
+
+@pytest.mark.parametrize("key", [entry_key(1), layout.manifest_key("churn", "1.0.0")], ids=["entry", "manifest"])
+def test_an_edited_statement_is_refused(registry: RegistrySimulator, release: Callable[..., str], key: str) -> None:
+    release("a")
+    registry.memory.objects[key] = registry.memory.objects[key].replace(b"tester", b"chiefs")
+
+    assert refusal(lambda: resolve(registry))[:2] == (Rejected, "signature")
+
+
+@pytest.mark.parametrize("wanted", ["churn@^1", "churn@1.0.1", "churn@production"])
+def test_an_unsigned_tombstone_moves_nobody(
+    registry: RegistrySimulator, release: Callable[..., str], wanted: str
+) -> None:
+    release("a")
+    release("b")
+    registry.memory.objects[layout.tombstone_key("churn", "1.0.1")] = b"{}"
+
+    assert refusal(lambda: resolve(registry, wanted))[:2] == (Rejected, "malformed")
+
+
+def test_a_tombstone_of_another_version_moves_nobody(registry: RegistrySimulator, release: Callable[..., str]) -> None:
+    release("a")
+    release("b")
+    registry.yank("churn", "1.0.0")
+    objects = registry.memory.objects
+    objects[layout.tombstone_key("churn", "1.0.1")] = objects[layout.tombstone_key("churn", "1.0.0")]
+
+    assert refusal(lambda: resolve(registry))[:2] == (Rejected, "mix_and_match")
+
+
+def test_a_replaced_manifest_is_refused_even_with_a_trusted_signature(
+    registry: RegistrySimulator, release: Callable[..., str]
+) -> None:
+    release("a")
+    key = layout.manifest_key("churn", "1.0.0")
+    registry.memory.objects[key] = resigned(registry, key, registry.signer, published_by="somebody")
+
+    category, kind, message = refusal(lambda: resolve(registry))
+
+    assert (category, kind) == (Rejected, "mix_and_match")
+    assert "replaced after the promotion" in message
+
+
+@pytest.mark.parametrize("wanted", ["churn@1.0.0", "churn@^1"])
+def test_a_manifest_that_changes_under_a_version_that_was_known_is_refused(
+    registry: RegistrySimulator, release: Callable[..., str], wanted: str
+) -> None:
+    release("a")
+    known = resolve(registry, wanted)
+    key = layout.manifest_key("churn", "1.0.0")
+    registry.memory.objects[key] = resigned(registry, key, registry.signer, published_by="somebody")
+
+    assert refusal(lambda: resolve(registry, wanted, known))[:2] == (Rejected, "mix_and_match")
+
+
+def test_a_genuine_manifest_in_anothers_place_is_refused(
+    registry: RegistrySimulator, release: Callable[..., str]
+) -> None:
+    release("a")
+    release("b")
+    objects = registry.memory.objects
+    objects[layout.manifest_key("churn", "1.0.1")] = objects[layout.manifest_key("churn", "1.0.0")]
+
+    _, kind, message = refusal(lambda: resolve(registry))
+
+    assert kind == "mix_and_match"
+    assert "speaks of the version '1.0.0', not of '1.0.1'" in message
+
+
+@pytest.mark.parametrize(
+    ("model", "channel", "sequence"), [("churn", "staging", 1), ("other", "production", 1), ("churn", "production", 2)]
+)
+def test_a_genuine_entry_in_anothers_place_is_refused(
+    registry: RegistrySimulator, release: Callable[..., str], model: str, channel: str, sequence: int
+) -> None:
+    release("a")
+    objects = registry.memory.objects
+    objects[layout.entry_key(model, channel, sequence)] = objects[entry_key(1)]
+
+    assert refusal(lambda: resolve(registry, f"{model}@{channel}"))[1] == "mix_and_match"
+
+
+def test_rollback_a_shorter_log_than_was_seen_is_refused(
+    registry: RegistrySimulator, release: Callable[..., str]
+) -> None:
+    release("a")
+    release("b")
+    known = resolve(registry)
+    del registry.memory.objects[entry_key(2)]
+
+    category, kind, message = refusal(lambda: resolve(registry, known=known))
+
+    assert (category, kind) == (Rejected, "rollback")
+    assert "shows entry 1 as its last; entry 2 was seen before" in message
+
+
+def test_an_entry_that_was_replaced_since_it_was_seen_is_refused(
+    registry: RegistrySimulator, release: Callable[..., str]
+) -> None:
+    release("a")
+    known = resolve(registry)
+    registry.memory.objects[entry_key(1)] = resigned(registry, entry_key(1), registry.signer, reason="another")
+
+    _, kind, message = refusal(lambda: resolve(registry, known=known))
+
+    assert kind == "mix_and_match"
+    assert "Entry 1 of churn@production was replaced" in message
+
+
+def test_an_entry_that_does_not_follow_the_one_before_is_refused(
+    registry: RegistrySimulator, release: Callable[..., str]
+) -> None:
+    release("a")
+    known = resolve(registry)
+    release("b")
+    registry.memory.objects[entry_key(2)] = resigned(registry, entry_key(2), registry.signer, previous="0" * 64)
+
+    assert refusal(lambda: registry.reader.poll(known))[1] == "mix_and_match"
+    assert refusal(lambda: registry.reader.history("churn", "production"))[1] == "mix_and_match"
+
+
+@pytest.mark.parametrize("missing", [1, 2])
+def test_a_gap_in_the_log_is_found_by_its_history(
+    registry: RegistrySimulator, release: Callable[..., str], missing: int
+) -> None:
+    for model in "abc":
+        release(model)
+    del registry.memory.objects[entry_key(missing)]
+
+    _, kind, message = refusal(lambda: registry.reader.history("churn", "production"))
+
+    assert kind == "mix_and_match"
+    assert f"lacks entry {missing}" in message
+
+
+def test_freeze_an_entry_older_than_allowed_is_refused(
+    registry: RegistrySimulator, release: Callable[..., str]
+) -> None:
+    release("a")
+    strict = dataclasses.replace(registry.trust, max_entry_age_s=60.0)
+    reader = ReleaseReader(registry.store, strict, registry.clock)
+    registry.clock.advance(60)
+    known = reader.resolve(PRODUCTION)
+    registry.clock.advance(1)
+
+    for call in (lambda: reader.resolve(PRODUCTION), lambda: reader.poll(known)):
+        category, kind, message = refusal(call)
+        assert (category, kind) == (Rejected, "freeze")
+        assert "is 61 s old; your trust file allows 60 s" in message
+
+
+def test_a_file_with_one_byte_changed_or_more_bytes_is_refused(
+    registry: RegistrySimulator, release: Callable[..., str]
+) -> None:
+    release("abc")
+    file = resolve(registry).manifest.content.file("model.onnx")
+    key = layout.file_key("churn", file.sha256, file.name)
+
+    for data in (b"abd", b"ab", b"abcd", b""):
+        registry.memory.objects[key] = data
+        assert refusal(lambda: registry.reader.read_file("churn", file))[:2] == (Rejected, "digest")
+
+
+def test_a_statement_longer_than_any_may_be_is_refused(
+    registry: RegistrySimulator, release: Callable[..., str]
+) -> None:
+    release("a")
+    registry.memory.objects[layout.manifest_key("churn", "1.0.0")] += b" " * 2**20
+
+    assert refusal(lambda: resolve(registry))[:2] == (Rejected, "digest")
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        b'{"sequence": 1}',
+        b'{"sequence": 99}',
+        b'{"sequence": 0}',
+        b'{"sequence": -1}',
+        b'{"sequence": "3"}',
+        b"",
+        b"\xff",
+        b"[]",
+        b"[" * 1000,
+        b"x" * 5000,
+        None,
+    ],
+)
+def test_whatever_head_says_the_log_decides(
+    registry: RegistrySimulator, release: Callable[..., str], hint: bytes | None
+) -> None:
+    for model in "abc":
+        release(model)
+    if hint is None:
+        del registry.memory.objects[HEAD]
+    else:
+        registry.memory.objects[HEAD] = hint
+
+    assert resolve(registry).sequence == 3
+
+
+# --- cost ---
+
+
+def test_a_cold_start_costs_five_requests(promoted: RegistrySimulator) -> None:
+    resolve(promoted)
+
+    assert [operation for operation, _ in promoted.store.calls] == ["get"] * 5
+
+
+def test_a_poll_costs_two_requests_and_returns_the_same(promoted: RegistrySimulator) -> None:
+    known = resolve(promoted)
+    promoted.store.calls.clear()
+
+    assert promoted.reader.poll(known) is known
+    assert [operation for operation, _ in promoted.store.calls] == ["get", "get"]
+
+
+def test_a_lagging_head_costs_one_listing(registry: RegistrySimulator, release: Callable[..., str]) -> None:
+    for model in "abcdef":
+        release(model)
+    registry.memory.objects[HEAD] = b'{"sequence": 1}'
+    registry.store.calls.clear()
+
+    assert resolve(registry).sequence == 6
+    assert [operation for operation, _ in registry.store.calls].count("list") == 1
+    assert len(registry.store.calls) <= 7
+
+
+# --- polling ---
+
+
+def test_a_poll_sees_a_new_promotion_and_several(registry: RegistrySimulator, release: Callable[..., str]) -> None:
+    release("a")
+    known = resolve(registry)
+    release("b")
+
+    second = registry.reader.poll(known)
+    release("c")
+    release("d")
+
+    assert second.sequence == 2
+    assert registry.reader.poll(second).sequence == 4
+
+
+def test_a_poll_sees_a_tombstone(registry: RegistrySimulator, release: Callable[..., str]) -> None:
+    release("a")
+    known = resolve(registry)
+    exact = resolve(registry, "churn@1.0.0")
+    registry.yank("churn", "1.0.0")
+
+    assert refusal(lambda: registry.reader.poll(known))[1] == "yanked"
+    assert refusal(lambda: registry.reader.poll(exact))[1] == "yanked"
+
+
+def test_a_poll_of_a_range_sees_a_new_release(registry: RegistrySimulator, release: Callable[..., str]) -> None:
+    release("a", "1.0.0", promote=False)
+    known = resolve(registry, "churn@^1")
+    assert registry.reader.poll(known) is known
+
+    release("b", "1.4.0", promote=False)
+
+    assert registry.reader.poll(known).version == "1.4.0"
+
+
+def test_two_signatures_may_be_demanded(promoted: RegistrySimulator) -> None:
+    strict = TrustPolicy((*promoted.trust.keys, Signer.generate().public), threshold=2)
+
+    with pytest.raises(Rejected, match="1 valid signatures of trusted keys where 2 are needed"):
+        ReleaseReader(promoted.store, strict).resolve(PRODUCTION)
+
+
+def test_content_is_what_was_published(promoted: RegistrySimulator, content: ReleaseContent) -> None:
+    assert resolve(promoted).manifest.content == content
