@@ -27,3 +27,10 @@ def served(bench: ConsumerBench) -> ServedModel:
     serving = bench.keeper().start().serving
     assert serving is not None
     return serving
+
+
+@pytest.fixture
+def trust_file(bench: ConsumerBench, tmp_path: Path) -> Path:
+    path = tmp_path / "trust.json"
+    path.write_bytes(bench.registry.trust.to_json())
+    return path

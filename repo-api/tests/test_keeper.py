@@ -349,10 +349,13 @@ class TestPoll:
 
     def test_a_file_put_back_heals(self, bench: ConsumerBench) -> None:
         bench.release("1.0.0")
+        bench.keeper().start()
         objects = dict(bench.registry.memory.objects)
         bench.delete("model.onnx")
         keeper = bench.keeper()
         assert keeper.start().state is State.NO_RELEASE
+        keeper.poll()
+        assert keeper.snapshot.state is State.NO_RELEASE
         bench.registry.memory.objects.update(objects)
         keeper.poll()
         assert keeper.snapshot.state is State.READY

@@ -146,9 +146,7 @@ class Keeper:
         """
         recalled = self._recall()
         try:
-            resolved = self._reader.resolve(self.reference, self._known)
-            self._require_files(resolved)
-            self._adopt(resolved)
+            self._adopt(self._reader.resolve(self.reference, self._known))
         except NothingToServe as error:
             self._refuse(error)
         except (Unreachable, Rejected, Incompatible) as error:
@@ -183,13 +181,13 @@ class Keeper:
     def _adopt(self, resolved: Resolved) -> None:
         if self._unfit and self._unfit[0] == resolved.manifest_digest:
             raise self._unfit[1]
+        before = self._loaded
+        same = before is not None and before.release.manifest_digest == resolved.manifest_digest
+        if not same:
+            self._require_files(resolved)
         with self._disk():
             release = self._copy.fetch(self._reader, resolved)
-        before = self._loaded
-        if before and before.release.manifest_digest == resolved.manifest_digest:
-            after = replace(before, release=resolved)
-        else:
-            after = self._load(release)
+        after = replace(before, release=resolved) if before and same else self._load(release)
         with self._disk():
             self._copy.commit(release)
         self._loaded, self._known, self._unfit = after, resolved, None

@@ -1,0 +1,182 @@
+"""The entry point as its user runs it: a process, a real S3 server, signals, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from consumers import ConsumerBench
+from edustream_contracts.contract import ModelContract
+from edustream_registry.connection import open_reader
+from edustream_registry.promotion import Promoter
+from edustream_registry.publishing import Publisher
+from edustream_registry.settings import RegistrySettings
+from edustream_registry.writing import Author
+
+SERVE = Path(__file__).parents[1] / "serve_consume.py"
+PATIENCE_S = 60
+BUCKET = "models"
+
+
+class Registry:
+    """A registry on an S3 server, and the environment of its consumer."""
+
+    def __init__(self, endpoint: str, bench: ConsumerBench) -> None:
+        self.bench = bench
+        trust_file = bench.directory / "trust.json"
+        trust_file.write_bytes(bench.registry.trust.to_json())
+        self.environ = {
+            "REGISTRY_URL": f"s3://{BUCKET}",
+            "AWS_ENDPOINT_URL_S3": endpoint,
+            "AWS_ACCESS_KEY_ID": "consumer",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_REGION": "us-east-1",
+            "EDUSTREAM_TRUST_FILE": str(trust_file),
+            "EDUSTREAM_CACHE_DIR": str(bench.directory / "cache"),
+            "EDUSTREAM_PORT": "0",
+            "EDUSTREAM_POLL_INTERVAL_S": "0.1",
+        }
+        self.s3 = boto3.client(
+            "s3",
+            endpoint_url=endpoint,
+            aws_access_key_id="admin",
+            aws_secret_access_key="secret",
+            region_name="us-east-1",
+        )
+        self.s3.create_bucket(Bucket=BUCKET)
+        self.s3.put_object(Bucket=BUCKET, Key="registry.json", Body=bench.registry.memory.objects["registry.json"])
+        reader = open_reader(RegistrySettings.from_environ(self.environ))
+        self._author = Author(reader.store, reader, bench.registry.signer, "tester")
+
+    def release(self, version: str, **changes: Any) -> None:
+        content, directory = self.bench.content(version, **changes)
+        Publisher(self._author).publish(content, directory, version)
+        Promoter(self._author).promote("churn", "production", version, "a test")
+
+    def delete(self, part: str) -> None:
+        for found in self.s3.list_objects_v2(Bucket=BUCKET)["Contents"]:
+            if part in found["Key"]:
+                self.s3.delete_object(Bucket=BUCKET, Key=found["Key"])
+
+
+@pytest.fixture
+def endpoint() -> Iterator[str]:
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        address = next(filter(None, (re.search(r"http://127\.0\.0\.1:\d+", line) for line in server.stderr)))
+        yield address.group()
+        server.terminate()
+        server.communicate(timeout=PATIENCE_S)
+
+
+@pytest.fixture
+def registry(endpoint: str, tmp_path: Path, contract: ModelContract) -> Registry:
+    return Registry(endpoint, ConsumerBench(tmp_path, contract))
+
+
+class Process:
+    """A running consumer; `lines` are its log's events, read as they come."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.address = ""
+
+    def until(self, words: str) -> dict[str, Any]:
+        """Wait for the event that holds `words`."""
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            event: dict[str, Any] = json.loads(line)
+            found = re.search(r"http://127\.0\.0\.1:\d+", event["event"])
+            self.address = found.group() if found else self.address
+            if words in event["event"]:
+                return event
+        raise AssertionError(f"the log ended before {words!r}")
+
+    def get(self, path: str) -> str:
+        with urllib.request.urlopen(self.address + path, timeout=PATIENCE_S) as response:
+            return str(response.read().decode())
+
+    def predict(self, row: dict[str, Any]) -> dict[str, Any]:
+        request = urllib.request.Request(
+            f"{self.address}/predict", json.dumps(row).encode(), {"content-type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
+            answer: dict[str, Any] = json.load(response)
+        return answer
+
+    def end(self, number: signal.Signals) -> int:
+        self._process.send_signal(number)
+        self._process.communicate(timeout=PATIENCE_S)
+        return self._process.returncode
+
+
+@contextmanager
+def serving(registry: Registry, *argv: str) -> Iterator[Process]:
+    command = [sys.executable, str(SERVE), *argv]
+    environ = {**os.environ, **registry.environ}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environ) as process:
+        try:
+            yield Process(process)
+        finally:
+            process.kill()
+
+
+def test_serves_swaps_and_ends_with_exit_0(registry: Registry, contract: ModelContract) -> None:
+    registry.release("1.0.0")
+    with serving(registry) as process:
+        process.until("Uvicorn running")
+        assert process.predict(contract.example())["model_version"] == "1.0.0"
+        registry.release("1.1.0", scale=0.05)
+        assert process.until("release_swapped")["version"] == "1.1.0"
+        assert process.predict(contract.example())["model_version"] == "1.1.0"
+        assert process.end(signal.SIGTERM) == 0
+
+
+def test_a_deletion_stops_the_next_one_and_a_release_heals_the_waiting_one(
+    registry: Registry, contract: ModelContract
+) -> None:
+    registry.release("1.0.0")
+    with serving(registry) as running:
+        running.until("Uvicorn running")
+        registry.delete("model.onnx")
+        refused = subprocess.run(
+            [sys.executable, str(SERVE)],
+            env={**os.environ, **registry.environ},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+        )
+        assert refused.returncode == 3
+        assert "model.onnx" in refused.stderr
+        assert running.predict(contract.example())["model_version"] == "1.0.0"
+        with serving(registry, "--wait") as waiting:
+            waiting.until("Uvicorn running")
+            assert json.loads(waiting.get("/health"))["state"] == "NO_RELEASE"
+            registry.release("1.0.1", scale=-0.06)
+            waiting.until("release_swapped")
+            assert waiting.predict(contract.example())["model_version"] == "1.0.1"
+            assert waiting.end(signal.SIGINT) == 0
+
+
+def test_workers_share_one_set_of_metrics(registry: Registry, contract: ModelContract) -> None:
+    registry.release("1.0.0")
+    with serving(registry, "--workers", "2") as process:
+        process.until("Uvicorn running")
+        for _ in range(2):
+            process.until("Application startup complete")
+        for _ in range(6):
+            process.predict(contract.example())
+        assert 'edustream_requests_total{route="/predict",status="200"} 6.0' in process.get("/metrics")
+        assert process.end(signal.SIGTERM) == 0
