@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from consumers import BUDGET_S, ConsumerBench
-from edustream_contracts.contract import ModelContract
+from edustream_contracts.contract import ModelContract, contract_from
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx_models import tenure_probability
+from onnx_models import constant_model, tenure_probability
 from starlette.testclient import TestClient
 
 from edustream_api.consumer import Consumer
+from edustream_api.inference import Inference
 from edustream_api.states import State
 
 PROBLEM = "application/problem+json"
@@ -345,6 +348,47 @@ class TestStates:
             assert "edustream_swaps_total 2.0" in text
             assert 'version="1.1.0"' in text
             assert 'version="1.0.0"' not in text
+
+
+class TestOddAnswers:
+    def test_a_model_that_gives_no_number_is_told_so(self, bench: ConsumerBench, row: dict[str, Any]) -> None:
+        bench.release("1.0.0")
+        consumer = bench.consumer()
+        with client_of(consumer) as client:
+            serving = consumer.keeper.snapshot.serving
+            assert serving is not None
+            nan = Inference(
+                constant_model(bench.contract, float("nan")), serving.release.manifest.content, bench.contract
+            )
+            consumer.keeper.snapshot = replace(consumer.keeper.snapshot, serving=replace(serving, inference=nan))
+            problem_of(client.post("/predict", json=row), 500)
+
+    def test_a_number_that_no_float32_holds_is_named(self, bench: ConsumerBench) -> None:
+        document = json.loads(json.dumps(bench.contract.document))
+        del document["input"]["properties"]["total_charges"]["maximum"]
+        contract = contract_from(document)
+        bench.release("1.0.0", contract=contract)
+        with client_of(bench.consumer(contract="any")) as client:
+            bad = {**contract.example(), "total_charges": 1e39}
+            assert pointers(problem_of(client.post("/predict", json=bad), 422)) == ["/total_charges"]
+
+    def test_a_client_that_leaves_is_counted(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0")
+        consumer = bench.consumer()
+        consumer.keeper.start()
+        sent: list[Any] = []
+
+        async def leave() -> dict[str, str]:
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "POST", "path": "/predict", "headers": []}
+        asyncio.run(consumer.app(scope, leave, send))
+        assert sent == []
+        text = TestClient(consumer.app).get("/metrics").text
+        assert 'edustream_requests_total{route="/predict",status="499"} 1.0' in text
 
 
 class TestFuzzing:

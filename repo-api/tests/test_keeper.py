@@ -6,6 +6,8 @@ import pytest
 from consumers import BUDGET_S, ConsumerBench
 from edustream_contracts.contract import ModelContract, contract_from
 from edustream_contracts.errors import InvalidInput
+from edustream_registry.names import Reference
+from edustream_registry.reading import Resolved
 from edustream_registry.signing import Signer
 from edustream_registry.trust import TrustPolicy
 
@@ -322,16 +324,35 @@ class TestPoll:
         keeper = bench.keeper()
         keeper.start()
         bench.release("1.1.0", model=b"no model")
-        reader = bench.registry.reader
-        tombstone = reader.tombstone
+        resolve = bench.registry.reader.resolve
 
-        def cut(model: str, asked: str) -> object:
-            bench.registry.store.cut_off = asked == "1.0.0"
-            return tombstone(model, asked)
+        def cut(reference: Reference, known: Resolved | None = None) -> Resolved:
+            bench.registry.store.cut_off = reference.version is not None
+            return resolve(reference, known)
 
-        monkeypatch.setattr(reader, "tombstone", cut)
+        monkeypatch.setattr(bench.registry.reader, "resolve", cut)
         assert keeper.poll() is PollResult.REFUSED
         assert keeper.snapshot.state is State.READY
+
+    def test_obeys_a_yank_behind_a_bad_promotion(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0")
+        keeper = bench.keeper()
+        keeper.start()
+        bench.release("1.1.0", model=b"no model")
+        bench.registry.yank("churn", "1.0.0")
+        keeper.poll()
+        assert keeper.snapshot.state is State.NO_RELEASE
+        assert keeper.snapshot.error is not None
+        assert "churn@1.0.0 was yanked" in keeper.snapshot.error.fact
+
+    def test_a_deleted_manifest_stops_nothing_that_runs(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0")
+        keeper = bench.keeper()
+        keeper.start()
+        bench.release("1.1.0", model=b"no model")
+        bench.delete("releases/1.0.0.json")
+        keeper.poll()
+        assert (keeper.snapshot.state, version(keeper)) == (State.READY, "1.0.0")
 
     def test_waiting_heals_from_each_state(self, bench: ConsumerBench) -> None:
         bench.registry.store.cut_off = True

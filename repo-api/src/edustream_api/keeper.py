@@ -270,18 +270,23 @@ class Keeper:
 
     def _refuse(self, error: EduStreamError) -> None:
         self._note(error)
-        if self._loaded and not self._was_yanked(self._loaded):
+        yank = self._yank_of(self._loaded) if self._loaded else None
+        if self._loaded and yank is None:
             self._enter(State.READY, self._loaded, None, contacted_at=self._clock())
         else:
             self._loaded = None
-            self._enter(state_of(error), None, error)
+            reason = yank or error
+            self._enter(state_of(reason), None, reason)
 
-    def _was_yanked(self, model: ServedModel) -> bool:
+    def _yank_of(self, model: ServedModel) -> NothingToServe | None:
         try:
-            return self._reader.tombstone(model.name, model.version) is not None
+            self._reader.resolve(Reference.parse(f"{model.name}@{model.version}"))
+        except NothingToServe as error:
+            # A manifest that was deleted is a matter of the next start; only a tombstone stops what runs.
+            return error if error.kind == "yanked" else None
         except (Unreachable, Rejected):
-            # Only a tombstone that was read and verified takes a good model away.
-            return False
+            return None
+        return None
 
     def _within_budget(self) -> bool:
         staleness = self.staleness_s()
