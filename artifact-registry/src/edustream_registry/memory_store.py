@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ class MemoryStore:
         self.objects: dict[str, bytes] = {}
         self._modified: dict[str, datetime] = {}
         self._clock = clock
+        self._writing = threading.Lock()
 
     @property
     def location(self) -> str:
@@ -48,10 +50,11 @@ class MemoryStore:
 
     def put(self, key: str, data: bytes, condition: WriteCondition) -> None:
         """Write an object; see `Store.put`."""
-        if condition is WriteCondition.CREATE and key in self.objects:
-            raise ObjectExists(key)
-        self.objects[key] = data
-        self._modified[key] = self._clock()
+        with self._writing:
+            if condition is WriteCondition.CREATE and key in self.objects:
+                raise ObjectExists(key)
+            self.objects[key] = data
+            self._modified[key] = self._clock()
 
     def upload(self, key: str, path: Path) -> None:
         """Write a file; see `Store.upload`."""
@@ -65,7 +68,7 @@ class MemoryStore:
 
     def folders(self, prefix: str) -> Iterator[str]:
         """The names one level below `prefix`."""
-        below = (key.removeprefix(prefix) for key in self.objects if key.startswith(prefix))
+        below = (key.removeprefix(prefix) for key in list(self.objects) if key.startswith(prefix))
         yield from sorted({rest.partition("/")[0] for rest in below if "/" in rest})
 
     def _held(self, key: str) -> bytes:

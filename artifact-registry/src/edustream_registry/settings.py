@@ -54,7 +54,7 @@ class RegistrySettings:
         """
         problems = []
         url = environ.get("REGISTRY_URL", "")
-        match = _URL.match(url)
+        match = _URL.fullmatch(url)
         if not match:
             problems.append(Problem("REGISTRY_URL", f"is {url!r}; expected s3://bucket or s3://bucket/prefix"))
         endpoint = environ.get("AWS_ENDPOINT_URL_S3") or None

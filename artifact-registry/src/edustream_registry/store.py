@@ -67,7 +67,10 @@ class Store(Protocol):
         """Write a content-addressed file of any size; writing the same content twice is harmless."""
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
-        """The objects below `prefix` in key order, beginning after the key `start_after`."""
+        """The objects below `prefix`, beginning after the key `start_after`.
+
+        Those of one folder come in key order; some servers put `b/1` before `b.json`.
+        """
 
     def folders(self, prefix: str) -> Iterator[str]:
         """The names one level below `prefix` that have objects below them."""

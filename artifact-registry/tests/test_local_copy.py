@@ -1,0 +1,330 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edustream_contracts.errors import InvalidInput, NothingToServe, Rejected, Unreachable
+from edustream_registry import layout, local_copy
+from edustream_registry.local_copy import LocalCopy, LocalRelease
+from edustream_registry.manifest import ReleaseContent
+from edustream_registry.names import Reference
+from edustream_registry.reading import Resolved
+from edustream_registry.signing import Signer
+from edustream_registry.testing.simulator import RegistrySimulator
+from edustream_registry.trust import TrustPolicy
+
+PRODUCTION = Reference.parse("churn@production")
+FILES = ["contract.json", "golden.json", "model.onnx"]
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "copy"
+
+
+@pytest.fixture
+def copy(directory: Path, promoted: RegistrySimulator) -> LocalCopy:
+    return LocalCopy(directory, promoted.trust, promoted.clock)
+
+
+@pytest.fixture
+def found(promoted: RegistrySimulator) -> Resolved:
+    return promoted.reader.resolve(PRODUCTION)
+
+
+@pytest.fixture
+def fetched(copy: LocalCopy, promoted: RegistrySimulator, found: Resolved) -> LocalRelease:
+    """A release that was fetched and committed."""
+    release = copy.fetch(promoted.reader, found)
+    copy.commit(release)
+    promoted.store.calls.clear()
+    return release
+
+
+def path_of(directory: Path, found: Resolved, name: str) -> Path:
+    file = found.manifest.content.file(name)
+    return directory / "files" / file.sha256 / name
+
+
+def state_path(directory: Path) -> Path:
+    (path,) = (directory / "state").iterdir()
+    return path
+
+
+def rewrite(directory: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    path = state_path(directory)
+    state = json.loads(path.read_bytes())
+    change(state)
+    path.write_text(json.dumps(state))
+
+
+def test_a_fetched_release_is_read_from_this_disk(
+    fetched: LocalRelease, promoted: RegistrySimulator, content: ReleaseContent, release_dir: Path
+) -> None:
+    promoted.store.cut_off = True
+
+    for file in content.files:
+        assert fetched.read(file.name) == (release_dir / file.name).read_bytes()
+    with pytest.raises(InvalidInput, match="has no file 'x'"):
+        fetched.read("x")
+
+
+def test_what_is_there_and_intact_is_not_fetched_again(
+    fetched: LocalRelease, copy: LocalCopy, promoted: RegistrySimulator, found: Resolved
+) -> None:
+    copy.fetch(promoted.reader, found)
+
+    assert promoted.store.calls == []
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", [b"", b"x", None], ids=["emptied", "replaced", "deleted"])
+def test_a_damaged_file_is_refused_and_fetched_anew(
+    fetched: LocalRelease,
+    copy: LocalCopy,
+    promoted: RegistrySimulator,
+    directory: Path,
+    name: str,
+    damage: bytes | None,
+) -> None:
+    path = path_of(directory, fetched.resolved, name)
+    good = path.read_bytes()
+    if damage is None:
+        path.unlink()
+    else:
+        path.write_bytes(damage)
+
+    with pytest.raises(Rejected, match="the file is fetched anew") as caught:
+        fetched.read(name)
+    assert caught.value.kind == "digest"
+
+    copy.fetch(promoted.reader, fetched.resolved)
+    assert fetched.read(name) == good
+    assert [operation for operation, _ in promoted.store.calls] == ["get"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_single_byte_of_a_local_file_can_be_changed(fetched: LocalRelease, directory: Path, name: str) -> None:
+    path = path_of(directory, fetched.resolved, name)
+    good = path.read_bytes()
+    for position in {0, len(good) // 2, len(good) - 1}:
+        path.write_bytes(good[:position] + bytes([good[position] ^ 1]) + good[position + 1 :])
+        with pytest.raises(Rejected):
+            fetched.read(name)
+
+
+def test_a_bad_file_in_the_registry_never_reaches_the_disk(
+    copy: LocalCopy, promoted: RegistrySimulator, found: Resolved, directory: Path
+) -> None:
+    file = found.manifest.content.file("model.onnx")
+    key = layout.file_key("churn", file.sha256, file.name)
+    promoted.memory.objects[key] = b"medol"
+    with pytest.raises(Rejected):
+        copy.fetch(promoted.reader, found)
+    del promoted.memory.objects[key]
+    with pytest.raises(NothingToServe):
+        copy.fetch(promoted.reader, found)
+
+    assert not path_of(directory, found, "model.onnx").exists()
+    assert copy.recall(PRODUCTION) is None
+
+
+def test_nothing_is_known_at_first(copy: LocalCopy) -> None:
+    assert copy.known(PRODUCTION) is None
+    assert copy.recall(PRODUCTION) is None
+
+
+def test_what_was_fetched_but_not_committed_is_not_recalled(
+    copy: LocalCopy, promoted: RegistrySimulator, found: Resolved
+) -> None:
+    copy.fetch(promoted.reader, found)
+
+    assert copy.known(PRODUCTION) is None
+
+
+def test_a_committed_release_is_recalled_without_the_registry(
+    fetched: LocalRelease, copy: LocalCopy, promoted: RegistrySimulator
+) -> None:
+    promoted.store.cut_off = True
+
+    recalled = copy.recall(PRODUCTION)
+
+    assert recalled is not None
+    assert recalled.release.resolved == fetched.resolved
+    assert recalled.contacted_at == promoted.clock()
+    assert recalled.release.read("model.onnx") == b"model"
+    assert copy.known(PRODUCTION) == fetched.resolved
+
+
+def test_contact_refreshes_the_time(fetched: LocalRelease, copy: LocalCopy, promoted: RegistrySimulator) -> None:
+    before = promoted.clock()
+    promoted.clock.advance(30)
+    copy.contacted(fetched.resolved)
+
+    recalled = copy.recall(PRODUCTION)
+
+    assert recalled is not None
+    assert recalled.contacted_at - before == timedelta(seconds=30)
+
+
+def test_what_is_known_protects_against_rollback_after_a_restart(
+    fetched: LocalRelease, copy: LocalCopy, promoted: RegistrySimulator
+) -> None:
+    del promoted.memory.objects[layout.entry_key("churn", "production", 1)]
+    promoted.memory.objects.pop(layout.head_key("churn", "production"))
+
+    with pytest.raises(NothingToServe) as caught:
+        promoted.reader.resolve(PRODUCTION, copy.known(PRODUCTION))
+
+    assert caught.value.kind == "channel_empty"
+
+
+@pytest.mark.parametrize("reference", ["churn@1.0.0", "churn@^1", "churn@~1.0", "churn@caret-1", "churn@production"])
+def test_every_reference_has_a_state_of_its_own(
+    copy: LocalCopy, promoted: RegistrySimulator, reference: str, directory: Path
+) -> None:
+    promoted.promote("churn", "1.0.0", "caret-1")
+    for text in ("churn@1.0.0", "churn@^1", "churn@~1.0", "churn@caret-1", "churn@production"):
+        copy.commit(copy.fetch(promoted.reader, promoted.reader.resolve(Reference.parse(text))))
+
+    known = copy.known(Reference.parse(reference))
+
+    assert known is not None
+    assert str(known.reference) == reference
+    assert len(list((directory / "state").iterdir())) == 5
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda state: state.clear(),
+        lambda state: state.update(copy_format=2),
+        lambda state: state.update(reference="churn@staging"),
+        lambda state: state.update(contacted_at="yesterday"),
+        lambda state: state.update(contacted_at="2026-01-01T00:00:00"),
+        lambda state: state.update(contacted_at=5),
+        lambda state: state.update(manifest=5),
+        lambda state: state.pop("manifest"),
+        lambda state: state.pop("entry"),
+        lambda state: state.update(entry=None),
+        lambda state: state.update(entry=[1]),
+        lambda state: state.update(manifest=state["entry"]),
+        lambda state: state.update(entry=state["manifest"]),
+        lambda state: state.update(manifest=state["manifest"].replace("tester", "chiefs")),
+        lambda state: state.update(entry=state["entry"].replace("a test", "a rest")),
+    ],
+    ids=range(15),
+)
+def test_a_damaged_state_is_rejected_not_believed(
+    fetched: LocalRelease, copy: LocalCopy, directory: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
+    rewrite(directory, change)
+
+    for ask in (copy.known, copy.recall):
+        with pytest.raises(Rejected):
+            ask(PRODUCTION)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b"\xff", b"5"])
+def test_a_state_that_is_no_state(fetched: LocalRelease, copy: LocalCopy, directory: Path, data: bytes) -> None:
+    state_path(directory).write_bytes(data)
+
+    with pytest.raises(Rejected, match="cannot be read") as caught:
+        copy.recall(PRODUCTION)
+    assert caught.value.kind == "malformed"
+
+
+def test_a_genuine_state_of_another_channel_is_refused(
+    fetched: LocalRelease, copy: LocalCopy, promoted: RegistrySimulator, directory: Path
+) -> None:
+    promoted.promote("churn", "1.0.0", "staging")
+    staging = promoted.reader.resolve(Reference.parse("churn@staging"))
+    assert staging.entry is not None
+    entry = staging.entry.data.decode()
+    rewrite(directory, lambda state: state.update(entry=entry))
+
+    with pytest.raises(Rejected, match="does not ask for"):
+        copy.recall(PRODUCTION)
+
+
+@pytest.mark.parametrize("asked", ["churn@2.0.0", "churn@^2", "other@1.0.0"])
+def test_a_genuine_state_of_another_release_is_refused(
+    copy: LocalCopy, promoted: RegistrySimulator, directory: Path, asked: str
+) -> None:
+    exact = promoted.reader.resolve(Reference.parse("churn@1.0.0"))
+    copy.commit(LocalRelease(Resolved(Reference.parse(asked), exact.release), directory))
+
+    with pytest.raises(Rejected, match="does not ask for"):
+        copy.recall(Reference.parse(asked))
+
+
+def test_a_key_that_is_not_trusted_any_more(
+    fetched: LocalRelease, promoted: RegistrySimulator, directory: Path
+) -> None:
+    distrusting = LocalCopy(directory, TrustPolicy((Signer.generate().public,)), promoted.clock)
+
+    with pytest.raises(Rejected) as caught:
+        distrusting.recall(PRODUCTION)
+    assert caught.value.kind == "signature"
+
+
+def test_a_write_that_fails_leaves_the_old_state_and_no_rubbish(
+    fetched: LocalRelease,
+    copy: LocalCopy,
+    promoted: RegistrySimulator,
+    directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = state_path(directory).read_bytes()
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(local_copy.os, "fsync", full)
+    promoted.clock.advance(10)
+    with pytest.raises(OSError, match="No space left"):
+        copy.contacted(fetched.resolved)
+
+    assert state_path(directory).read_bytes() == before
+
+
+def test_an_interrupted_fetch_goes_on_where_it_stopped(
+    copy: LocalCopy, promoted: RegistrySimulator, found: Resolved, directory: Path
+) -> None:
+    file = found.manifest.content.file("model.onnx")
+    key = layout.file_key("churn", file.sha256, file.name)
+    data = promoted.memory.objects.pop(key)
+    with pytest.raises(NothingToServe):
+        copy.fetch(promoted.reader, found)
+    promoted.memory.objects[key] = data
+    promoted.store.calls.clear()
+
+    release = copy.fetch(promoted.reader, found)
+
+    assert promoted.store.calls == [("get", key)]
+    assert release.read("model.onnx") == data
+
+
+def test_two_processes_share_what_one_of_them_fetched(
+    fetched: LocalRelease, promoted: RegistrySimulator, directory: Path
+) -> None:
+    other = LocalCopy(directory, promoted.trust, promoted.clock)
+    promoted.store.cut_off = True
+
+    other.fetch(promoted.reader, fetched.resolved)
+    recalled = other.recall(PRODUCTION)
+
+    assert recalled is not None
+    assert recalled.release.read("golden.json") == fetched.read("golden.json")
+
+
+def test_an_outage_while_fetching(copy: LocalCopy, promoted: RegistrySimulator, found: Resolved) -> None:
+    promoted.store.cut_off = True
+
+    with pytest.raises(Unreachable):
+        copy.fetch(promoted.reader, found)
