@@ -124,13 +124,16 @@ $(REPOS:%=test-%): test-%: lint-%
 # The tests of scripts/ run all repos together.
 test-scripts: setup system-tools
 
-.PHONY: system-tools
+.PHONY: system-tools bench-tools
 system-tools:  ## Install what the tests take from Debian: Chromium and docker-compose.
-	@scripts/system_tools.sh
+	@scripts/system_tools.sh chromium docker-compose
+
+bench-tools:
+	@scripts/system_tools.sh wrk
 
 .PHONY: bench
-bench: setup  ## Measure against MLflow and an empty FastAPI endpoint; writes bench/results.json.
-	@scripts/.venv/bin/python scripts/bench.py
+bench: setup bench-tools  ## Measure against MLflow and an empty FastAPI endpoint; writes bench/results.json.
+	@scripts/.venv/bin/python scripts/benchmarks/run.py
 
 .PHONY: clean
 clean:  ## Remove environments, wheels and caches; keeps the registry's data and the keys.

@@ -1,14 +1,15 @@
 #!/bin/sh
-# Installs the programs that the tests take from Debian, where they are missing and apt-get is there.
+# Installs the named programs from Debian, where they are missing and apt-get is there.
 set -eu
 
 missing=""
-command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
-{ command -v docker-compose || docker compose version; } >/dev/null 2>&1 || missing="$missing docker-compose"
+for program in "$@"; do
+    command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
+done
 [ -z "$missing" ] && exit 0
 
 if ! command -v apt-get >/dev/null 2>&1 || [ "$(id -u)" -ne 0 ]; then
-    echo "The tests need:$missing. Install them with your system's package manager, then run make test again." >&2
+    echo "Needed and not found:$missing. Install with your system's package manager, then run the same command again." >&2
     exit 2
 fi
 echo "== installing$missing"

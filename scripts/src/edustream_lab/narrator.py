@@ -19,9 +19,9 @@ class ClaimFailed(AssertionError):
 class Narrator:
     """Tells a story: colours on a terminal, plain text elsewhere (or with NO_COLOR set)."""
 
-    def __init__(self, out: TextIO = sys.stdout, environ: Mapping[str, str] = os.environ) -> None:
-        self._out = out
-        self._coloured = out.isatty() and "NO_COLOR" not in environ
+    def __init__(self, out: TextIO | None = None, environ: Mapping[str, str] = os.environ) -> None:
+        self._out = out or sys.stdout
+        self._coloured = self._out.isatty() and "NO_COLOR" not in environ
         self._steps = 0
         self.claims = 0
 

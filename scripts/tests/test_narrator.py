@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from edustream_lab.narrator import ClaimFailed, Narrator
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_true_fact_is_counted_and_told() -> None:
+    out = io.StringIO()
+    narrator = Narrator(out, {})
+    narrator.fact("Water is wet.", True)
+    assert narrator.claims == 1
+    assert out.getvalue() == "   ✓ Water is wet.\n"
+
+
+def test_a_false_fact_ends_the_story_and_says_what_was_seen() -> None:
+    narrator = Narrator(io.StringIO(), {})
+    with pytest.raises(ClaimFailed, match=r"Water is dry\. - seen: wet"):
+        narrator.fact("Water is dry.", False, "wet")
+    assert narrator.claims == 0
+
+
+def test_steps_are_numbered_and_output_is_marked() -> None:
+    out = io.StringIO()
+    narrator = Narrator(out, {})
+    narrator.title("A story")
+    narrator.step("Begin")
+    narrator.step("End")
+    narrator.shows("one\ntwo\n")
+    assert out.getvalue() == "\nA story\n=======\n\n1. Begin\n\n2. End\n   | one\n   | two\n"
+
+
+@pytest.mark.parametrize(("environ", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_colours_are_for_terminals_that_want_them(environ: dict[str, str], coloured: bool) -> None:
+    out = Terminal()
+    Narrator(out, environ).fact("Grass is green.", True)
+    assert ("\033[" in out.getvalue()) is coloured

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from edustream_lab.processes import ProgramFailed, Stage, environment, free_port, stage
+
+SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
+DEAF = [
+    sys.executable,
+    "-c",
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)",
+]
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_program_that_ends_gives_its_output_and_code(programs: Stage, tmp_path: Path) -> None:
+    done = programs.run("child", [sys.executable, "-c", "print('hello'); raise SystemExit(3)"], cwd=tmp_path)
+    assert (done.returncode, done.output) == (3, "hello\n")
+
+
+def test_echo_passes_the_output_on(programs: Stage, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    programs.run("child", [sys.executable, "-c", "print('hello')"], cwd=tmp_path, echo=True)
+    assert capfd.readouterr().out == "hello\n"
+
+
+def test_the_stage_stops_what_runs_when_the_block_fails(tmp_path: Path) -> None:
+    def block() -> None:
+        with stage(tmp_path) as programs:
+            program = programs.start("sleeper", SLEEPER, cwd=tmp_path)
+            program.wait_for(lambda: "up" in program.output, "up", 30)
+            raise ProgramFailed(str(program.process.pid))
+
+    with pytest.raises(ProgramFailed) as failure:
+        block()
+    assert not is_running(int(str(failure.value)))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_block_and_everything_in_it(tmp_path: Path, number: signal.Signals) -> None:
+    started: list[int] = []
+
+    def block() -> None:
+        with stage(tmp_path) as programs:
+            program = programs.start("sleeper", SLEEPER, cwd=tmp_path)
+            program.wait_for(lambda: "up" in program.output, "up", 30)
+            started.append(program.process.pid)
+            os.kill(os.getpid(), number)
+            programs.run("never", SLEEPER, cwd=tmp_path)
+
+    with pytest.raises(KeyboardInterrupt):
+        block()
+    assert not is_running(started[0])
+
+
+def test_a_deaf_program_is_killed(programs: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edustream_lab.processes.STOP_BUDGET_S", 0.1)
+    program = programs.start("deaf", DEAF, cwd=tmp_path)
+    program.wait_for(lambda: "up" in program.output, "up", 30)
+    assert program.stop() == -signal.SIGKILL
+
+
+def test_waiting_for_a_program_that_ended_shows_its_last_words(programs: Stage, tmp_path: Path) -> None:
+    program = programs.start("child", [sys.executable, "-c", "raise SystemExit('no model')"], cwd=tmp_path)
+    with pytest.raises(ProgramFailed, match="ended with 1, not ready:\nno model"):
+        program.wait_for(lambda: False, "ready", 30)
+
+
+def test_waiting_has_an_end(programs: Stage, tmp_path: Path) -> None:
+    program = programs.start("sleeper", SLEEPER, cwd=tmp_path)
+    with pytest.raises(ProgramFailed, match="was not ready after 0 s"):
+        program.wait_for(lambda: False, "ready", 0)
+    with pytest.raises(ProgramFailed, match="did not end within 0 s"):
+        programs.run("sleeper", SLEEPER, cwd=tmp_path, budget_s=0)
+
+
+def test_no_cloud_settings_reach_the_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "mine")
+    monkeypatch.setenv("REGISTRY_URL", "s3://mine")
+    given = environment({"EXTRA": "1"})
+    assert "AWS_ACCESS_KEY_ID" not in given
+    assert "REGISTRY_URL" not in given
+    assert given["EXTRA"] == "1"
+
+
+def test_free_ports_are_free() -> None:
+    assert free_port() != free_port()

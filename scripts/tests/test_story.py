@@ -1,0 +1,35 @@
+"""The system as a whole: the same stories that `make demo`, `make experiments` and `e2e.py` tell."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edustream_lab.company import Company
+from edustream_lab.decoupling import delete_the_artifact
+from edustream_lab.handover import hand_over
+from edustream_lab.narrator import Narrator
+from edustream_lab.places import Checkout
+from edustream_lab.processes import Stage
+from edustream_lab.story import Story
+
+
+def demonstration(company: Company, narrator: Narrator) -> None:
+    hand_over(company, narrator)
+    delete_the_artifact(company, narrator)
+
+
+def end_to_end(company: Company, narrator: Narrator) -> None:
+    Story(company, narrator).tell()
+
+
+@pytest.mark.parametrize(("tell", "claims"), [(demonstration, 13), (end_to_end, 30)])
+def test_every_claim_of_the_story_holds(
+    tell: Callable[[Company, Narrator], None], claims: int, checkout: Checkout, programs: Stage, tmp_path: Path
+) -> None:
+    narrator = Narrator(io.StringIO(), {})
+    tell(Company(checkout, programs, tmp_path / "company"), narrator)
+    assert narrator.claims >= claims
