@@ -149,7 +149,9 @@ class Features(Section):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        _refuse_duplicates([feature.name for feature in (*self.ratios, *self.counts)], "derived features")
+        _refuse_duplicates(
+            [ratio.name for ratio in self.ratios] + [count.name for count in self.counts], "derived features"
+        )
         return self
 
 
@@ -188,7 +190,7 @@ class Configuration(Section):
     target: Target
     dropped_columns: dict[Text, Text] = {}
     features: Features = Features()
-    candidates: Annotated[tuple[Candidate, ...], Field(min_length=1)]
+    candidates: tuple[Candidate, ...]
     cross_validation: CrossValidation = CrossValidation()
     held_out_fraction: Annotated[float, Field(gt=0.0, le=0.5)] = 0.2
     calibration: Calibration = Calibration()
@@ -217,6 +219,9 @@ class Configuration(Section):
     @field_validator("candidates")
     @classmethod
     def _names_differ(cls, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+        # Field(min_length=1) would also complain of every candidate that is wrong in itself.
+        if not candidates:
+            raise ValueError("names no candidate")
         _refuse_duplicates([candidate.label for candidate in candidates], "candidates")
         return candidates
 
@@ -286,7 +291,9 @@ def _problem(details: Any) -> Problem:
     message = str(details["msg"]).removeprefix("Value error, ")
     given = details["input"]
     shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) and repr(given) not in message else ""
-    return Problem(".".join(str(part) for part in details["loc"]) or "(document)", f"{message}{shown}")
+    return Problem(
+        ".".join(str(part) for part in details["loc"] if part != "[key]") or "(document)", f"{message}{shown}"
+    )
 
 
 def _invalid(path: Path, problems: list[Problem]) -> InvalidInput:

@@ -68,16 +68,16 @@ def load_dataset(plan: TrainingPlan) -> Dataset:
     contract = plan.contract
     rows = _rows(table, contract)
     report = validate_rows(rows, contract, set(table.columns), _line_numbers(table))
-    labels = table.get(plan.configuration.target.column)
     problems = [
         *_digest_problems(data, plan.configuration.data.sha256),
         *_column_problems(table, plan),
-        *(_label_problems(labels, plan) if labels is not None else []),
+        *_label_problems(table, plan),
         *report.problems,
     ]
     if problems:
         raise _refused(str(path), problems, report)
-    return Dataset(path.name, sha256_hex(data), rows, labels.to_numpy(dtype=object))
+    labels = table[plan.configuration.target.column].to_numpy(dtype=object)
+    return Dataset(path.name, sha256_hex(data), rows, labels)
 
 
 def _read_table(data: bytes, name: str) -> pd.DataFrame:
@@ -152,7 +152,10 @@ def _column_problems(table: pd.DataFrame, plan: TrainingPlan) -> list[Problem]:
     ]
 
 
-def _label_problems(labels: pd.Series[Any], plan: TrainingPlan) -> list[Problem]:
+def _label_problems(table: pd.DataFrame, plan: TrainingPlan) -> list[Problem]:
+    if plan.configuration.target.column not in table.columns:
+        return []
+    labels = table[plan.configuration.target.column]
     column = f"column {plan.configuration.target.column}"
     wrong = labels[~labels.isin(plan.classes)]
     shown = ", ".join(str(number + 1) for number in wrong.index[:5])

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from sklearn import metrics
 
 from edustream_contracts.errors import GateRefused, Problem
+from edustream_ml.configuration import MetricName
 
 DIGITS: Final = 6
 """Decimals that are kept: enough for any reader, and the same on every processor."""
@@ -113,7 +114,7 @@ def expected_calibration_error(bins: tuple[CalibrationBin, ...]) -> float:
     )
 
 
-def check_thresholds(measured: Mapping[str, float], thresholds: Mapping[str, float]) -> None:
+def check_thresholds(measured: Mapping[str, float], thresholds: Mapping[MetricName, float]) -> None:
     """Raise `GateRefused` (kind `threshold`) that names every threshold which is missed."""
     problems = [
         Problem(name, f"is {measured[name]:.4f}; the threshold is {relation(name)} {limit:g}")

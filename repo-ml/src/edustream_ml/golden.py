@@ -9,13 +9,12 @@ import numpy as np
 
 from edustream_contracts.contract import Field, ModelContract
 from edustream_ml.configuration import PREDICTION, PROBABILITY
+from edustream_ml.dataset import Row
 from edustream_ml.onnx_scorer import OnnxScorer
 from edustream_ml.tensors import Tensors
 
 GOLDEN_FORMAT: Final = 1
 ROWS: Final = 100
-
-Row = dict[str, Any]
 
 
 def golden_vectors(rows: Sequence[Row], contract: ModelContract, scorer: OnnxScorer, positive: str) -> dict[str, Any]:

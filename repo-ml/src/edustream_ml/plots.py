@@ -34,12 +34,12 @@ def plots(training: Training) -> dict[str, bytes]:
 def _png(training: Training, draw: Callable[[Axes, Training], None]) -> bytes:
     with mpl.rc_context(mpl.rcParamsDefault):
         figure = Figure(figsize=SIZE_INCHES, dpi=DPI, layout="constrained")
-        canvas = FigureCanvasAgg(figure)
+        FigureCanvasAgg(figure)
         axes = figure.add_subplot()
         axes.spines[["top", "right"]].set_visible(False)
         draw(axes, training)
         image = BytesIO()
-        canvas.print_png(image, metadata={"Software": None})
+        figure.savefig(image, format="png", metadata={"Software": None})
     return image.getvalue()
 
 
@@ -82,7 +82,7 @@ def _calibration(axes: Axes, training: Training) -> None:
     for x, y, count in zip(promised, observed, rows, strict=True):
         axes.annotate(f"n={count}", (x, y), textcoords="offset points", xytext=(6, -12), fontsize=7, color=REFERENCE)
     axes.set(title="Calibration, held-out rows", xlabel="Mean probability in the bin", ylabel="Share of positives")
-    axes.set(xlim=(0, 1), ylim=(0, 1))
+    axes.set(xlim=(-0.03, 1.05), ylim=(-0.05, 1.05))
     axes.legend(loc="upper left", frameon=False)
 
 

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from edustream_contracts.canonical import canonical_json
 from edustream_contracts.contract import FILE_NAME
 from edustream_contracts.errors import InvalidInput
+from edustream_contracts.resources import documents
 from edustream_ml.cards import data_card, model_card
 from edustream_ml.golden import golden_vectors
 from edustream_ml.onnx_export import LABEL, PROBABILITIES
@@ -32,7 +32,7 @@ def release_files(training: Training) -> dict[str, bytes]:
     )
     return {
         "model.onnx": training.onnx,
-        FILE_NAME: canonical_json(plan.contract.document),
+        FILE_NAME: documents().joinpath("models", plan.contract.model, FILE_NAME).read_bytes(),
         "golden.json": _json(golden),
         "profile.json": _json(profile),
         "metrics.json": _json(training.report()),

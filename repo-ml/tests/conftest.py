@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from rich.console import Console
+
+from edustream_contracts.canonical import sha256_hex
+from edustream_ml.configuration import TrainingPlan, load_plan
+from edustream_ml.progress import ProgressReport
+from edustream_ml.training import Training
+from edustream_ml.workflow import train
+from edustream_registry.testing.simulator import RegistrySimulator
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SMALL_ROWS = 600
+
+Document = dict[str, Any]
+
+
+def small_document() -> Document:
+    """The churn configuration with candidates and folds that are fitted in a moment, and modest thresholds."""
+    document: Document = yaml.safe_load((REPOSITORY / "configs" / "churn.yaml").read_text(encoding="utf-8"))
+    document["candidates"] = [
+        {"estimator": "logistic_regression"},
+        {"estimator": "random_forest", "n_estimators": 5},
+        {"estimator": "histogram_gradient_boosting", "max_iter": 10},
+    ]
+    document["cross_validation"] = {"folds": 2, "repeats": 1}
+    document["thresholds"] = {"roc_auc": 0.6, "brier_score": 0.25}
+    return document
+
+
+def small_csv() -> str:
+    """The header and the first rows of the data set, the first customer without a bill among them."""
+    lines = (REPOSITORY / "data" / "telco_churn.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    return "".join(lines[: SMALL_ROWS + 1])
+
+
+def write_project(folder: Path, document: Document | None = None, csv: str | None = None) -> Path:
+    """A repository with configs/ and data/; returns the configuration's path."""
+    given = document or small_document()
+    data = (csv or small_csv()).encode()
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    (folder / "configs").mkdir(exist_ok=True)
+    (folder / "data" / "telco_churn.csv").write_bytes(data)
+    if csv is None:
+        given["data"]["sha256"] = sha256_hex(data)
+    path = folder / "configs" / "churn.yaml"
+    path.write_text(yaml.safe_dump(given, sort_keys=False), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def report() -> ProgressReport:
+    return ProgressReport(Console(quiet=True), 7)
+
+
+@pytest.fixture(scope="session")
+def small_plan(tmp_path_factory: pytest.TempPathFactory) -> TrainingPlan:
+    return load_plan(write_project(tmp_path_factory.mktemp("small")))
+
+
+@pytest.fixture(scope="session")
+def small_training(small_plan: TrainingPlan, report: ProgressReport) -> Training:
+    return train(small_plan, report)
+
+
+@pytest.fixture(scope="session")
+def full_training(report: ProgressReport) -> Training:
+    return train(load_plan(REPOSITORY / "configs" / "churn.yaml"), report)
+
+
+@pytest.fixture
+def registry() -> RegistrySimulator:
+    return RegistrySimulator()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    shutil.copy(REPOSITORY / "train_publish.py", tmp_path)
+    write_project(tmp_path)
+    return tmp_path

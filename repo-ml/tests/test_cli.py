@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import small_csv, small_document, write_project
+
+from edustream_ml import cli
+from edustream_registry.testing.simulator import RegistrySimulator
+from edustream_registry.writing import Author
+
+
+@pytest.fixture
+def environ() -> dict[str, str]:
+    return {"REGISTRY_URL": "s3://models", "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}
+
+
+@pytest.fixture
+def connected(monkeypatch: pytest.MonkeyPatch, registry: RegistrySimulator) -> RegistrySimulator:
+    monkeypatch.setattr(cli, "open_author", lambda settings, who: registry.author)
+    return registry
+
+
+def test_help_explains_every_option(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["--help"], {}, tmp_path)
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    for option in ("--config", "--version", "--promote", "--no-promote", "--env-file", "--out", "--dry-run"):
+        assert option in text
+    assert "exit codes" in text
+
+
+def test_a_run_publishes_and_a_second_one_has_nothing_to_do(
+    connected: RegistrySimulator, repository: Path, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([], environ, repository) == 0
+    assert "DEPLOY SUCCESSFUL" in capsys.readouterr().out
+    assert cli.main([], environ, repository) == 0
+    assert "NOTHING NEW TO PUBLISH" in capsys.readouterr().out
+    assert connected.reader.versions("churn") == ["1.0.0"]
+    assert (repository / "releases" / "churn" / "model.onnx").is_file()
+
+
+def test_a_gate_that_says_no_exits_with_8_and_publishes_nothing(
+    connected: RegistrySimulator, tmp_path: Path, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = small_document()
+    document["thresholds"] = {"roc_auc": 0.999}
+    write_project(tmp_path, document)
+    assert cli.main([], environ, tmp_path) == 8
+    assert "roc_auc: is 0." in capsys.readouterr().err
+    assert connected.reader.versions("churn") == []
+
+
+def test_without_settings_nothing_is_trained(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([], {}, repository) == 2
+    captured = capsys.readouterr()
+    assert "REGISTRY_URL" in captured.err
+    assert "[1/7]" not in captured.out
+
+
+def test_a_registry_that_does_not_answer_exits_with_6_before_any_training(
+    repository: Path, environ: dict[str, str], capsys: pytest.CaptureFixture[str], registry: RegistrySimulator
+) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    (repository / "key.pem").write_bytes(registry.signer.pem)
+    (repository / "trust.json").write_bytes(registry.trust.to_json())
+    values = {
+        "REGISTRY_URL": "s3://models",
+        "AWS_ENDPOINT_URL_S3": address,
+        "AWS_ACCESS_KEY_ID": "producer",
+        "AWS_SECRET_ACCESS_KEY": "producer-secret",
+        "EDUSTREAM_TRUST_FILE": "trust.json",
+        "EDUSTREAM_SIGNING_KEY_FILE": "key.pem",
+    }
+    (repository / ".env").write_text("".join(f"{name}={value}\n" for name, value in values.items()), encoding="utf-8")
+    assert cli.main([], {}, repository) == 6
+    captured = capsys.readouterr()
+    assert "make registry" in captured.err
+    assert "[1/7]" not in captured.out
+
+
+def test_a_wrong_version_or_channel_is_refused_at_once(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version", "two"], {}, repository) == 2
+    assert cli.main(["--promote", "Not A Channel"], {}, repository) == 2
+    assert "'two' is no semantic version" in capsys.readouterr().err
+
+
+def test_bad_data_is_refused_before_any_training(
+    connected: RegistrySimulator, tmp_path: Path, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_project(tmp_path, csv=small_csv().replace(",DSL,", ",Carrier pigeon,", 1))
+    assert cli.main([], environ, tmp_path) == 2
+    captured = capsys.readouterr()
+    assert "row 1 (line 2), internet_service" in captured.err
+    assert "[2/7]" not in captured.out
+
+
+def test_a_mistaken_configuration_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(yaml.safe_dump({"model": "churn"}), encoding="utf-8")
+    assert cli.main(["--config", str(path), "--dry-run"], {}, tmp_path) == 2
+    assert "target: Field required" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("train", "Nothing was published."),
+        ("deploy", "Whether the release was published is not known"),
+        ("print_summary", "Published: "),
+    ],
+)
+def test_an_interrupted_run_says_what_was_published(
+    connected: RegistrySimulator,
+    repository: Path,
+    environ: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    said: str,
+) -> None:
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, where, interrupt)
+    assert cli.main([], environ, repository) == 130
+    assert f"Interrupted. {said}" in capsys.readouterr().err
+
+
+def test_a_user_without_a_name_is_unknown(
+    connected: RegistrySimulator, repository: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def nameless() -> str:
+        raise KeyError("no user with this number")
+
+    def opened(settings: object, who: str) -> Author:
+        seen.append(who)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.getpass, "getuser", nameless)
+    monkeypatch.setattr(cli, "open_author", opened)
+    assert cli.main([], environ, repository) == 130
+    assert seen == ["unknown"]

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import REPOSITORY, small_csv, small_document, write_project
+
+from edustream_contracts.errors import InvalidInput
+from edustream_ml.configuration import load_plan, output_field
+
+
+def mistakes(tmp_path: Path, document: dict[str, Any]) -> dict[str, str]:
+    with pytest.raises(InvalidInput) as refused:
+        load_plan(write_project(tmp_path, document, small_csv()))
+    assert refused.value.kind == "configuration"
+    return {problem.pointer: problem.message for problem in refused.value.problems}
+
+
+def test_the_shipped_configuration_is_valid() -> None:
+    plan = load_plan(REPOSITORY / "configs" / "churn.yaml")
+    assert plan.classes == ("No", "Yes")
+    assert plan.data_path.is_file()
+    assert plan.configuration.thresholds["cross_validation_roc_auc"] == 0.845
+
+
+def test_three_mistakes_are_reported_at_once_with_their_paths(tmp_path: Path) -> None:
+    document = small_document()
+    document["cross_validation"]["folds"] = 1
+    document["features"]["ratios"][0]["numerator"] = "turnover"
+    document["epochs"] = 3
+    found = mistakes(tmp_path, document)
+    assert set(found) == {"cross_validation.folds", "features.ratios.0.numerator", "epochs"}
+    assert "(given: 1)" in found["cross_validation.folds"]
+    assert "'turnover'" in found["features.ratios.0.numerator"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "pointer"),
+    [
+        (("model",), "sales", "model"),
+        (("target", "column"), "tenure", "target.column"),
+        (("target", "positive"), "No", "target.positive"),
+        (("dropped_columns",), {"tenure": "too hard"}, "dropped_columns"),
+        (("features", "missing_values"), {"contract": 0}, "features.missing_values.contract"),
+        (("features", "counts", 0, "of"), {"tenure": [1]}, "features.counts.0.of"),
+        (("features", "counts", 0, "of"), {"contract": ["Weekly"]}, "features.counts.0.of"),
+        (("features", "counts", 0, "of"), {"colour": ["red"]}, "features.counts.0.of.colour"),
+        (("features", "counts", 0, "name"), "charges_per_month_of_tenure", "features"),
+        (("candidates",), [{"estimator": "random_forest"}] * 2, "candidates"),
+        (("candidates",), [{"estimator": "oracle"}], "candidates.0"),
+        (("candidates",), [], "candidates"),
+        (("thresholds",), {"accuracy": 0.9}, "thresholds.accuracy"),
+        (("data", "sha256"), "abc", "data.sha256"),
+    ],
+)
+def test_a_mistake_is_named_by_its_path(tmp_path: Path, path: tuple[Any, ...], value: Any, pointer: str) -> None:
+    document = small_document()
+    part = document
+    for key in path[:-1]:
+        part = part[key]
+    part[path[-1]] = value
+    assert list(mistakes(tmp_path, document)) == [pointer]
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "model: [", "\tx: 1"])
+def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InvalidInput, match=r"broken\.yaml has 1 mistake"):
+        load_plan(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"nowhere\.yaml cannot be read"):
+        load_plan(tmp_path / "nowhere.yaml")
+
+
+def test_an_output_that_the_contract_lacks_is_refused() -> None:
+    plan = load_plan(REPOSITORY / "configs" / "churn.yaml")
+    with pytest.raises(InvalidInput, match="promises no output 'score'"):
+        output_field(plan.contract, "score")

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from edustream_contracts.schemas import object_validator
+from edustream_ml.profile import reference_profile
+from edustream_ml.training import Training
+
+
+def test_the_profile_keeps_to_its_schema_and_counts_every_row(small_training: Training) -> None:
+    rows = small_training.split.training.rows
+    profile = reference_profile(rows, small_training.plan.contract, np.linspace(0, 1, len(rows)))
+    assert object_validator("profile").problems(profile) == []
+    assert set(profile["features"]) == {field.name for field in small_training.plan.contract.inputs}
+    for feature in [*profile["features"].values(), profile["prediction"]]:
+        assert sum(feature["counts"]) + feature["missing"] == len(rows)
+        if feature["kind"] == "numeric":
+            assert len(feature["counts"]) == len(feature["edges"]) + 1
+            assert all(low < high for low, high in pairwise(feature["edges"]))
+
+
+def test_a_probability_of_one_is_at_or_above_the_last_edge(small_training: Training) -> None:
+    row = small_training.plan.contract.example()
+    profile = reference_profile([row] * 3, small_training.plan.contract, np.array([0.0, 0.1, 1.0]))
+    assert profile["prediction"]["counts"] == [0, 1, 1, *([0] * 8), 1]
+
+
+def test_a_column_without_any_value_is_all_missing(small_training: Training) -> None:
+    row = {**small_training.plan.contract.example(), "total_charges": None}
+    profile = reference_profile([row], small_training.plan.contract, np.array([0.5]))
+    assert profile["features"]["total_charges"] == {
+        "kind": "numeric",
+        "edges": [0.0],
+        "counts": [0, 0],
+        "missing": 1,
+    }

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY
+
+from edustream_contracts.canonical import sha256_hex
+from edustream_contracts.contract import parse_contract
+from edustream_contracts.errors import InvalidInput
+from edustream_ml.provenance import code_version, lock_digest
+from edustream_ml.release import release_files, write_release
+from edustream_ml.training import Training
+
+EXPECTED = {
+    "calibration.png",
+    "contract.json",
+    "data_card.md",
+    "feature_importance.png",
+    "golden.json",
+    "metrics.json",
+    "model.onnx",
+    "model_card.md",
+    "precision_recall.png",
+    "profile.json",
+    "roc.png",
+}
+
+
+def test_a_release_holds_every_file_and_describes_it(small_training: Training, tmp_path: Path) -> None:
+    content = write_release(small_training, tmp_path / "release", REPOSITORY)
+    assert {file.name for file in content.files} == EXPECTED
+    assert {path.name for path in (tmp_path / "release").iterdir()} == EXPECTED
+    for file in content.files:
+        assert sha256_hex((tmp_path / "release" / file.name).read_bytes()) == file.sha256
+    contract = parse_contract((tmp_path / "release" / "contract.json").read_bytes())
+    assert contract.digest == content.contract_digest
+    assert [tensor.columns for tensor in content.inputs] == [contract.numeric, contract.categorical]
+    assert content.outputs.classes == ("No", "Yes")
+    assert content.data.rows == 600
+    assert content.thresholds.keys() <= content.metrics.keys()
+
+
+def test_two_processes_write_the_same_bytes(repository: Path) -> None:
+    digests = []
+    for seed in ("1", "2"):
+        out = repository / f"release-{seed}"
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        command = [sys.executable, "train_publish.py", "--dry-run", "--out", str(out)]
+        done = subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "DRY RUN COMPLETE" in done.stdout
+        digests.append({path.name: sha256_hex(path.read_bytes()) for path in out.iterdir()})
+    assert digests[0] == digests[1]
+    assert set(digests[0]) == EXPECTED
+
+
+def test_every_figure_in_the_model_card_is_one_of_the_metrics(small_training: Training) -> None:
+    files = release_files(small_training)
+    card = files["model_card.md"].decode()
+    metrics = json.loads(files["metrics.json"])
+    section = card.split("## Metrics")[1].split("## Features")[0]
+    figures = set(re.findall(r"\b\d\.\d{4}\b", section))
+    known = [*metrics["metrics"].values()]
+    known += [score[key] for score in metrics["candidates"] for key in ("roc_auc_mean", "roc_auc_std")]
+    assert figures
+    assert figures <= {f"{value:.4f}" for value in known}
+
+
+def test_the_cards_name_units_thresholds_and_missing_cells(small_training: Training) -> None:
+    files = release_files(small_training)
+    model_card, data_card = files["model_card.md"].decode(), files["data_card.md"].decode()
+    assert "| USD/month | number from 0 to 500 |" in model_card
+    assert "| roc_auc |" in model_card
+    assert "at least 0.6 | yes |" in model_card
+    assert "charges_per_month_of_tenure" in model_card
+    assert "number from 0 to 60000 or null | 1 |" in data_card
+    assert "None: every column is a feature or the target." in data_card
+
+
+def test_a_folder_that_cannot_be_written_is_named(small_training: Training, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(InvalidInput, match="cannot be written to"):
+        write_release(small_training, tmp_path / "file" / "release", REPOSITORY)
+
+
+def test_outside_git_the_commit_is_unknown(tmp_path: Path) -> None:
+    assert code_version(tmp_path).commit == "unknown"
+    assert code_version(tmp_path / "nowhere").commit == "unknown"
+
+
+def test_inside_git_the_commit_and_changes_are_told(tmp_path: Path) -> None:
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    (tmp_path / "a").write_text("a", encoding="utf-8")
+    subprocess.run([*git, "add", "a"], check=True)
+    subprocess.run([*git, "commit", "-q", "-m", "a"], check=True)
+    version = code_version(tmp_path)
+    assert re.fullmatch(r"[0-9a-f]{40}", version.commit)
+    assert not version.dirty
+    (tmp_path / "a").write_text("b", encoding="utf-8")
+    assert code_version(tmp_path).dirty
+
+
+def test_the_lock_file_is_recorded(tmp_path: Path) -> None:
+    assert lock_digest(tmp_path) == sha256_hex(b"")
+    (tmp_path / "requirements.lock").write_bytes(b"numpy==2")
+    assert lock_digest(tmp_path) == sha256_hex(b"numpy==2")
