@@ -143,6 +143,8 @@ def _session(model: bytes) -> onnxruntime.InferenceSession:
     # One request is tens of microseconds of work: handing it to other threads costs more than it saves.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
+    # The arena would hold the memory of the largest batch for ever, and gains nothing on one row.
+    options.enable_cpu_mem_arena = False
     options.log_severity_level = 4
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
