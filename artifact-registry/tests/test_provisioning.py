@@ -1,0 +1,233 @@
+"""The store itself keeps the third wall: what each key may do on SeaweedFS, tried with that key."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from conftest import settings_in
+
+from edustream_contracts.contract import ModelContract
+from edustream_contracts.errors import Rejected, Unreachable
+from edustream_registry.authorship import open_author
+from edustream_registry.connection import open_reader
+from edustream_registry.env_file import read_env_file
+from edustream_registry.local_server import RunningServer
+from edustream_registry.names import Reference
+from edustream_registry.promotion import Promoter
+from edustream_registry.provisioning import Folders, Provisioner
+from edustream_registry.publishing import Publisher
+from edustream_registry.s3_client import ConcurrentWrite, make_client
+from edustream_registry.settings import RegistrySettings
+from edustream_registry.testing.simulator import write_release
+from edustream_registry.trust import read_trust
+
+BUCKET = "models"
+
+
+def client_of(folder: Path) -> Any:
+    return make_client("s3", settings_in(folder / ".env"))
+
+
+def code(call: Any, **arguments: Any) -> str:
+    """The error code that the store answers with; empty when it obeys."""
+    try:
+        call(Bucket=BUCKET, **arguments)
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    return ""
+
+
+def refused(call: Any, **arguments: Any) -> bool:
+    return code(call, **arguments) == "AccessDenied"
+
+
+@pytest.fixture
+def admin_client(folders: Folders) -> Any:
+    return client_of(folders.admin)
+
+
+@pytest.fixture
+def held(admin_client: Any) -> str:
+    """The key of an object that exists."""
+    admin_client.put_object(Bucket=BUCKET, Key="models/churn/files/held", Body=b"held")
+    return "models/churn/files/held"
+
+
+def test_a_release_travels_from_producer_to_consumer(folders: Folders, contract: ModelContract, tmp_path: Path) -> None:
+    author = open_author(settings_in(folders.producer / ".env"), "the producer")
+    published = Publisher(author).publish(write_release(tmp_path / "release", contract), tmp_path / "release")
+    Promoter(author).promote("churn", "production", published.manifest.version, "a test")
+
+    reader = open_reader(settings_in(folders.consumer / ".env"))
+    found = reader.resolve(Reference.parse("churn@production"))
+
+    assert found.manifest_digest == published.release.digest
+    assert reader.read_file("churn", found.manifest.content.file("model.onnx")) == b"model"
+
+
+@pytest.mark.parametrize(
+    "key", ["models/churn/releases/9.9.9.json", "models/x", "registry.json", "x", "consumersx", "consumer/x"]
+)
+def test_the_consumer_writes_nothing_outside_its_folder(folders: Folders, key: str) -> None:
+    assert refused(client_of(folders.consumer).put_object, Key=key, Body=b"x")
+
+
+def test_the_consumer_states_its_needs(folders: Folders) -> None:
+    assert not refused(client_of(folders.consumer).put_object, Key="consumers/api/1.json", Body=b"x")
+
+
+def test_the_producer_writes_releases_and_nothing_else(folders: Folders) -> None:
+    producer = client_of(folders.producer)
+
+    assert not refused(producer.put_object, Key="models/churn/files/x", Body=b"x")
+    for key in ("registry.json", "consumers/api/2.json", "x"):
+        assert refused(producer.put_object, Key=key, Body=b"x")
+
+
+@pytest.mark.parametrize("who", ["producer", "consumer"])
+def test_neither_deletes_anything(folders: Folders, who: str, held: str, admin_client: Any) -> None:
+    client = client_of(getattr(folders, who))
+
+    assert refused(client.delete_object, Key=held)
+    assert refused(client.delete_object, Key="consumers/api/1.json")
+    # Deleting many at once is answered for each one, or refused as a whole.
+    assert code(client.delete_objects, Delete={"Objects": [{"Key": held}]}) in {"", "AccessDenied"}
+    assert admin_client.get_object(Bucket=BUCKET, Key=held)["Body"].read() == b"held"
+
+
+@pytest.mark.parametrize("who", ["producer", "consumer"])
+def test_neither_changes_the_rights(folders: Folders, who: str) -> None:
+    client = client_of(getattr(folders, who))
+
+    assert refused(client.put_bucket_policy, Policy=json.dumps({"Version": "2012-10-17", "Statement": []}))
+    assert refused(client.delete_bucket_policy)
+    assert refused(client.delete_bucket)
+
+
+def test_the_administrator_deletes(held: str, admin_client: Any) -> None:
+    admin_client.delete_object(Bucket=BUCKET, Key=held)
+
+    with pytest.raises(ClientError, match=r"404|NoSuchKey|Not Found"):
+        admin_client.head_object(Bucket=BUCKET, Key=held)
+
+
+def test_secrets_are_for_their_owner_alone(folders: Folders) -> None:
+    for path in (*(folder / ".env" for folder in folders.all), folders.producer / "signing-key.pem"):
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert not (folders.consumer / "signing-key.pem").exists()
+    assert "EDUSTREAM_SIGNING_KEY_FILE" not in read_env_file(folders.consumer / ".env")
+
+
+def test_everybody_trusts_the_producers_key(folders: Folders) -> None:
+    author = open_author(settings_in(folders.producer / ".env"), "the producer")
+
+    for folder in folders.all:
+        assert [key.key_id for key in read_trust(folder / "trust.json").keys] == [author.signer.public.key_id]
+
+
+def test_running_again_changes_nothing_that_works(folders: Folders, seaweedfs_server: RunningServer) -> None:
+    paths = [path for folder in folders.all for path in folder.iterdir()]
+    before = {path: path.read_bytes() for path in paths}
+
+    done = Provisioner(settings_in(seaweedfs_server.admin_env)).init(folders)
+
+    assert (done.bucket_created, done.users_created, done.key_created, done.rights_enforced) == (False, (), False, True)
+    assert {path: path.read_bytes() for path in paths} == before
+
+
+def test_lost_env_files_are_made_again(seaweedfs_server: RunningServer, tmp_path: Path) -> None:
+    admin = dataclasses.replace(settings_in(seaweedfs_server.admin_env), bucket="second", prefix="a/prefix")
+    folders = Folders.below(tmp_path)
+    first = Provisioner(admin).init(folders)
+    (folders.consumer / ".env").unlink()
+
+    again = Provisioner(admin).init(folders)
+
+    assert first.users_created == ("second-a-prefix-producer", "second-a-prefix-consumer")
+    assert again.users_created == ("second-a-prefix-consumer",)
+    assert again.key_id == first.key_id
+    assert open_reader(settings_in(folders.consumer / ".env")).models() == []
+
+
+def test_a_consumers_key_cannot_prepare_a_registry(folders: Folders, tmp_path: Path) -> None:
+    with pytest.raises(Unreachable) as caught:
+        Provisioner(settings_in(folders.consumer / ".env")).init(Folders.below(tmp_path))
+
+    assert caught.value.kind in {"access_denied", "credentials_refused"}
+
+
+def test_moto_is_said_not_to_enforce_rights(moto_server: RunningServer, tmp_path: Path) -> None:
+    admin = settings_in(moto_server.admin_env)
+
+    done = Provisioner(admin).init(Folders.below(tmp_path))
+
+    assert not done.rights_enforced
+    assert "Contents" not in make_client("s3", admin).list_objects_v2(Bucket=admin.bucket, Prefix="models/")
+
+
+def test_a_store_that_ignores_the_precondition_is_refused(moto_server: RunningServer, tmp_path: Path) -> None:
+    admin = dataclasses.replace(settings_in(moto_server.admin_env), bucket="careless")
+    provisioner = Provisioner(admin)
+
+    def strip(request: Any, **_: Any) -> None:
+        del request.headers["If-None-Match"]
+
+    provisioner._s3.meta.events.register("before-sign.s3.PutObject", strip)
+
+    with pytest.raises(Rejected, match="ignores If-None-Match") as caught:
+        provisioner.init(Folders.below(tmp_path))
+    assert "releases would overwrite each other" in caught.value.remedy
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_somebody_else_may_create_the_bucket_first(moto_server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    provisioner = Provisioner(dataclasses.replace(settings_in(moto_server.admin_env), bucket="raced"))
+
+    def taken(**_: Any) -> None:
+        raise ConcurrentWrite("create the bucket")
+
+    monkeypatch.setattr(provisioner._s3, "create_bucket", taken)
+
+    assert provisioner._create_bucket() is False
+
+
+def test_a_key_that_is_not_known_yet_is_tried_again(
+    folders: Folders, seaweedfs_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edustream_registry.provisioning.MAX_WAIT_S", 0.0)
+    provisioner = Provisioner(settings_in(seaweedfs_server.admin_env))
+    stranger = dataclasses.replace(
+        provisioner._user("consumer", provisioner._consumer_rights(), folders.consumer)[0], access_key_id="AKIANEW"
+    )
+
+    with pytest.raises(Unreachable) as caught:
+        provisioner._refuses(stranger)
+
+    assert caught.value.kind == "credentials_refused"
+
+
+def test_another_region_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = RegistrySettings.from_environ(
+        {
+            "REGISTRY_URL": "s3://elsewhere",
+            "AWS_REGION": "eu-central-1",
+            "AWS_ACCESS_KEY_ID": "x",
+            "AWS_SECRET_ACCESS_KEY": "y",
+        }
+    )
+    provisioner = Provisioner(settings)
+    asked: list[dict[str, Any]] = []
+
+    def missing(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "NoSuchBucket"}}, "GetBucketLocation")
+
+    monkeypatch.setattr(provisioner._s3, "get_bucket_location", missing)
+    monkeypatch.setattr(provisioner._s3, "create_bucket", lambda **arguments: asked.append(arguments))
+
+    assert provisioner._create_bucket() is True
+    assert asked == [{"Bucket": "elsewhere", "CreateBucketConfiguration": {"LocationConstraint": "eu-central-1"}}]

@@ -1,0 +1,223 @@
+"""What a person reads when the store cannot be used: the fact, the address, the next step."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    NoCredentialsError,
+    ReadTimeoutError,
+)
+from conftest import settings_in
+
+from edustream_contracts.errors import EduStreamError, OutcomeUnknown, Unreachable
+from edustream_registry.local_server import RunningServer, free_ports
+from edustream_registry.provisioning import Folders
+from edustream_registry.s3_client import ConcurrentWrite, make_client, translated
+from edustream_registry.s3_store import ATTEMPTS, S3Store
+from edustream_registry.settings import RegistrySettings
+from edustream_registry.store import ObjectExists, ObjectMissing, WriteCondition
+
+SETTINGS = RegistrySettings.from_environ(
+    {
+        "REGISTRY_URL": "s3://models",
+        "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1",
+        "AWS_ACCESS_KEY_ID": "mykey",
+        "AWS_SECRET_ACCESS_KEY": "mysecret",
+    }
+)
+
+
+def answer(code: str, status: int) -> ClientError:
+    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "PutObject")
+
+
+def raised(error: Exception, *, writes: bool) -> BaseException:
+    with (
+        pytest.raises((EduStreamError, LookupError, RuntimeError)) as caught,
+        translated(SETTINGS, "write x", writes=writes),
+    ):
+        raise error
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "step"),
+    [
+        (NoCredentialsError(), "credentials_missing", "AWS_ACCESS_KEY_ID"),
+        (ConnectTimeoutError(endpoint_url="x"), "connection", "make registry"),
+        (BotoCoreError(), "connection", "make registry"),
+        (answer("NoSuchBucket", 404), "bucket_missing", "edustream-registry init"),
+        (answer("InvalidAccessKeyId", 403), "credentials_refused", ".env"),
+        (answer("SignatureDoesNotMatch", 403), "credentials_refused", ".env"),
+        (answer("ExpiredToken", 400), "credentials_refused", ".env"),
+        (answer("AccessDenied", 403), "access_denied", "the key of the right user"),
+        (answer("InvalidRequest", 400), "server_error", "server's log"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("writes", [True, False], ids=["writing", "reading"])
+def test_what_did_not_land_is_said_not_to_have_landed(error: Exception, kind: str, step: str, writes: bool) -> None:
+    translated_error = raised(error, writes=writes)
+
+    assert isinstance(translated_error, Unreachable)
+    assert translated_error.kind == kind
+    assert step in translated_error.remedy
+    assert "models" in translated_error.fact
+    assert "mysecret" not in str(translated_error)
+
+
+@pytest.mark.parametrize("error", [ReadTimeoutError(endpoint_url="x"), answer("InternalError", 500)], ids=str)
+def test_without_a_usable_reply_a_write_is_unknown_and_a_read_failed(error: Exception) -> None:
+    assert isinstance(raised(error, writes=True), OutcomeUnknown)
+    assert isinstance(raised(error, writes=False), Unreachable)
+
+
+@pytest.mark.parametrize(
+    ("error", "category"),
+    [
+        (answer("NoSuchKey", 404), ObjectMissing),
+        (answer("404", 404), ObjectMissing),
+        (answer("PreconditionFailed", 412), ObjectExists),
+        (answer("ConditionalRequestConflict", 409), ConcurrentWrite),
+    ],
+    ids=str,
+)
+def test_answers_of_the_protocol(error: ClientError, category: type[Exception]) -> None:
+    assert isinstance(raised(error, writes=True), category)
+
+
+class ConflictingClient:
+    """Answers 409 a number of times, then takes the write."""
+
+    def __init__(self, conflicts: int) -> None:
+        self.conflicts = conflicts
+        self.sent = 0
+
+    def put_object(self, **arguments: Any) -> None:
+        self.sent += 1
+        if self.sent <= self.conflicts:
+            raise answer("ConditionalRequestConflict", 409)
+
+    def upload_fileobj(self, file: Any, bucket: str, key: str) -> None:
+        assert file.read() == b"content"
+        self.put_object()
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edustream_registry.s3_store.MAX_WAIT_S", 0.0)
+
+
+def test_a_conflict_is_tried_again_with_the_whole_content(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"content")
+    putting, uploading = ConflictingClient(3), ConflictingClient(2)
+
+    S3Store(SETTINGS, putting).put("x", b"", WriteCondition.CREATE)
+    S3Store(SETTINGS, uploading).upload("x", tmp_path / "x")
+
+    assert (putting.sent, uploading.sent) == (4, 3)
+
+
+def test_endless_conflicts_end() -> None:
+    client = ConflictingClient(1000)
+
+    with pytest.raises(Unreachable, match=f"answered {ATTEMPTS} times that another write of x was under way") as caught:
+        S3Store(SETTINGS, client).put("x", b"", WriteCondition.CREATE)
+
+    assert caught.value.kind == "server_error"
+    assert client.sent == ATTEMPTS
+
+
+# --- on a real server ---
+
+
+@pytest.fixture
+def consumer(folders: Folders) -> RegistrySettings:
+    return settings_in(folders.consumer / ".env")
+
+
+def refusal(settings: RegistrySettings) -> EduStreamError:
+    with pytest.raises(EduStreamError) as caught:
+        S3Store(settings).get("registry.json", 1000)
+    return caught.value
+
+
+def test_a_consumer_reads(consumer: RegistrySettings) -> None:
+    assert b"protocol" in S3Store(consumer).get("registry.json", 1000)
+
+
+def test_a_key_that_nobody_knows(consumer: RegistrySettings) -> None:
+    error = refusal(dataclasses.replace(consumer, access_key_id="AKIASTRANGER"))
+
+    assert error.kind == "credentials_refused"
+    assert "AKIASTRANGER" in error.fact
+
+
+def test_a_wrong_secret(consumer: RegistrySettings) -> None:
+    error = refusal(dataclasses.replace(consumer, secret_access_key="wrong"))
+
+    assert error.kind == "credentials_refused"
+    assert "wrong" not in str(error)
+
+
+def test_no_credentials(consumer: RegistrySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+    error = refusal(dataclasses.replace(consumer, access_key_id=None, secret_access_key=None))
+
+    assert error.kind == "credentials_missing"
+    assert "AWS_ACCESS_KEY_ID" in error.remedy
+
+
+def test_a_missing_bucket(seaweedfs_server: RunningServer) -> None:
+    error = refusal(dataclasses.replace(settings_in(seaweedfs_server.admin_env), bucket="nowhere"))
+
+    assert error.kind == "bucket_missing"
+    assert "'nowhere' does not exist" in error.fact
+
+
+def test_nobody_answers(consumer: RegistrySettings) -> None:
+    error = refusal(dataclasses.replace(consumer, endpoint_url=f"http://127.0.0.1:{free_ports(1)[0]}"))
+
+    assert error.kind == "connection"
+    assert "Nothing answers at s3://models at http://127.0.0.1:" in error.fact
+    assert "make registry" in error.remedy
+
+
+def test_a_refused_write_and_a_refused_upload(consumer: RegistrySettings, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"x")
+    store = S3Store(consumer)
+
+    with pytest.raises(Unreachable, match="may not write models/x in s3://models") as put:
+        store.put("models/x", b"x", WriteCondition.CREATE)
+    with pytest.raises(Unreachable, match="may not write models/x in s3://models") as upload:
+        store.upload("models/x", tmp_path / "x")
+
+    assert put.value.kind == upload.value.kind == "access_denied"
+
+
+def test_lists_fail_in_our_words(consumer: RegistrySettings) -> None:
+    stranger = S3Store(dataclasses.replace(consumer, access_key_id="AKIASTRANGER"))
+
+    with pytest.raises(Unreachable, match="AKIASTRANGER"):
+        list(stranger.list(""))
+    with pytest.raises(Unreachable, match="AKIASTRANGER"):
+        list(stranger.folders(""))
+
+
+def test_clients_have_bounded_timeouts() -> None:
+    config = make_client("s3", SETTINGS).meta.config
+
+    assert (config.connect_timeout, config.read_timeout) == (2, 10)
+    assert config.retries["total_max_attempts"] == 3

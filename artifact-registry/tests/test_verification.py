@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edustream_contracts.contract import ModelContract
+from edustream_contracts.errors import InvalidInput, Rejected
+from edustream_registry import layout
+from edustream_registry.manifest import ReleaseContent
+from edustream_registry.names import Reference
+from edustream_registry.testing.simulator import RegistrySimulator, write_release
+from edustream_registry.verification import MANIFEST, check, pull
+
+PRODUCTION = Reference.parse("churn@production")
+
+
+def test_a_sound_release_passes_every_check(promoted: RegistrySimulator) -> None:
+    done = check(promoted.reader, PRODUCTION)
+
+    assert len(done.passed) == 4
+    assert "1 log entries of churn@production, gapless and linked" in done.passed
+    assert len(check(promoted.reader, Reference.parse("churn@1.0.0")).passed) == 3
+
+
+def test_a_changed_file_fails(promoted: RegistrySimulator, content: ReleaseContent) -> None:
+    file = content.file("golden.json")
+    promoted.memory.objects[layout.file_key("churn", file.sha256, file.name)] = b"{}"
+
+    with pytest.raises(Rejected, match="publish the release again, which puts the right file back"):
+        check(promoted.reader, PRODUCTION)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "how"),
+    [
+        ("profile.json", b"{}", "is no valid profile document"),
+        ("profile.json", b"{", "is no JSON"),
+        ("profile.json", b"\xff", "is no JSON"),
+        ("profile.json", b"[" * 100_000, "is no JSON"),
+        ("golden.json", b'{"golden_format": 2, "rows": []}', "is no valid golden document"),
+    ],
+    ids=["schema", "cut off", "no UTF-8", "too deep", "golden"],
+)
+def test_documents_that_are_not_what_they_should_be(
+    registry: RegistrySimulator, contract: ModelContract, release_dir: Path, name: str, data: bytes, how: str
+) -> None:
+    registry.publish(write_release(release_dir, contract, extra_files={name: data}), release_dir)
+
+    with pytest.raises(Rejected, match=f"{name} of churn@1.0.0 {how}") as caught:
+        check(registry.reader, Reference.parse("churn@1.0.0"))
+    assert caught.value.kind == "malformed"
+
+
+def test_the_contract_must_be_there_and_be_the_stated_one(
+    registry: RegistrySimulator, content: ReleaseContent, release_dir: Path
+) -> None:
+    others = tuple(file for file in content.files if file.name != "contract.json")
+    registry.publish(content.model_copy(update={"files": others}), release_dir, "1.0.0")
+    registry.publish(content.model_copy(update={"contract_digest": "0" * 64}), release_dir, "2.0.0")
+
+    with pytest.raises(Rejected, match=r"contract\.json of churn@1\.0\.0 is missing from the manifest"):
+        check(registry.reader, Reference.parse("churn@1.0.0"))
+    with pytest.raises(Rejected, match="is not the contract whose digest the manifest states"):
+        check(registry.reader, Reference.parse("churn@2.0.0"))
+
+
+def test_a_pull_writes_files_and_manifest(
+    promoted: RegistrySimulator, content: ReleaseContent, release_dir: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "new" / "pulled"
+    found = promoted.reader.resolve(PRODUCTION)
+
+    assert pull(promoted.reader, found, target) == content.files
+
+    assert {path.name for path in target.iterdir()} == {*(file.name for file in content.files), MANIFEST}
+    for file in content.files:
+        assert (target / file.name).read_bytes() == (release_dir / file.name).read_bytes()
+    assert (target / MANIFEST).read_bytes() == found.release.data
+
+
+def test_a_pull_into_an_empty_folder(promoted: RegistrySimulator, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+
+    pull(promoted.reader, promoted.reader.resolve(PRODUCTION), tmp_path / "empty")
+
+    assert (tmp_path / "empty" / "model.onnx").read_bytes() == b"model"
+
+
+@pytest.mark.parametrize("target", ["file", "folder"])
+def test_a_pull_overwrites_nothing(promoted: RegistrySimulator, tmp_path: Path, target: str) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "mine").write_text("mine")
+
+    with pytest.raises(InvalidInput, match="holds something already"):
+        pull(promoted.reader, promoted.reader.resolve(PRODUCTION), tmp_path / target)
+
+
+def test_a_pull_that_fails_leaves_nothing(promoted: RegistrySimulator, content: ReleaseContent, tmp_path: Path) -> None:
+    file = content.file("model.onnx")
+    promoted.memory.objects[layout.file_key("churn", file.sha256, file.name)] = b"medol"
+    target = tmp_path / "deep" / "pulled"
+
+    with pytest.raises(Rejected):
+        pull(promoted.reader, promoted.reader.resolve(PRODUCTION), target)
+
+    assert list(target.parent.iterdir()) == []
