@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from clients import client_of
 from consumers import ConsumerBench
 from edustream_contracts.contract import ModelContract, load_contract
+from starlette.testclient import TestClient
 
 from edustream_api.loading import ServedModel
 
@@ -34,3 +38,17 @@ def trust_file(bench: ConsumerBench, tmp_path: Path) -> Path:
     path = tmp_path / "trust.json"
     path.write_bytes(bench.registry.trust.to_json())
     return path
+
+
+@pytest.fixture(scope="session")
+def shared_client(tmp_path_factory: pytest.TempPathFactory, contract: ModelContract) -> Iterator[TestClient]:
+    """A client of one consumer for all tests that change nothing; it takes at most five rows in a batch."""
+    bench = ConsumerBench(tmp_path_factory.mktemp("shared"), contract)
+    bench.release("1.0.0")
+    with client_of(bench.consumer(max_rows=5)) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def row(contract: ModelContract) -> dict[str, Any]:
+    return contract.example()

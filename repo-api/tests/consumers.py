@@ -16,7 +16,8 @@ from edustream_registry.testing.simulator import RegistrySimulator, write_releas
 from onnx_models import tenure_model, tenure_probability
 
 from edustream_api.consumer import Consumer, assemble
-from edustream_api.keeper import Event, Keeper, Listener
+from edustream_api.events import Event, Listener
+from edustream_api.keeper import Keeper
 from edustream_api.loading import ContractPin, ModelLoader
 from edustream_api.settings import ConsumerSettings
 

@@ -5,31 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from clients import JSON, client_of, pointers, problem_of
 from consumers import BUDGET_S, ConsumerBench
 from edustream_contracts.contract import ModelContract, contract_from
-from hypothesis import given
-from hypothesis import strategies as st
 from onnx_models import constant_model, tenure_probability
 from starlette.testclient import TestClient
 
-from edustream_api.consumer import Consumer
 from edustream_api.inference import Inference
 from edustream_api.states import State
-
-PROBLEM = "application/problem+json"
-JSON = {"content-type": "application/json"}
-
-
-@contextmanager
-def client_of(consumer: Consumer) -> Iterator[TestClient]:
-    consumer.keeper.start()
-    with TestClient(consumer.app) as client:
-        yield client
 
 
 @pytest.fixture
@@ -37,32 +24,6 @@ def client(bench: ConsumerBench) -> Iterator[TestClient]:
     bench.release("1.0.0")
     with client_of(bench.consumer()) as client:
         yield client
-
-
-@pytest.fixture(scope="module")
-def shared_client(tmp_path_factory: pytest.TempPathFactory, contract: ModelContract) -> Iterator[TestClient]:
-    bench = ConsumerBench(tmp_path_factory.mktemp("shared"), contract)
-    bench.release("1.0.0")
-    with client_of(bench.consumer(max_rows=5)) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def row(contract: ModelContract) -> dict[str, Any]:
-    return contract.example()
-
-
-def problem_of(response: Any, status: int) -> dict[str, Any]:
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == PROBLEM
-    document: dict[str, Any] = response.json()
-    assert document["status"] == status
-    assert document["type"].startswith("urn:edustream:problem:")
-    return document
-
-
-def pointers(document: dict[str, Any]) -> list[str]:
-    return [error["pointer"] for error in document["errors"]]
 
 
 class TestPredict:
@@ -389,33 +350,3 @@ class TestOddAnswers:
         assert sent == []
         text = TestClient(consumer.app).get("/metrics").text
         assert 'edustream_requests_total{route="/predict",status="499"} 1.0' in text
-
-
-class TestFuzzing:
-    @given(
-        st.recursive(
-            st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-            lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-        )
-    )
-    def test_any_document_is_answered_without_a_server_error(self, shared_client: TestClient, document: Any) -> None:
-        for path, body in (("/predict", document), ("/predict/batch", {"rows": document})):
-            response = shared_client.post(path, content=json.dumps(body), headers=JSON)
-            problem_of(response, response.status_code)
-            assert response.status_code in (400, 413, 422)
-
-    @given(st.data())
-    def test_any_damage_to_a_row_is_answered_without_a_server_error(
-        self, shared_client: TestClient, row: dict[str, Any], data: st.DataObject
-    ) -> None:
-        values = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["Yes", "No", 1])
-        changes = data.draw(st.dictionaries(st.sampled_from(sorted(row)), values, max_size=3))
-        body = json.dumps({**row, **changes})
-        response = shared_client.post("/predict", content=body, headers=JSON)
-        assert response.status_code in (200, 400, 422)
-        if response.status_code != 200:
-            assert {pointer.split("/")[1] for pointer in pointers(response.json())} <= set(changes)
-
-    @given(st.binary(max_size=200))
-    def test_any_bytes_are_answered_without_a_server_error(self, shared_client: TestClient, body: bytes) -> None:
-        assert shared_client.post("/predict", content=body, headers=JSON).status_code in (400, 422)

@@ -11,7 +11,8 @@ from edustream_registry.reading import Resolved
 from edustream_registry.signing import Signer
 from edustream_registry.trust import TrustPolicy
 
-from edustream_api.keeper import Keeper, PollResult, Refused, StateChanged, Swapped
+from edustream_api.events import PollResult, Refused, StateChanged, Swapped
+from edustream_api.keeper import Keeper
 from edustream_api.states import State
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from consumers import ConsumerBench
 from edustream_contracts.errors import Rejected
 
-from edustream_api.keeper import Polled, PollResult, Refusal, Refused
+from edustream_api.events import Polled, PollResult, Refusal, Refused
 from edustream_api.metrics import Metrics
 
 WORKER = """

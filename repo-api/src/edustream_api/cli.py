@@ -16,7 +16,7 @@ from edustream_registry.settings import with_env_file
 
 from edustream_api import log
 from edustream_api.consumer import Consumer, consumer_from
-from edustream_api.keeper import Snapshot
+from edustream_api.events import Snapshot
 from edustream_api.server import exit_cleanly_on_signals, serve
 from edustream_api.settings import PREFIX, ConsumerSettings
 

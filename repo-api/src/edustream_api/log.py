@@ -8,7 +8,7 @@ from typing import Final, TextIO
 
 from pythonjsonlogger.orjson import OrjsonFormatter
 
-from edustream_api.keeper import Event, Polled, Refused, StateChanged, Swapped
+from edustream_api.events import Event, Polled, Refused, StateChanged, Swapped
 
 LOG: Final = logging.getLogger("edustream_api")
 

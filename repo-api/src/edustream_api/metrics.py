@@ -11,7 +11,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from edustream_api.keeper import Event, Keeper, Polled, PollResult, Refused, Swapped
+from edustream_api.events import Event, Polled, PollResult, Refused, Swapped
+from edustream_api.keeper import Keeper
 from edustream_api.states import State
 
 MULTIPROCESS_DIR: Final = "PROMETHEUS_MULTIPROC_DIR"

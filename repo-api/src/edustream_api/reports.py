@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from edustream_api.keeper import Keeper, Refusal, Snapshot
+from edustream_api.events import Refusal, Snapshot
+from edustream_api.keeper import Keeper
 from edustream_api.loading import ServedModel
 from edustream_api.problems import NOT_SERVING, problem_document
 
