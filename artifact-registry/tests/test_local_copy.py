@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import InvalidInput, NothingToServe, Rejected, Unreachable
 from edustream_registry import layout, local_copy
 from edustream_registry.local_copy import LocalCopy, LocalRelease
@@ -15,7 +16,7 @@ from edustream_registry.manifest import ReleaseContent
 from edustream_registry.names import Reference
 from edustream_registry.reading import Resolved
 from edustream_registry.signing import Signer
-from edustream_registry.testing.simulator import RegistrySimulator
+from edustream_registry.testing.simulator import RegistrySimulator, write_release
 from edustream_registry.trust import TrustPolicy
 
 PRODUCTION = Reference.parse("churn@production")
@@ -328,3 +329,20 @@ def test_an_outage_while_fetching(copy: LocalCopy, promoted: RegistrySimulator, 
 
     with pytest.raises(Unreachable):
         copy.fetch(promoted.reader, found)
+
+
+def test_a_genuine_entry_with_the_manifest_of_another_release_is_refused(
+    fetched: LocalRelease,
+    copy: LocalCopy,
+    promoted: RegistrySimulator,
+    directory: Path,
+    tmp_path: Path,
+    contract: ModelContract,
+) -> None:
+    promoted.publish(write_release(tmp_path / "next", contract, b"next"), tmp_path / "next")
+    promoted.promote("churn", "1.0.1")
+    later = promoted.reader.resolve(PRODUCTION).release.data.decode()
+    rewrite(directory, lambda state: state.update(manifest=later))
+
+    with pytest.raises(Rejected, match="names a manifest that its log entry did not promote"):
+        copy.recall(PRODUCTION)

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from conftest import settings_in
 
 from edustream_contracts.contract import ModelContract
-from edustream_contracts.errors import Rejected, Unreachable
+from edustream_contracts.errors import InvalidInput, Rejected, Unreachable
 from edustream_registry.authorship import open_author
 from edustream_registry.connection import open_reader
 from edustream_registry.env_file import read_env_file
@@ -231,3 +231,26 @@ def test_another_region_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) ->
 
     assert provisioner._create_bucket() is True
     assert asked == [{"Bucket": "elsewhere", "CreateBucketConfiguration": {"LocationConstraint": "eu-central-1"}}]
+
+
+def test_users_made_elsewhere_keep_their_keys(
+    folders: Folders, seaweedfs_server: RunningServer, tmp_path: Path
+) -> None:
+    held = {role: settings_in(getattr(folders, role) / ".env") for role in ("producer", "consumer")}
+    keys = {
+        f"{role.upper()}_{name.upper()}": str(getattr(settings, name))
+        for role, settings in held.items()
+        for name in ("access_key_id", "secret_access_key")
+    }
+
+    done = Provisioner(settings_in(seaweedfs_server.admin_env), keys=keys).init(Folders.below(tmp_path))
+
+    assert (done.users_created, done.rights_enforced) == ((), True)
+    assert settings_in(tmp_path / "repo-api" / ".env").access_key_id == held["consumer"].access_key_id
+
+
+def test_a_keys_file_that_lacks_a_key(seaweedfs_server: RunningServer, tmp_path: Path) -> None:
+    keys = {"PRODUCER_ACCESS_KEY_ID": "x", "PRODUCER_SECRET_ACCESS_KEY": "y", "CONSUMER_ACCESS_KEY_ID": "z"}
+
+    with pytest.raises(InvalidInput, match="lacks CONSUMER_ACCESS_KEY_ID or CONSUMER_SECRET_ACCESS_KEY"):
+        Provisioner(settings_in(seaweedfs_server.admin_env), keys=keys).init(Folders.below(tmp_path))
