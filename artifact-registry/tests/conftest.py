@@ -1,14 +1,18 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edustream_contracts.contract import ModelContract, load_contract
+from edustream_contracts.errors import EduStreamError
 from edustream_registry.local_server import Engine, RunningServer, running_server
 from edustream_registry.manifest import ReleaseContent
+from edustream_registry.names import Reference
 from edustream_registry.provisioning import Folders, Provisioner
+from edustream_registry.reading import Resolved
 from edustream_registry.settings import RegistrySettings, with_env_file
 from edustream_registry.testing.simulator import RegistrySimulator, write_release
 
@@ -65,3 +69,27 @@ def folders(seaweedfs_server: RunningServer, tmp_path_factory: pytest.TempPathFa
 def settings_in(env_file: Path) -> RegistrySettings:
     """The settings of one env file alone, whatever the tests' own environment holds."""
     return RegistrySettings.from_environ(with_env_file({}, env_file))
+
+
+@pytest.fixture
+def release(registry: RegistrySimulator, tmp_path: Path, contract: ModelContract) -> Callable[..., str]:
+    """Publish and promote a release with its own model bytes; returns its version."""
+
+    def publish(model: str, version: str = "auto", *, promote: bool = True) -> str:
+        directory = tmp_path / model
+        published = registry.publish(write_release(directory, contract, model.encode()), directory, version)
+        if promote:
+            registry.promote("churn", published.manifest.version)
+        return published.manifest.version
+
+    return publish
+
+
+def refusal(call: Callable[[], Any]) -> tuple[type[EduStreamError], str, str]:
+    with pytest.raises(EduStreamError) as caught:
+        call()
+    return type(caught.value), caught.value.kind, str(caught.value)
+
+
+def resolve(registry: RegistrySimulator, text: str = "churn@production", known: Resolved | None = None) -> Resolved:
+    return registry.reader.resolve(Reference.parse(text), known)
