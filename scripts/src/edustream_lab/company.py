@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import boto3
 import httpx
+import yaml
 from dotenv import dotenv_values
 
 from edustream_lab.places import Checkout
@@ -78,7 +79,21 @@ class Company:
         """Run the data scientist's command."""
         repo = self.checkout.producer
         command = [self.checkout.python(repo), "train_publish.py", "--env-file", str(self.home / "repo-ml" / ".env")]
-        return self.stage.run("producer", [*command, *arguments], cwd=repo, echo=echo)
+        command += ["--out", str(self.home / "release"), *arguments]
+        return self.stage.run("producer", command, cwd=repo, echo=echo)
+
+    def quick_config(self, seed: int) -> Path:
+        """The producer's configuration with another seed and the quickest candidate alone."""
+        source = self.checkout.producer / "configs" / "churn.yaml"
+        config = yaml.safe_load(source.read_text())
+        config["seed"] = seed
+        config["data"]["path"] = str((source.parent / config["data"]["path"]).resolve())
+        config["candidates"] = [c for c in config["candidates"] if c["estimator"] == "logistic_regression"]
+        config["cross_validation"]["repeats"] = 1
+        config["thresholds"] = {"roc_auc": 0.8}
+        target = self.home / f"churn-{seed}.yaml"
+        target.write_text(yaml.safe_dump(config))
+        return target
 
     def registry(self, *arguments: str, as_repo: str = "repo-ml") -> Finished:
         """Run `edustream-registry` with the env file of one of the repos."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import Counter
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 import httpx
-import yaml
 from botocore.exceptions import ClientError
 
 from edustream_lab.company import Company, Consumer
@@ -199,7 +197,7 @@ class Story:
         answer = again.predict(self._row)
         self._narrator.fact("A new consumer with a verified copy serves it.", answer.status_code == 200, answer.text)
         again.stop()
-        trained = self._company.train("--config", str(self._config(1)))
+        trained = self._company.train("--config", str(self._company.quick_config(1)))
         self._narrator.fact(
             "The producer stops with exit code 6 before it trains.", trained.returncode == UNREACHABLE, trained
         )
@@ -225,22 +223,9 @@ class Story:
         self._narrator.fact("A promotion of 1.0.0 brings it back.", consumer.version() == "1.0.0", consumer.version())
 
     def _train(self, seed: int, *arguments: str) -> str:
-        done = self._company.train("--config", str(self._config(seed)), *arguments)
+        done = self._company.train("--config", str(self._company.quick_config(seed)), *arguments)
         self._narrator.fact(f"The training with seed {seed} ends well.", done.returncode == 0, done)
         return done.output
-
-    def _config(self, seed: int) -> Path:
-        """The producer's configuration with another seed and the quickest candidate alone."""
-        source = self._company.checkout.producer / "configs" / "churn.yaml"
-        config = yaml.safe_load(source.read_text())
-        config["seed"] = seed
-        config["data"]["path"] = str((source.parent / config["data"]["path"]).resolve())
-        config["candidates"] = [c for c in config["candidates"] if c["estimator"] == "logistic_regression"]
-        config["cross_validation"]["repeats"] = 1
-        config["thresholds"] = {"roc_auc": 0.8}
-        target = self._company.home / f"churn-{seed}.yaml"
-        target.write_text(yaml.safe_dump(config))
-        return target
 
     def _promoted(self) -> str:
         return str(self._company.registry_json("resolve", "churn@production")["version"])

@@ -1,0 +1,70 @@
+"""The README and its neighbours name only what exists."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from edustream_lab.places import Checkout
+
+DOCUMENTS = [
+    "README.md",
+    "contracts/README.md",
+    "contracts/PROTOCOL.md",
+    "contracts/adr/README.md",
+    "artifact-registry/README.md",
+    "repo-ml/README.md",
+    "repo-api/README.md",
+]
+
+
+def tracked(checkout: Checkout) -> set[str]:
+    listing = subprocess.run(["git", "ls-files"], cwd=checkout.root, check=True, capture_output=True, text=True)
+    return set(listing.stdout.splitlines())
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_lead_somewhere(checkout: Checkout, document: str) -> None:
+    text = (checkout.root / document).read_text()
+    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+    folder = (checkout.root / document).parent
+    assert [link for link in links if link and not (folder / link).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_make_targets_exist(checkout: Checkout, document: str) -> None:
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", (checkout.root / document).read_text(), re.MULTILINE))
+    commands = {name: ["make", "--dry-run", "--always-make", name] for name in named}
+    runs = {name: subprocess.run(command, cwd=checkout.root, capture_output=True) for name, command in commands.items()}
+    assert {name for name, done in runs.items() if done.returncode} == set()
+
+
+def test_paths_in_the_readme_exist(checkout: Checkout) -> None:
+    named = re.findall(
+        r"`([A-Za-z0-9_./-]+/[A-Za-z0-9_.-]+\.(?:py|md|yml|yaml|json))`", (checkout.root / "README.md").read_text()
+    )
+    made_on_the_way = {"repo-api/trust.json"}
+    assert named
+    assert [path for path in named if path not in made_on_the_way and not (checkout.root / path).is_file()] == []
+
+
+def test_registry_commands_in_the_readme_exist(checkout: Checkout) -> None:
+    named = set(re.findall(r"edustream-registry ([a-z]+)", (checkout.root / "README.md").read_text()))
+    listing = subprocess.run([checkout.registry_command, "--help"], check=True, capture_output=True, text=True).stdout
+    assert named
+    assert {name for name in named if not re.search(rf"│ {name}\b", listing)} == set()
+
+
+def test_no_file_names_a_machine_or_an_index(checkout: Checkout) -> None:
+    forbidden = re.compile(rf"{re.escape(str(Path.home()))}/|{re.escape(str(checkout.root))}|--(extra-)?index-url")
+    texts = [path for path in sorted(tracked(checkout)) if not path.endswith((".png", ".csv", ".lock", ".onnx"))]
+    found = [
+        path
+        for path in texts
+        if path != "scripts/tests/test_readme.py"
+        and forbidden.search((checkout.root / path).read_text(errors="replace"))
+    ]
+    assert found == []
