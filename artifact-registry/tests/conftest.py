@@ -12,7 +12,7 @@ from edustream_registry.local_server import Engine, RunningServer, running_serve
 from edustream_registry.manifest import ReleaseContent
 from edustream_registry.names import Reference
 from edustream_registry.provisioning import Folders, Provisioner
-from edustream_registry.reading import Resolved
+from edustream_registry.resolved import Resolved
 from edustream_registry.settings import RegistrySettings, with_env_file
 from edustream_registry.testing.simulator import RegistrySimulator, write_release
 

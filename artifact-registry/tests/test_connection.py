@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edustream_contracts.errors import InvalidInput
-from edustream_registry.authorship import open_author
+from edustream_registry.authorship import author_name, open_author
 from edustream_registry.connection import open_reader, open_store
 from edustream_registry.settings import RegistrySettings
 from edustream_registry.signing import Signer
@@ -55,3 +55,14 @@ def test_a_key_that_nobody_trusts_signs_nothing(settings: RegistrySettings, tmp_
 
     with pytest.raises(InvalidInput, match="is not in the trust file"):
         open_author(settings, "me")
+
+
+@pytest.mark.parametrize("error", [KeyError("no such user"), OSError("no such user")])
+def test_an_author_has_a_name_everywhere(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise error
+
+    assert author_name({"EDUSTREAM_WHO": "the release job"}) == "the release job"
+    assert author_name({})
+    monkeypatch.setattr("getpass.getuser", nameless)
+    assert author_name({}).startswith("uid ")

@@ -12,7 +12,7 @@ from edustream_contracts.schemas import ObjectName, object_validator
 from edustream_registry import layout
 from edustream_registry.memory_store import MemoryStore
 from edustream_registry.names import Reference
-from edustream_registry.reading import ReleaseReader
+from edustream_registry.reading import ReleaseReader, require_registry
 from edustream_registry.store import WriteCondition
 from edustream_registry.testing.clock import ManualClock
 from edustream_registry.trust import read_trust
@@ -62,7 +62,7 @@ def test_the_tombstone_still_counts(reader: ReleaseReader) -> None:
 
 
 def test_the_registry_still_announces_itself(reader: ReleaseReader) -> None:
-    reader.require_registry()
+    require_registry(reader.store)
 
 
 def test_the_trust_file_still_reads() -> None:

@@ -14,7 +14,7 @@ from edustream_registry import layout, local_copy
 from edustream_registry.local_copy import LocalCopy, LocalRelease
 from edustream_registry.manifest import ReleaseContent
 from edustream_registry.names import Reference
-from edustream_registry.reading import Resolved
+from edustream_registry.resolved import Resolved
 from edustream_registry.signing import Signer
 from edustream_registry.testing.simulator import RegistrySimulator, write_release
 from edustream_registry.trust import TrustPolicy
@@ -346,3 +346,18 @@ def test_a_genuine_entry_with_the_manifest_of_another_release_is_refused(
 
     with pytest.raises(Rejected, match="names a manifest that its log entry did not promote"):
         copy.recall(PRODUCTION)
+
+
+def test_a_slower_process_does_not_take_the_state_back(
+    copy: LocalCopy, fetched: LocalRelease, promoted: RegistrySimulator, release_dir: Path, contract: ModelContract
+) -> None:
+    promoted.publish(write_release(release_dir, contract, b"newer"), release_dir)
+    promoted.promote("churn", "1.0.1")
+    newer = copy.fetch(promoted.reader, promoted.reader.resolve(PRODUCTION))
+    copy.commit(newer)
+
+    copy.contacted(fetched.resolved)
+
+    known = copy.known(PRODUCTION)
+    assert known is not None
+    assert known.sequence == 2

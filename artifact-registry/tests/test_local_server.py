@@ -136,3 +136,23 @@ def test_engines_say_what_they_do_with_data() -> None:
 
 def test_free_ports_differ() -> None:
     assert len(set(free_ports(5))) == 5
+
+
+def test_two_servers_on_one_folder_are_refused(tmp_path: Path) -> None:
+    with running_server(Engine.MOTO, tmp_path, 0) as server:
+        with (
+            pytest.raises(InvalidInput, match=r"A registry runs on .* already") as caught,
+            running_server(Engine.MOTO, tmp_path, 0),
+        ):
+            raise AssertionError("two servers run")
+        assert server.endpoint_url in caught.value.fact
+        assert server.admin_env.is_file()
+
+
+def test_what_a_killed_server_left_does_not_stop_the_next(tmp_path: Path) -> None:
+    (tmp_path / "admin.env").write_text(
+        "REGISTRY_URL='s3://models'\nAWS_ENDPOINT_URL_S3='http://127.0.0.1:1'\n"
+        "AWS_ACCESS_KEY_ID='a'\nAWS_SECRET_ACCESS_KEY='b'\n"
+    )
+    with running_server(Engine.MOTO, tmp_path, 0) as server:
+        assert "127.0.0.1:1'" not in server.admin_env.read_text()

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from edustream_contracts.errors import InvalidInput, Rejected
-from edustream_registry.manifest import ReleaseContent, ReleaseFile
+from edustream_registry.manifest import Manifest, ReleaseContent, ReleaseFile
+from edustream_registry.testing.simulator import RegistrySimulator
 
 
 def test_a_file_is_described_by_name_length_and_digest(tmp_path: Path) -> None:
@@ -57,3 +58,31 @@ def test_files_are_found_by_name(content: ReleaseContent) -> None:
     assert content.file("model.onnx").name == "model.onnx"
     with pytest.raises(InvalidInput, match=r"has no file 'x'; it has contract\.json, golden\.json, model\.onnx"):
         content.file("x")
+
+
+@pytest.mark.parametrize("name", ["Model.ONNX", "manifest.json"])
+def test_a_signed_manifest_whose_files_would_overwrite_one_another_is_malformed(
+    registry: RegistrySimulator, content: ReleaseContent, name: str
+) -> None:
+    colliding = (*content.files, content.files[0].model_copy(update={"name": name}))
+    manifest = Manifest(
+        version="1.0.0",
+        content=content.model_copy(update={"files": colliding}),
+        published_at="2026-01-01T00:00:00+00:00",
+        published_by="t",
+        write_id="0" * 32,
+    )
+    data = registry.signer.sign(manifest.payload())
+
+    with pytest.raises(Rejected, match="names its files ambiguously") as caught:
+        registry.reader.verified("x", data, Manifest)
+    assert "is taken by another file" in str(caught.value)
+
+
+def test_a_time_that_does_not_exist_is_malformed(registry: RegistrySimulator, content: ReleaseContent) -> None:
+    manifest = Manifest(
+        version="1.0.0", content=content, published_at="2026-13-45T00:00:00Z", published_by="t", write_id="0" * 32
+    )
+
+    with pytest.raises(Rejected, match="a time that does not exist in published_at"):
+        registry.reader.verified("x", registry.signer.sign(manifest.payload()), Manifest)

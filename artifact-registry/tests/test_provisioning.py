@@ -21,7 +21,9 @@ from edustream_registry.names import Reference
 from edustream_registry.promotion import Promoter
 from edustream_registry.provisioning import Folders, Provisioner
 from edustream_registry.publishing import Publisher
+from edustream_registry.reading import ReleaseReader
 from edustream_registry.s3_client import ConcurrentWrite, make_client
+from edustream_registry.s3_store import S3Store
 from edustream_registry.settings import RegistrySettings
 from edustream_registry.testing.simulator import write_release
 from edustream_registry.trust import read_trust
@@ -254,3 +256,47 @@ def test_a_keys_file_that_lacks_a_key(seaweedfs_server: RunningServer, tmp_path:
 
     with pytest.raises(InvalidInput, match="lacks CONSUMER_ACCESS_KEY_ID or CONSUMER_SECRET_ACCESS_KEY"):
         Provisioner(settings_in(seaweedfs_server.admin_env), keys=keys).init(Folders.below(tmp_path))
+
+
+def test_two_registries_in_one_bucket_both_stay_protected(seaweedfs_server: RunningServer, tmp_path: Path) -> None:
+    admin = settings_in(seaweedfs_server.admin_env)
+    for prefix in ("one", "two"):
+        settings = dataclasses.replace(admin, bucket="shared", prefix=prefix)
+        Provisioner(settings).init(Folders.below(tmp_path / prefix))
+
+    policy = json.loads(make_client("s3", admin).get_bucket_policy(Bucket="shared")["Policy"])
+    assert {row["Sid"] for row in policy["Statement"]} == {
+        "NobodyButTheAdministratorDeletesone",
+        "NobodyButTheAdministratorDeletestwo",
+    }
+
+
+def test_lines_of_ones_own_in_an_env_file_survive(folders: Folders, seaweedfs_server: RunningServer) -> None:
+    env_file = folders.consumer / ".env"
+    env_file.write_text(env_file.read_text() + "EDUSTREAM_PORT='9000'\n")
+
+    Provisioner(settings_in(seaweedfs_server.admin_env)).init(folders)
+
+    assert read_env_file(env_file)["EDUSTREAM_PORT"] == "9000"
+
+
+def test_a_registry_of_another_protocol_is_left_alone(seaweedfs_server: RunningServer, tmp_path: Path) -> None:
+    admin = dataclasses.replace(settings_in(seaweedfs_server.admin_env), bucket="future")
+    client = make_client("s3", admin)
+    client.create_bucket(Bucket="future")
+    document = b'{"created_at":"2030-01-01T00:00:00+00:00","protocol":2}'
+    client.put_object(Bucket="future", Key="registry.json", Body=document)
+
+    with pytest.raises(Rejected, match="does not announce version 1"):
+        Provisioner(admin).init(Folders.below(tmp_path))
+    assert client.get_object(Bucket="future", Key="registry.json")["Body"].read() == document
+    assert not (tmp_path / "repo-ml").exists()
+
+
+def test_a_users_key_names_the_bucket_that_it_does_not_see(folders: Folders) -> None:
+    settings = dataclasses.replace(settings_in(folders.consumer / ".env"), bucket="elsewhere")
+    reader = ReleaseReader(S3Store(settings), read_trust(folders.consumer / "trust.json"))
+
+    with pytest.raises(Unreachable, match="There is no bucket 'elsewhere'") as caught:
+        reader.resolve(Reference.parse("churn@production"))
+    assert caught.value.kind == "bucket_missing"

@@ -23,7 +23,7 @@ from edustream_registry.testing.faults import Crash, Fault, FaultyStore, Planned
 from edustream_registry.testing.simulator import RegistrySimulator, write_release
 from edustream_registry.writing import Author
 
-CALLS_OF_A_PUBLICATION = 10
+CALLS_OF_A_PUBLICATION = 11
 
 
 def author_on(registry: RegistrySimulator, *faults: PlannedFault) -> Author:
@@ -147,7 +147,8 @@ def test_a_retraining_is_a_patch_and_another_contract_a_major(
         ("1.2.3", True, "1.2.4"),
         ("1.2.3", False, "2.0.0"),
         ("0.1.0", True, "0.1.1"),
-        ("2.0.0-rc.1", True, "2.0.1"),
+        ("2.0.0-rc.1", True, "2.0.0"),
+        ("2.0.0-rc.1", False, "3.0.0"),
         ("9.9.9", True, "9.9.10"),
     ],
 )
@@ -157,7 +158,32 @@ def test_next_version(content: ReleaseContent, latest: str | None, same_contract
         version=latest, content=before, published_at="x", published_by="t", write_id="0" * 32
     )
 
-    assert next_version(manifest or None, content) == following
+    assert next_version(manifest or None, content, [latest] if latest else []) == following
+
+
+@pytest.mark.parametrize(("same_contract", "following"), [(True, "1.4.1"), (False, "2.0.0")])
+def test_a_number_that_only_a_tombstone_holds_is_taken(
+    content: ReleaseContent, same_contract: bool, following: str
+) -> None:
+    before = content if same_contract else content.model_copy(update={"contract_digest": "0" * 64})
+    latest = Manifest(version="1.3.0", content=before, published_at="x", published_by="t", write_id="0" * 32)
+
+    assert next_version(latest, content, ["1.3.0", "1.4.0"]) == following
+
+
+def test_where_every_manifest_was_deleted_the_next_major_is_safe(content: ReleaseContent) -> None:
+    assert next_version(None, content, ["1.3.0"]) == "2.0.0"
+
+
+@pytest.mark.parametrize("name", ["MODEL.ONNX", "manifest.json"])
+def test_names_that_would_overwrite_one_another_are_refused(
+    registry: RegistrySimulator, content: ReleaseContent, release_dir: Path, name: str
+) -> None:
+    colliding = content.files[0].model_copy(update={"name": name})
+
+    with pytest.raises(InvalidInput, match="is taken by another file"):
+        registry.publish(content.model_copy(update={"files": (*content.files, colliding)}), release_dir)
+    assert visible(registry) == []
 
 
 def test_the_number_of_a_yanked_release_is_never_used_again(

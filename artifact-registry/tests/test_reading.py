@@ -11,7 +11,7 @@ from edustream_contracts.errors import NothingToServe, Rejected, Unreachable
 from edustream_registry import layout
 from edustream_registry.manifest import ReleaseContent
 from edustream_registry.names import Reference
-from edustream_registry.reading import ReleaseReader
+from edustream_registry.reading import ReleaseReader, require_registry
 from edustream_registry.signing import Signer
 from edustream_registry.testing.simulator import RegistrySimulator
 from edustream_registry.trust import TrustPolicy
@@ -200,7 +200,7 @@ def test_a_bucket_that_is_no_registry(registry: RegistrySimulator) -> None:
 def test_a_registry_of_another_protocol(registry: RegistrySimulator, announcement: bytes) -> None:
     registry.memory.objects[layout.REGISTRY] = announcement
 
-    assert refusal(registry.reader.require_registry)[:2] == (Rejected, "protocol_version")
+    assert refusal(lambda: require_registry(registry.store))[:2] == (Rejected, "protocol_version")
 
 
 # --- cost ---
@@ -276,3 +276,27 @@ def test_two_signatures_may_be_demanded(promoted: RegistrySimulator) -> None:
 
 def test_content_is_what_was_published(promoted: RegistrySimulator, content: ReleaseContent) -> None:
     assert resolve(promoted).manifest.content == content
+
+
+def test_names_that_the_protocol_does_not_allow_are_nobodys(promoted: RegistrySimulator) -> None:
+    promoted.memory.objects["models/Bad_Name/x"] = b""
+    promoted.memory.objects["models/churn/channels/Bad_Name/log/x"] = b""
+
+    assert promoted.reader.models() == ["churn"]
+    assert promoted.reader.channels("churn") == ["production"]
+
+
+def test_an_empty_channel_suggests_a_release_that_can_be_promoted(
+    registry: RegistrySimulator, release: Callable[..., str]
+) -> None:
+    for model in ("one", "two"):
+        release(model, promote=False)
+    registry.yank("churn", "1.0.1")
+    with pytest.raises(NothingToServe) as caught:
+        registry.reader.resolve(Reference.parse("churn@production"))
+    assert "promote churn@1.0.0" in caught.value.remedy
+
+    registry.yank("churn", "1.0.0")
+    with pytest.raises(NothingToServe) as caught:
+        registry.reader.resolve(Reference.parse("churn@production"))
+    assert "all of churn are yanked" in caught.value.remedy

@@ -38,10 +38,10 @@ def answer(code: str, status: int) -> ClientError:
     return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "PutObject")
 
 
-def raised(error: Exception, *, writes: bool) -> BaseException:
+def raised(error: Exception, *, writes: bool, conditional: bool = False) -> BaseException:
     with (
         pytest.raises((EduStreamError, LookupError, RuntimeError)) as caught,
-        translated(SETTINGS, "write x", writes=writes),
+        translated(SETTINGS, "write x", writes=writes, conditional=conditional),
     ):
         raise error
     return caught.value
@@ -90,7 +90,14 @@ def test_without_a_usable_reply_a_write_is_unknown_and_a_read_failed(error: Exce
     ids=str,
 )
 def test_answers_of_the_protocol(error: ClientError, category: type[Exception]) -> None:
-    assert isinstance(raised(error, writes=True), category)
+    assert isinstance(raised(error, writes=True, conditional=True), category)
+
+
+def test_a_conflict_that_is_not_about_a_conditional_write_is_a_refusal() -> None:
+    refused = raised(answer("LimitExceeded", 409), writes=True)
+
+    assert isinstance(refused, Unreachable)
+    assert refused.kind == "server_error"
 
 
 class ConflictingClient:
@@ -221,3 +228,17 @@ def test_clients_have_bounded_timeouts() -> None:
 
     assert (config.connect_timeout, config.read_timeout) == (2, 10)
     assert config.retries["total_max_attempts"] == 3
+
+
+def test_a_web_server_that_is_no_s3_store_is_named_as_such() -> None:
+    class Paginator:
+        def paginate(self, **arguments: object) -> None:
+            raise answer("404", 404)
+
+    class Client:
+        def get_paginator(self, name: str) -> Paginator:
+            return Paginator()
+
+    with pytest.raises(Unreachable, match="is no S3 store") as caught:
+        list(S3Store(SETTINGS, Client()).list("models/"))
+    assert caught.value.kind == "not_a_registry"

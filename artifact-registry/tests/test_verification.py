@@ -7,10 +7,11 @@ import pytest
 from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import InvalidInput, Rejected
 from edustream_registry import layout
+from edustream_registry.manifest import FILE_NAME as MANIFEST
 from edustream_registry.manifest import ReleaseContent
 from edustream_registry.names import Reference
 from edustream_registry.testing.simulator import RegistrySimulator, write_release
-from edustream_registry.verification import MANIFEST, check, pull
+from edustream_registry.verification import check, pull
 
 PRODUCTION = Reference.parse("churn@production")
 
@@ -106,3 +107,22 @@ def test_a_pull_that_fails_leaves_nothing(promoted: RegistrySimulator, content: 
         pull(promoted.reader, promoted.reader.resolve(PRODUCTION), target)
 
     assert list(target.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "how"),
+    [
+        ({"model": "other"}, "is the contract of 'other'"),
+        ({"contract_format": 2}, "is no valid contract"),
+    ],
+    ids=["other model", "other format"],
+)
+def test_a_contract_that_is_genuine_but_wrong_is_rejected(
+    registry: RegistrySimulator, contract: ModelContract, release_dir: Path, damage: dict[str, object], how: str
+) -> None:
+    wrong = ModelContract({**contract.document, **damage})
+    content = write_release(release_dir, wrong).model_copy(update={"model": "churn"})
+    registry.publish(content, release_dir)
+
+    with pytest.raises(Rejected, match=how):
+        check(registry.reader, Reference.parse("churn@1.0.0"))

@@ -7,7 +7,7 @@ from consumers import BUDGET_S, ConsumerBench
 from edustream_contracts.contract import ModelContract, contract_from
 from edustream_contracts.errors import InvalidInput
 from edustream_registry.names import Reference
-from edustream_registry.reading import Resolved
+from edustream_registry.resolved import Resolved
 from edustream_registry.signing import Signer
 from edustream_registry.trust import TrustPolicy
 

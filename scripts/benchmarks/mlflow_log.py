@@ -12,6 +12,7 @@ from mlflow.models import infer_signature
 from pipeline import fitted
 
 logging.getLogger("mlflow").setLevel(logging.ERROR)
+TREE = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
 data, folder, flavour = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
 if mlflow.get_experiment_by_name("bench") is None:
@@ -30,7 +31,9 @@ else:
     signature = infer_signature(example, pipeline.predict(example))
     began = time.perf_counter()
     with mlflow.start_run():
-        mlflow.sklearn.log_model(pipeline, name="model", signature=signature, registered_model_name="churn")
+        mlflow.sklearn.log_model(
+            pipeline, name="model", signature=signature, registered_model_name="churn", skops_trusted_types=[TREE]
+        )
 took = time.perf_counter() - began
 client = mlflow.MlflowClient()
 name = "churn-onnx" if flavour == "onnx" else "churn"

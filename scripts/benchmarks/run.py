@@ -30,9 +30,9 @@ from edustream_lab.processes import ProgramFailed, Stage, environment, free_port
 
 HERE: Final = Path(__file__).resolve().parent
 ROOT: Final = HERE.parents[1]
-REPEATS: Final = 7
+REPEATS: Final = 3
 LOAD_SECONDS: Final = 4
-LOAD_ROUNDS: Final = 5
+LOAD_ROUNDS: Final = 3
 CONNECTIONS: Final = 8
 READY_BUDGET_S: Final = 60.0
 
@@ -100,7 +100,7 @@ class Bench:
         self.folder = folder
         self.mlflow = mlflow
         self.data = company.checkout.producer / "data" / "telco_churn.csv"
-        self.release = folder / "release"
+        self.release = folder / "pulled"
 
     def publishing(self) -> list[Figure]:
         """Publishing an exported release, against MLflow's log-and-register."""
@@ -243,7 +243,7 @@ def measure(programs: Stage, folder: Path) -> dict[str, Any]:
     done = company.train()
     if done.returncode:
         raise ProgramFailed(f"Training failed:\n{done.output}")
-    pulled = company.registry("pull", "churn@production", "--to", str(folder / "release"))
+    pulled = company.registry("pull", "churn@production", "--to", str(folder / "pulled"))
     if pulled.returncode:
         raise ProgramFailed(f"Pulling failed:\n{pulled.output}")
     bench = Bench(company, folder, mlflow)

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+from collections.abc import Mapping
+
 from edustream_contracts.errors import InvalidInput
 from edustream_registry.connection import open_reader
 from edustream_registry.reading import Clock, utc_now
 from edustream_registry.settings import RegistrySettings
 from edustream_registry.signing import Signer
 from edustream_registry.writing import Author
+
+
+def author_name(environ: Mapping[str, str]) -> str:
+    """Who writes: EDUSTREAM_WHO, else the system's name for the user, else the user's number."""
+    named = environ.get("EDUSTREAM_WHO")
+    if named:
+        return named
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def open_author(settings: RegistrySettings, who: str, clock: Clock = utc_now) -> Author:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ import typer
 from edustream_contracts.errors import EduStreamError
 from edustream_contracts.exit_codes import exit_code
 from edustream_registry import presentation, verification
-from edustream_registry.authorship import open_author
+from edustream_registry.authorship import author_name, open_author
 from edustream_registry.connection import open_reader
 from edustream_registry.env_file import read_env_file
 from edustream_registry.names import Reference, channel_of, exact_release, model_name
@@ -22,6 +21,7 @@ from edustream_registry.provisioning import Folders, Provisioner
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.serving import serve_until_stopped
 from edustream_registry.settings import RegistrySettings, with_env_file
+from edustream_registry.writing import Author
 from edustream_registry.yanking import Yanker
 
 app = typer.Typer(
@@ -148,8 +148,7 @@ def history(channel: ChannelOf, env_file: EnvFile = DEFAULT_ENV, as_json: AsJson
 def yank(release: Exact, reason: Reason, env_file: EnvFile = DEFAULT_ENV, as_json: AsJson = False) -> None:
     """Take a release out of service for ever; its files stay, its number is never used again."""
     model, version = exact_release(release)
-    author = open_author(_settings(env_file), _who())
-    presentation.yank(Yanker(author).yank(model, version, reason), as_json)
+    presentation.yank(Yanker(_author(env_file)).yank(model, version, reason), as_json)
 
 
 @app.command()
@@ -177,8 +176,9 @@ def _reader(env_file: Path) -> ReleaseReader:
 
 
 def _promoter(env_file: Path) -> Promoter:
-    return Promoter(open_author(_settings(env_file), _who()))
+    return Promoter(_author(env_file))
 
 
-def _who() -> str:
-    return os.environ.get("EDUSTREAM_WHO") or getpass.getuser()
+def _author(env_file: Path) -> Author:
+    environ = with_env_file(os.environ, env_file)
+    return open_author(RegistrySettings.from_environ(environ), author_name(environ))

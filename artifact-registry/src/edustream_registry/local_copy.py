@@ -15,7 +15,8 @@ from edustream_contracts.errors import Rejected
 from edustream_registry.channel import LogEntry
 from edustream_registry.manifest import Manifest
 from edustream_registry.names import Reference, parse_version
-from edustream_registry.reading import Clock, ReleaseReader, Resolved, utc_now
+from edustream_registry.reading import Clock, ReleaseReader, utc_now
+from edustream_registry.resolved import Resolved
 from edustream_registry.signing import malformed
 from edustream_registry.statement import S, Signed
 from edustream_registry.trust import TrustPolicy
@@ -103,6 +104,8 @@ class LocalCopy:
         return Recalled(release, datetime.fromisoformat(state["contacted_at"]))
 
     def _remember(self, resolved: Resolved, moment: datetime) -> None:
+        if self._holds_newer(resolved):
+            return
         state = {
             "copy_format": COPY_FORMAT,
             "reference": str(resolved.reference),
@@ -111,6 +114,14 @@ class LocalCopy:
             "entry": resolved.entry.data.decode() if resolved.entry else None,
         }
         _write_whole(self._state_path(resolved.reference), json.dumps(state, indent=2).encode())
+
+    def _holds_newer(self, resolved: Resolved) -> bool:
+        """Whether a process that shares this directory has already accepted a later entry of the same channel."""
+        try:
+            known = self.known(resolved.reference)
+        except Rejected:
+            return False
+        return known is not None and (known.sequence or 0) > (resolved.sequence or 0)
 
     def _state(self, reference: Reference) -> dict[str, Any] | None:
         path = self._state_path(reference)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from edustream_contracts.errors import EduStreamError, InvalidInput, Unreachable
-from edustream_registry.env_file import write_env_file, write_private
+from edustream_registry.env_file import read_env_file, write_env_file, write_private
 from edustream_registry.s3_client import make_client, translated
 from edustream_registry.settings import RegistrySettings
 
@@ -115,6 +115,7 @@ def running_server(engine: Engine, data: Path, port: int, url: str = DEFAULT_URL
             remedy="stop what holds it, or choose another with --port (0 takes a free one).",
         )
     data.mkdir(parents=True, exist_ok=True)
+    _refuse_second(data)
     admin = _admin_settings(data / "admin.key", port, url)
     admin_env = data / ADMIN_ENV
     start = _seaweedfs if engine is Engine.SEAWEEDFS else _moto
@@ -146,6 +147,22 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def _refuse_second(data: Path) -> None:
+    """Two servers on one folder would spoil each other's data."""
+    held = read_env_file(data / ADMIN_ENV)
+    if not held:
+        return
+    try:
+        _await_answer(RegistrySettings.from_environ(held), data, lambda: False)
+    except Unreachable:
+        return
+    raise InvalidInput(
+        "argument",
+        f"A registry runs on {data} already, at {held['AWS_ENDPOINT_URL_S3']}.",
+        remedy="use that one, stop it first, or choose another folder with --data.",
+    )
 
 
 def _admin_settings(key_file: Path, port: int, url: str) -> RegistrySettings:

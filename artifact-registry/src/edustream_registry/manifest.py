@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal, Self
 
 from edustream_contracts.canonical import document_digest, sha256_hex
-from edustream_contracts.errors import InvalidInput, Rejected
+from edustream_contracts.errors import InvalidInput, Problem, Rejected
 from edustream_contracts.schemas import ObjectName
 from edustream_registry.names import file_name
+from edustream_registry.signing import VerifiedStatement, malformed
 from edustream_registry.statement import Statement, WireModel
 
 Task = Literal["binary", "multiclass", "regression"]
+FILE_NAME: Final = "manifest.json"
 IDENTITY_FIELDS: Final = ("model", "task", "contract_digest", "files", "inputs", "outputs")
 
 
@@ -105,6 +107,17 @@ class ReleaseContent(WireModel):
         substance["files"] = sorted(substance["files"], key=lambda file: str(file["name"]))
         return document_digest(substance)
 
+    def name_problems(self) -> list[Problem]:
+        """Names that would overwrite one another, or the manifest itself, where the files are written to a folder."""
+        seen = {FILE_NAME}
+        problems = []
+        for index, file in enumerate(self.files):
+            name = file.name.casefold()
+            if name in seen:
+                problems.append(Problem(f"/files/{index}/name", f"{file.name!r} is taken by another file"))
+            seen.add(name)
+        return problems
+
     def file(self, name: str) -> ReleaseFile:
         """The file called `name`. Raises `InvalidInput` (kind `argument`) with the names that there are."""
         for file in self.files:
@@ -127,3 +140,12 @@ class Manifest(Statement):
     content: ReleaseContent
     published_at: str
     published_by: str
+
+    @classmethod
+    def read(cls, statement: VerifiedStatement, what: str) -> Self:
+        """The manifest in verified bytes; see `Statement.read`. File names that collide are `malformed` too."""
+        manifest = super().read(statement, what)
+        problems = manifest.content.name_problems()
+        if problems:
+            raise malformed(what, "names its files ambiguously", problems)
+        return manifest

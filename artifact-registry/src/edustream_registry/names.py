@@ -77,6 +77,11 @@ def is_version(text: str) -> bool:
     return True
 
 
+def is_name(text: str) -> bool:
+    """Whether `model_name` takes `text`."""
+    return re.fullmatch(MODEL_PATTERN, text) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class VersionRange:
     """A caret or tilde range, e.g. `^2`, `^2.1`, `~2.1.3`, with the meaning that npm gave them.

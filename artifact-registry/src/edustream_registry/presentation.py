@@ -17,7 +17,8 @@ from edustream_registry.local_server import RunningServer
 from edustream_registry.manifest import ReleaseFile
 from edustream_registry.promotion import Promotion
 from edustream_registry.provisioning import Provisioned
-from edustream_registry.reading import ReleaseReader, Resolved
+from edustream_registry.reading import ReleaseReader
+from edustream_registry.resolved import Resolved
 from edustream_registry.statement import Signed
 from edustream_registry.verification import Checked
 from edustream_registry.yanking import Yank

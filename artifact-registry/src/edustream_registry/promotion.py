@@ -14,6 +14,7 @@ from edustream_registry import layout
 from edustream_registry.channel import LogEntry
 from edustream_registry.manifest import Manifest
 from edustream_registry.names import model_name, parse_version
+from edustream_registry.reading import require_registry
 from edustream_registry.statement import Signed
 from edustream_registry.store import ObjectMissing, WriteCondition
 from edustream_registry.writing import Author, Landing, create
@@ -78,7 +79,7 @@ class Promoter:
 
     def _promotable(self, model: str, version: str) -> Signed[Manifest]:
         reader = self._author.reader
-        reader.require_registry()
+        require_registry(self._author.store)
         release = reader.manifest(model, version)
         tombstone = reader.tombstone(model, version)
         if tombstone:

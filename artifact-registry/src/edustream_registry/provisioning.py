@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -14,13 +15,13 @@ from edustream_contracts.canonical import canonical_json
 from edustream_contracts.errors import InvalidInput, Rejected, Unreachable
 from edustream_registry import layout
 from edustream_registry.env_file import read_env_file, write_env_file, write_private
-from edustream_registry.reading import Clock, utc_now
+from edustream_registry.reading import Clock, require_registry, utc_now
 from edustream_registry.s3_client import ConcurrentWrite, make_client, translated
 from edustream_registry.s3_store import S3Store
 from edustream_registry.settings import RegistrySettings
 from edustream_registry.signing import Signer
 from edustream_registry.statement import PROTOCOL
-from edustream_registry.store import ObjectExists, WriteCondition
+from edustream_registry.store import ObjectExists, ObjectMissing, WriteCondition
 from edustream_registry.trust import TrustPolicy
 from edustream_registry.writing import timestamp
 
@@ -111,7 +112,8 @@ class Provisioner:
             folders.consumer: (self._environ(consumer), "The consumer"),
         }
         for folder, (variables, whose) in environments.items():
-            write_env_file(folder / ENV, variables, f"{whose}; written by edustream-registry init. Keep it secret.")
+            path, comment = folder / ENV, f"{whose}; written by edustream-registry init. Keep it secret."
+            write_env_file(path, read_env_file(path) | variables, comment)
         created = [name for name, new in ((producer.name, producer_is_new), (consumer.name, consumer_is_new)) if new]
         return Provisioned(
             bucket_created=bucket_created,
@@ -135,7 +137,7 @@ class Provisioner:
         else:
             return False
         try:
-            with translated(self._admin, "create the bucket", writes=True):
+            with translated(self._admin, "create the bucket", writes=True, conditional=True):
                 self._s3.create_bucket(**arguments)
         except ConcurrentWrite:
             return False
@@ -143,8 +145,10 @@ class Provisioner:
 
     def _announce(self) -> None:
         document = canonical_json({"protocol": PROTOCOL, "created_at": timestamp(self._clock())})
-        try:
+        with suppress(ObjectExists):
             self._store.put(layout.REGISTRY, document, WriteCondition.CREATE)
+        require_registry(self._store)
+        try:
             self._store.put(layout.REGISTRY, document, WriteCondition.CREATE)
         except ObjectExists:
             return
@@ -205,17 +209,27 @@ class Provisioner:
 
         A server that knows no users gets no such policy, since it would bind the administrator too.
         """
+        sid = "NobodyButTheAdministratorDeletes" + "".join(filter(str.isalnum, self._admin.prefix))
         statement = {
-            "Sid": "NobodyButTheAdministratorDeletes",
+            "Sid": sid,
             "Effect": "Deny",
             "Principal": {"AWS": sorted(arns)},
             "Action": list(DENIED_TO_USERS),
             "Resource": [self._resource(None), self._resource("*")],
         }
+        others = [held for held in self._policy_statements() if held.get("Sid") != sid]
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [*others, statement]})
         with translated(self._admin, "write the bucket policy", writes=True):
-            self._s3.put_bucket_policy(
-                Bucket=self._admin.bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-            )
+            self._s3.put_bucket_policy(Bucket=self._admin.bucket, Policy=policy)
+
+    def _policy_statements(self) -> list[dict[str, Any]]:
+        """What the bucket's policy says already: other registries in the bucket, other people's rules."""
+        try:
+            with translated(self._admin, "read the bucket policy"):
+                held = self._s3.get_bucket_policy(Bucket=self._admin.bucket)["Policy"]
+        except ObjectMissing:
+            return []
+        return list(json.loads(held)["Statement"])
 
     def _refuses(self, consumer: User) -> bool:
         """Whether the store refuses what a consumer may not do: tried with the consumer's own key."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -16,6 +16,7 @@ from edustream_contracts.errors import Conflict, InvalidInput
 from edustream_registry import layout
 from edustream_registry.manifest import Manifest, ReleaseContent, ReleaseFile
 from edustream_registry.names import model_name, parse_version
+from edustream_registry.reading import require_registry
 from edustream_registry.statement import Signed
 from edustream_registry.store import ObjectMissing
 from edustream_registry.writing import Author, Landing, create
@@ -80,7 +81,8 @@ class Publisher:
             Unreachable: the registry cannot be used; no release became visible.
         """
         model_name(content.model)
-        self._author.reader.require_registry()
+        require_registry(self._author.store)
+        _check_names(content)
         _check_directory(content, directory)
         if version != AUTO:
             return self._publish_as(str(parse_version(version)), content, directory, progress)
@@ -99,10 +101,13 @@ class Publisher:
             ) from error
 
     def _publish_next(self, content: ReleaseContent, directory: Path, progress: Progress | None) -> Publication:
-        latest = self._latest(content.model)
+        reader = self._author.reader
+        versions = reader.versions(content.model)
+        latest = reader.manifest(content.model, versions[-1]) if versions else None
         if latest and latest.statement.content.identity == content.identity and not self._yanked(latest.statement):
             return self._same(latest, directory, progress)
-        version = next_version(latest.statement if latest else None, content)
+        taken = {*versions, *reader.yanked(content.model)}
+        version = next_version(latest.statement if latest else None, content, taken)
         try:
             return self._publish_as(version, content, directory, progress)
         except Conflict as error:
@@ -166,28 +171,42 @@ class Publisher:
     def _yanked(self, manifest: Manifest) -> bool:
         return self._author.reader.tombstone(manifest.content.model, manifest.version) is not None
 
-    def _latest(self, model: str) -> Signed[Manifest] | None:
-        versions = self._author.reader.versions(model)
-        return self._author.reader.manifest(model, versions[-1]) if versions else None
-
     def _publication(self, status: PublicationStatus, release: Signed[Manifest]) -> Publication:
         manifest = release.statement
         key = layout.manifest_key(manifest.content.model, manifest.version)
         return Publication(status, release, f"{self._author.store.url}/{key}")
 
 
-def next_version(latest: Manifest | None, content: ReleaseContent) -> str:
-    """The version that follows the latest release.
+def next_version(latest: Manifest | None, content: ReleaseContent, taken: Collection[str]) -> str:
+    """The version that follows the highest one that was ever used.
 
-    The first release is 1.0.0. The same contract makes a retraining, a patch; any other contract counts as
-    breaking, a major, since nothing here proves the opposite. Whoever knows better states the version.
+    The first release is 1.0.0. The same contract makes a retraining, a patch (or the release that a prerelease
+    announced); any other contract counts as breaking, a major, since nothing here proves the opposite. Whoever knows
+    better states the version.
+
+    Args:
+        latest: the manifest of the highest version; None where there is none.
+        content: what is to be published.
+        taken: every version that carries a manifest or a tombstone.
     """
-    if latest is None:
+    if not taken:
         return "1.0.0"
-    version: semver.Version = parse_version(latest.version).finalize_version()
-    if latest.content.contract_digest == content.contract_digest:
-        return str(version.bump_patch())
-    return str(version.bump_major())
+    highest = max(map(parse_version, taken))
+    released: semver.Version = highest.finalize_version()
+    if latest is None or latest.content.contract_digest != content.contract_digest:
+        return str(released.bump_major())
+    return str(released if highest.prerelease else released.bump_patch())
+
+
+def _check_names(content: ReleaseContent) -> None:
+    problems = content.name_problems()
+    if problems:
+        raise InvalidInput(
+            "argument",
+            f"The release of {content.model} cannot be written as files.",
+            remedy="give every file a name of its own.",
+            problems=problems,
+        )
 
 
 def _check_directory(content: ReleaseContent, directory: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Final
@@ -14,7 +13,8 @@ from edustream_contracts.schemas import object_validator
 from edustream_registry import layout
 from edustream_registry.channel import LogEntry, Tombstone, broken_chain, check_link
 from edustream_registry.manifest import Manifest, ReleaseFile
-from edustream_registry.names import Reference, VersionRange, is_version, parse_version
+from edustream_registry.names import Reference, VersionRange, is_name, is_version, parse_version
+from edustream_registry.resolved import Resolved
 from edustream_registry.statement import MAX_STATEMENT_BYTES, PROTOCOL, S, Signed
 from edustream_registry.store import ObjectMissing, Store
 from edustream_registry.trust import TrustPolicy
@@ -29,40 +29,6 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
-    """The release that a reference stands for, verified; `entry` is the log entry that named it, for a channel."""
-
-    reference: Reference
-    release: Signed[Manifest]
-    entry: Signed[LogEntry] | None = None
-
-    @property
-    def manifest(self) -> Manifest:
-        """The release's manifest."""
-        return self.release.statement
-
-    @property
-    def manifest_digest(self) -> str:
-        """SHA-256 of the manifest's stored bytes."""
-        return self.release.digest
-
-    @property
-    def model(self) -> str:
-        """The model's name."""
-        return self.manifest.content.model
-
-    @property
-    def version(self) -> str:
-        """The release's version."""
-        return self.manifest.version
-
-    @property
-    def sequence(self) -> int | None:
-        """The sequence of the channel's entry, None for an exact version or a range."""
-        return self.entry.statement.sequence if self.entry else None
-
-
 class ReleaseReader:
     """Reads a registry on behalf of one trust policy."""
 
@@ -73,7 +39,7 @@ class ReleaseReader:
 
     def models(self) -> list[str]:
         """The models that have at least one object, in alphabetical order."""
-        return list(self.store.folders(layout.MODELS))
+        return [name for name in self.store.folders(layout.MODELS) if is_name(name)]
 
     def versions(self, model: str) -> list[str]:
         """Every version ever released, yanked ones included, in the order of semantic versioning."""
@@ -85,7 +51,7 @@ class ReleaseReader:
 
     def channels(self, model: str) -> list[str]:
         """The channels of a model, in alphabetical order."""
-        return list(self.store.folders(layout.channels_prefix(model)))
+        return [name for name in self.store.folders(layout.channels_prefix(model)) if is_name(name)]
 
     def statement(self, key: str, kind: type[S]) -> Signed[S]:
         """The signed statement under `key`, verified. Raises `ObjectMissing`, `Rejected`."""
@@ -349,11 +315,15 @@ class ReleaseReader:
         versions = self.versions(model)
         if not versions:
             return self._no_release(model, channel)
+        yanked = self.yanked(model)
+        usable = [version for version in versions if version not in yanked]
         return NothingToServe(
             "channel_empty",
             f"Nothing was promoted to {model}@{channel} in {self.store.location}; released: {', '.join(versions)}; "
             f"channels: {', '.join(self.channels(model)) or 'none'}.",
-            remedy=f"promote a release: edustream-registry promote {model}@{versions[-1]} --to {channel}.",
+            remedy=f"promote a release: edustream-registry promote {model}@{usable[-1]} --to {channel}."
+            if usable
+            else f"publish a release; all of {model} are yanked.",
         )
 
     def _no_release(self, model: str, wanted: str) -> NothingToServe:
@@ -366,7 +336,7 @@ class ReleaseReader:
             )
         models = self.models()
         if not models:
-            self.require_registry()
+            require_registry(self.store)
         return NothingToServe(
             "model_missing",
             f"{model}@{wanted} was looked for in {self.store.location}, which holds no release of {model}; models: "
@@ -374,21 +344,25 @@ class ReleaseReader:
             remedy="publish one: python train_publish.py in repo-ml.",
         )
 
-    def require_registry(self) -> None:
-        """Raise `Unreachable` (kind `not_a_registry`) unless `registry.json` is there and speaks this protocol."""
-        try:
-            document = json.loads(self.store.get(layout.REGISTRY, MAX_HINT_BYTES))
-        except ObjectMissing as error:
-            raise Unreachable(
-                "not_a_registry",
-                f"{self.store.location} answers, but holds no {layout.REGISTRY}.",
-                remedy="check REGISTRY_URL, or prepare the bucket with edustream-registry init.",
-            ) from error
-        except (ValueError, RecursionError):
-            document = None
-        if not object_validator("registry").is_valid(document) or document["protocol"] != PROTOCOL:
-            raise Rejected(
-                "protocol_version",
-                f"{layout.REGISTRY} in {self.store.location} does not announce version {PROTOCOL} of the protocol.",
-                remedy="use a client of the registry's version.",
-            )
+
+def require_registry(store: Store) -> None:
+    """Raise unless `registry.json` is there and speaks this version of the protocol.
+
+    Raises `Unreachable` (kind `not_a_registry`), `Rejected` (kind `protocol_version`).
+    """
+    try:
+        document = json.loads(store.get(layout.REGISTRY, MAX_HINT_BYTES))
+    except ObjectMissing as error:
+        raise Unreachable(
+            "not_a_registry",
+            f"{store.location} answers, but holds no {layout.REGISTRY}.",
+            remedy="check REGISTRY_URL, or prepare the bucket with edustream-registry init.",
+        ) from error
+    except (ValueError, RecursionError):
+        document = None
+    if not object_validator("registry").is_valid(document) or document["protocol"] != PROTOCOL:
+        raise Rejected(
+            "protocol_version",
+            f"{layout.REGISTRY} in {store.location} does not announce version {PROTOCOL} of the protocol.",
+            remedy="use a client of the registry's version.",
+        )

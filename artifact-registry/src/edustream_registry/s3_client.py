@@ -32,7 +32,7 @@ START_REGISTRY: Final = "start a registry with make registry, or correct AWS_END
 _REFUSED: Final = frozenset(
     {"InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidClientTokenId", "ExpiredToken", "InvalidToken"}
 )
-_MISSING: Final = frozenset({"NoSuchKey", "NotFound", "404"})
+_MISSING: Final = frozenset({"NoSuchKey", "NoSuchBucketPolicy", "NotFound", "404"})
 _DENIED: Final = frozenset({"AccessDenied", "403", "Forbidden"})
 
 
@@ -62,13 +62,16 @@ def make_client(service: str, settings: RegistrySettings) -> Any:
 
 
 @contextmanager
-def translated(settings: RegistrySettings, doing: str, *, writes: bool = False) -> Iterator[None]:
+def translated(
+    settings: RegistrySettings, doing: str, *, writes: bool = False, conditional: bool = False
+) -> Iterator[None]:
     """Turn what boto3 raises inside the block into `ObjectMissing`, `ObjectExists` or an error of ours.
 
     Args:
         settings: the registry that is being used, for messages.
         doing: what is being done, for messages, e.g. `read models/churn/...`.
         writes: whether the block writes, so that a missing reply leaves the outcome unknown.
+        conditional: whether a 409 means that somebody else is writing the same, and becomes `ConcurrentWrite`.
     """
     try:
         yield
@@ -85,7 +88,7 @@ def translated(settings: RegistrySettings, doing: str, *, writes: bool = False) 
     except (ReadTimeoutError, ConnectionClosedError, HTTPClientError) as error:
         raise _no_reply(settings, doing, str(error), writes) from error
     except ClientError as error:
-        raise _answered(settings, doing, error, writes) from error
+        raise _answered(settings, doing, error, writes, conditional) from error
     except BotoCoreError as error:
         raise Unreachable(
             "connection", f"{settings.location} cannot be used to {doing}: {error}.", remedy=START_REGISTRY
@@ -93,7 +96,7 @@ def translated(settings: RegistrySettings, doing: str, *, writes: bool = False) 
 
 
 def _answered(
-    settings: RegistrySettings, doing: str, error: ClientError, writes: bool
+    settings: RegistrySettings, doing: str, error: ClientError, writes: bool, conditional: bool
 ) -> EduStreamError | ObjectMissing | ObjectExists | ConcurrentWrite:
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
@@ -107,7 +110,7 @@ def _answered(
         return ObjectMissing(doing)
     if code == "PreconditionFailed" or status == 412:
         return ObjectExists(doing)
-    if status == 409:
+    if status == 409 and conditional:
         return ConcurrentWrite(doing)
     if code in _REFUSED:
         return Unreachable(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from edustream_contracts.errors import Unreachable
 from edustream_registry.memory_store import too_long
 from edustream_registry.s3_client import ConcurrentWrite, make_client, translated
 from edustream_registry.settings import RegistrySettings
-from edustream_registry.store import ObjectInfo, WriteCondition
+from edustream_registry.store import ObjectInfo, ObjectMissing, WriteCondition
 
 CHUNK_BYTES: Final = 1024 * 1024
 ATTEMPTS: Final = 8
@@ -41,7 +42,7 @@ class S3Store:
 
     def get(self, key: str, max_bytes: int) -> bytes:
         """The object's bytes; see `Store.get`."""
-        with translated(self._settings, f"read {key}"):
+        with self._reading(f"read {key}"):
             body = self._client.get_object(**self._object(key))["Body"]
             with body:
                 data: bytes = body.read(max_bytes + 1)
@@ -51,7 +52,7 @@ class S3Store:
 
     def stream(self, key: str) -> Iterator[bytes]:
         """The object's bytes in chunks of at most 1 MiB; see `Store.stream`."""
-        with translated(self._settings, f"read {key}"):
+        with self._reading(f"read {key}"):
             body = self._client.get_object(**self._object(key))["Body"]
         return self._chunks(key, body)
 
@@ -61,7 +62,7 @@ class S3Store:
 
     def size(self, key: str) -> int:
         """The object's length in bytes; see `Store.size`."""
-        with translated(self._settings, f"look at {key}"):
+        with self._reading(f"look at {key}"):
             return int(self._client.head_object(**self._object(key))["ContentLength"])
 
     def put(self, key: str, data: bytes, condition: WriteCondition) -> None:
@@ -94,7 +95,7 @@ class S3Store:
             ) from error
 
     def _write_once(self, key: str, send: Callable[[], Any]) -> None:
-        with translated(self._settings, f"write {key}", writes=True):
+        with translated(self._settings, f"write {key}", writes=True, conditional=True):
             send()
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
@@ -114,8 +115,39 @@ class S3Store:
                 yield row["Prefix"].removeprefix(full).rstrip("/")
 
     def _pages(self, prefix: str, arguments: dict[str, str]) -> Iterator[dict[str, Any]]:
-        with translated(self._settings, f"list {prefix}"):
-            yield from self._client.get_paginator("list_objects_v2").paginate(**arguments)
+        try:
+            with self._reading(f"list {prefix}"):
+                yield from self._client.get_paginator("list_objects_v2").paginate(**arguments)
+        except ObjectMissing as error:
+            raise Unreachable(
+                "not_a_registry",
+                f"What answers at {self.location} is no S3 store: it does not know how to list.",
+                remedy="correct AWS_ENDPOINT_URL_S3 and REGISTRY_URL.",
+            ) from error
+
+    @contextmanager
+    def _reading(self, doing: str) -> Iterator[None]:
+        """Like `translated`; a refusal in a bucket that the key cannot even see is told as a missing one."""
+        try:
+            with translated(self._settings, doing):
+                yield
+        except Unreachable as error:
+            if error.kind == "access_denied" and not self._sees_bucket():
+                raise Unreachable(
+                    "bucket_missing",
+                    f"There is no bucket {self._bucket!r} that the key {self._settings.access_key_id} may see in "
+                    f"{self.location}.",
+                    remedy="check REGISTRY_URL, or create the bucket with edustream-registry init.",
+                ) from error
+            raise
+
+    def _sees_bucket(self) -> bool:
+        try:
+            with translated(self._settings, "look at the bucket"):
+                self._client.head_bucket(Bucket=self._bucket)
+        except (Unreachable, ObjectMissing):
+            return False
+        return True
 
     def _object(self, key: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": self._prefix + key}

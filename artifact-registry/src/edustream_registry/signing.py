@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from edustream_contracts.canonical import canonical_json, sha256_hex
-from edustream_contracts.errors import InvalidInput, Rejected
+from edustream_contracts.errors import InvalidInput, Problem, Rejected
 
 ALGORITHM: Final = "ecdsa-p256-sha256"
 # Order of the P-256 group (FIPS 186-4, D.1.2.3).
@@ -177,12 +177,13 @@ def _parsed(data: bytes, what: str) -> dict[str, Any]:
     return envelope
 
 
-def malformed(what: str, how: str) -> Rejected:
+def malformed(what: str, how: str, problems: Sequence[Problem] = ()) -> Rejected:
     """The error for stored bytes that do not have the form that the protocol demands."""
     return Rejected(
         "malformed",
         f"{what} {how}.",
         remedy="do not use it; run edustream-registry check, and tell whoever published it.",
+        problems=problems,
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar, Final, Generic, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from edustream_contracts.errors import Rejected
 from edustream_contracts.schemas import ObjectName, object_validator
-from edustream_registry.signing import VerifiedStatement
+from edustream_registry.signing import VerifiedStatement, malformed
 
 PROTOCOL: Final = 1
 MAX_STATEMENT_BYTES: Final = 1024 * 1024
@@ -56,7 +57,18 @@ class Statement(WireModel):
                 remedy="do not use it; tell whoever published it.",
                 problems=problems,
             )
+        for name, value in statement.payload.items():
+            if name.endswith("_at") and not _is_time(value):
+                raise malformed(what, f"states a time that does not exist in {name}: {value!r}")
         return cls.model_validate(statement.payload)
+
+
+def _is_time(value: Any) -> bool:
+    try:
+        datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 S = TypeVar("S", bound=Statement)

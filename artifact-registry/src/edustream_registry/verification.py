@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from edustream_contracts.contract import FILE_NAME, parse_contract
-from edustream_contracts.errors import InvalidInput, Rejected
+from edustream_contracts.errors import InvalidInput, Problem, Rejected
 from edustream_contracts.schemas import ObjectName, object_validator
+from edustream_registry import manifest
 from edustream_registry.manifest import ReleaseFile
 from edustream_registry.names import Reference
-from edustream_registry.reading import ReleaseReader, Resolved
+from edustream_registry.reading import ReleaseReader
+from edustream_registry.resolved import Resolved
 
-MANIFEST: Final = "manifest.json"
 CHECKED_DOCUMENTS: Final[dict[str, ObjectName]] = {"golden.json": "golden", "profile.json": "profile"}
 
 
@@ -31,7 +33,7 @@ class Checked:
 def check(reader: ReleaseReader, reference: Reference) -> Checked:
     """Verify everything about the release that a reference stands for.
 
-    Raises what the first failing check raises: `NothingToServe`, `Rejected` or `InvalidInput`.
+    Raises what the first failing check raises: `NothingToServe` or `Rejected`.
     """
     found = reader.resolve(reference)
     passed = [f"manifest of {found.model}@{found.version} signed by {', '.join(k[:12] for k in found.release.key_ids)}"]
@@ -49,7 +51,12 @@ def check_documents(found: Resolved, contents: dict[str, bytes]) -> None:
     """Raise `Rejected` unless contract, golden vectors and profile are what the manifest and the schemas say."""
     if FILE_NAME not in contents:
         raise _bad(found, FILE_NAME, "is missing from the manifest")
-    contract = parse_contract(contents[FILE_NAME])
+    try:
+        contract = parse_contract(contents[FILE_NAME])
+    except InvalidInput as error:
+        raise _bad(found, FILE_NAME, "is no valid contract", error.problems) from error
+    if contract.model != found.model:
+        raise _bad(found, FILE_NAME, f"is the contract of {contract.model!r}")
     if contract.digest != found.manifest.content.contract_digest:
         raise _bad(found, FILE_NAME, "is not the contract whose digest the manifest states")
     for name, kind in CHECKED_DOCUMENTS.items():
@@ -75,16 +82,17 @@ def pull(reader: ReleaseReader, found: Resolved, to: Path) -> tuple[ReleaseFile,
         staged.mkdir()
         for file in found.manifest.content.files:
             (staged / file.name).write_bytes(reader.read_file(found.model, file))
-        (staged / MANIFEST).write_bytes(found.release.data)
+        (staged / manifest.FILE_NAME).write_bytes(found.release.data)
         if to.exists():
             to.rmdir()
         shutil.move(staged, to)
     return found.manifest.content.files
 
 
-def _bad(found: Resolved, name: str, how: str) -> Rejected:
+def _bad(found: Resolved, name: str, how: str, problems: Sequence[Problem] = ()) -> Rejected:
     return Rejected(
         "malformed",
         f"{name} of {found.model}@{found.version} {how}.",
         remedy="publish a corrected release under a new version, and yank this one.",
+        problems=problems,
     )

@@ -19,7 +19,8 @@ from edustream_contracts.errors import (
 from edustream_registry import layout
 from edustream_registry.local_copy import LocalCopy, LocalRelease, Recalled
 from edustream_registry.names import Reference
-from edustream_registry.reading import ReleaseReader, Resolved
+from edustream_registry.reading import ReleaseReader
+from edustream_registry.resolved import Resolved
 from edustream_registry.store import ObjectMissing
 
 from edustream_api.events import (

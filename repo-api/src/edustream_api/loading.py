@@ -11,7 +11,7 @@ from edustream_contracts import contract as contracts
 from edustream_contracts.contract import Field, ModelContract, load_contract, parse_contract
 from edustream_contracts.errors import Incompatible, InvalidInput, Problem, Rejected
 from edustream_registry.local_copy import LocalRelease
-from edustream_registry.reading import Resolved
+from edustream_registry.resolved import Resolved
 
 from edustream_api import golden
 from edustream_api.inference import Inference, beyond_float32, unbounded

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,10 @@ from edustream_ml.configuration import load_plan
 from edustream_ml.progress import ProgressReport
 from edustream_ml.summary import print_summary
 from edustream_ml.workflow import PUBLISHING_STAGES, TRAINING_STAGES, deploy, document, train
-from edustream_registry.authorship import open_author
+from edustream_registry.authorship import author_name, open_author
 from edustream_registry.names import model_name, parse_version
 from edustream_registry.publishing import AUTO
+from edustream_registry.reading import require_registry
 from edustream_registry.settings import RegistrySettings, with_env_file
 from edustream_registry.writing import Author
 
@@ -141,9 +141,9 @@ class ProducerRun:
 
     def _connect(self) -> Author:
         """An author whose registry answers. Raises `InvalidInput` or `Unreachable`."""
-        settings = RegistrySettings.from_environ(with_env_file(self._environ, self._arguments.env_file))
-        author = open_author(settings, who=_user())
-        author.reader.require_registry()
+        environ = with_env_file(self._environ, self._arguments.env_file)
+        author = open_author(RegistrySettings.from_environ(environ), author_name(environ))
+        require_registry(author.store)
         return author
 
 
@@ -152,10 +152,3 @@ def _check_names(arguments: Arguments) -> None:
         parse_version(arguments.version)
     if arguments.channel:
         model_name(arguments.channel)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
