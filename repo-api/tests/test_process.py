@@ -125,7 +125,8 @@ class Process:
 @contextmanager
 def serving(registry: Registry, *argv: str) -> Iterator[Process]:
     command = [sys.executable, str(SERVE), *argv]
-    environ = {**os.environ, **registry.environ}
+    inherited = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    environ = {**inherited, **registry.environ}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environ) as process:
         try:
             yield Process(process)
@@ -142,6 +143,17 @@ def test_serves_swaps_and_ends_with_exit_0(registry: Registry, contract: ModelCo
         assert process.until("release_swapped")["version"] == "1.1.0"
         assert process.predict(contract.example())["model_version"] == "1.1.0"
         assert process.end(signal.SIGTERM) == 0
+
+
+def test_nothing_is_written_at_home_and_nobody_is_told_that_it_runs(registry: Registry, tmp_path: Path) -> None:
+    registry.release("1.0.0")
+    home = tmp_path / "home"
+    home.mkdir()
+    registry.environ |= {"HOME": str(home), "TMPDIR": str(home)}
+    with serving(registry) as process:
+        process.until("Uvicorn running")
+        assert process.end(signal.SIGTERM) == 0
+    assert list(home.iterdir()) == []
 
 
 def test_a_deletion_stops_the_next_one_and_a_release_heals_the_waiting_one(

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 from rich.console import Console
-from threadpoolctl import threadpool_limits
 
 from edustream_contracts.errors import EduStreamError
 from edustream_contracts.exit_codes import DONE, exit_code
@@ -127,9 +126,7 @@ class ProducerRun:
         plan = load_plan(arguments.config)
         author = None if arguments.dry_run else self._connect()
         report = ProgressReport(self._console, TRAINING_STAGES + (PUBLISHING_STAGES if author else 0))
-        # Several BLAS threads add up in an order of their own, and two runs would differ in the last digits.
-        with threadpool_limits(limits=1, user_api="blas"):
-            training = train(plan, report)
+        training = train(plan, report)
         directory = arguments.out or self._repository / "releases" / plan.configuration.model
         content = document(training, directory, self._repository, report)
         deployment = None

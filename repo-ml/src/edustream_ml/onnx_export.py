@@ -47,6 +47,8 @@ def export_onnx(pipeline: Pipeline, contract: ModelContract) -> bytes:
     model.producer_version = ""
     model.domain = ""
     model.doc_string = contract.description
+    # The converter collects the operator sets in a Python set, whose order changes from one process to the next.
+    model.opset_import.sort(key=lambda opset: opset.domain)
     return bytes(model.SerializeToString(deterministic=True))
 
 
