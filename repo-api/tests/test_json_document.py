@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edustream_api.json_document import parse
-from edustream_api.problems import MALFORMED, RequestRefused
+from edustream_api.problems import MALFORMED, RequestRefused, encoded
 
 SCALARS = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
 DOCUMENTS = st.recursive(
@@ -35,6 +35,7 @@ def test_finds_every_duplicate_key(document: dict[str, Any], data: st.DataObject
     [
         (b'{"a": NaN, "b": [1, -Infinity, {"c/d": 1e999}]}', ["/a", "/b/1", "/b/2/c~1d"]),
         (b'{"a~": 1, "a~": 2}', ["/a~0"]),
+        (b'{"\\ud800": NaN, "\\ud800": 1}', ["/\\ud800"]),
         (b"-1e999", [""]),
         (b"{", []),
         (b"", []),
@@ -48,6 +49,13 @@ def test_points_at_what_json_does_not_allow(body: bytes, pointers: list[str]) ->
     assert [error.pointer for error in caught.value.errors] == pointers
 
 
-def test_a_deep_document_with_escaped_quotes_is_read() -> None:
-    body = b"[" * 990 + b'"\\""' + b"]" * 990
-    assert parse(body) is not None
+def test_a_duplicate_key_cannot_hide_behind_deep_nesting() -> None:
+    body = b'{"rows": ' + b"[" * 990 + b"]" * 990 + b', "rows": []}'
+    with pytest.raises(RequestRefused, match="nested too deeply"):
+        parse(body)
+
+
+def test_every_refusal_can_be_sent() -> None:
+    with pytest.raises(RequestRefused) as caught:
+        parse(b'{"\\udfff": 1, "\\udfff": 1}')
+    assert b"udfff" in encoded(caught.value.document())

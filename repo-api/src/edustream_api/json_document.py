@@ -62,15 +62,18 @@ def _malformed(body: bytes, complaint: str) -> RequestRefused:
     if not body:
         return RequestRefused(MALFORMED, "The body is empty; a JSON object is expected.")
     problems = list(_offenders(_marked(body)))
-    detail = "The body has numbers that JSON does not allow." if problems else f"The body is no JSON: {complaint}."
-    return RequestRefused(MALFORMED, detail, problems)
+    detail = "The body has numbers or keys that JSON does not allow."
+    return RequestRefused(MALFORMED, detail if problems else f"The body is no JSON: {complaint}.", problems)
 
 
 def _marked(body: bytes) -> Any:
     try:
         return json.loads(body, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
+    except RecursionError as error:
+        # What cannot be searched for duplicate keys is refused: a row is flat, so nothing valid is nested like this.
+        raise RequestRefused(MALFORMED, "The body is nested too deeply.") from error
 
 
 def _constant(token: str) -> Marked:
@@ -100,4 +103,5 @@ def _offenders(document: Any) -> Iterator[Problem]:
 
 
 def _escaped(key: str) -> str:
-    return key.replace("~", "~0").replace("/", "~1")
+    # Half of a surrogate pair has no UTF-8 form, so an answer could not name it; it is shown as it was written.
+    return key.encode(errors="backslashreplace").decode().replace("~", "~0").replace("/", "~1")
