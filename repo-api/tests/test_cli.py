@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -81,6 +82,21 @@ def test_wait_serves_all_the_same(main: Main, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(cli, "serve", lambda consumer, environ: served.append(consumer.keeper.snapshot.state.value))
     assert main("--wait") == 0
     assert served == ["UNREACHABLE"]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_port_that_is_taken_is_a_usage_error(main: Main, capsys: pytest.CaptureFixture[str], workers: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = str(holder.getsockname()[1])
+        assert main("--wait", "--port", port, "--workers", workers) == 2
+    told = capsys.readouterr().err
+    assert f"127.0.0.1:{port}" in told
+    assert "Next: stop what holds it, or choose another with --port" in told
+
+
+def test_a_host_that_is_not_this_machines_is_a_usage_error(main: Main, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main("--wait", "--host", "192.0.2.1", "--port", "0") == 2
+    assert "192.0.2.1:0" in capsys.readouterr().err
 
 
 def test_every_option_has_help(capsys: pytest.CaptureFixture[str], main: Main) -> None:

@@ -63,11 +63,11 @@ def main(
         merged = with_env_file({**environ, **given}, chosen or env_file)
         consumer = consumer_from(merged)
         snapshot = consumer.keeper.start()
+        if snapshot.error and not snapshot.state.serves and not consumer.settings.wait:
+            return _report(_explained(consumer, snapshot), snapshot.error)
+        serve(consumer, merged)
     except EduStreamError as error:
         return _report(str(error), error)
-    if snapshot.error and not snapshot.state.serves and not consumer.settings.wait:
-        return _report(_explained(consumer, snapshot), snapshot.error)
-    serve(consumer, merged)
     return DONE
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import tempfile
 from types import FrameType
 from typing import Any, Final
 
 import uvicorn
+from edustream_contracts.errors import InvalidInput
 
 from edustream_api.consumer import Consumer
 from edustream_api.metrics import MULTIPROCESS_DIR
@@ -28,8 +30,12 @@ def exit_cleanly_on_signals() -> None:
 
 
 def serve(consumer: Consumer, environ: dict[str, str]) -> None:
-    """Serve until a signal ends it. `environ` holds what worker processes need beside this process's environment."""
+    """Serve until a signal ends it. `environ` holds what worker processes need beside this process's environment.
+
+    Raises `InvalidInput` (kind `argument`) where nobody can listen on the address that the settings name.
+    """
     settings = consumer.settings
+    _require_address(settings.host, settings.port)
     options: dict[str, Any] = {
         "host": settings.host,
         "port": settings.port,
@@ -46,6 +52,21 @@ def serve(consumer: Consumer, environ: dict[str, str]) -> None:
     with tempfile.TemporaryDirectory(prefix="edustream-metrics-") as directory:
         os.environ.update({**environ, **settings.to_environ(), MULTIPROCESS_DIR: directory})
         uvicorn.run(WORKER_APP, factory=True, workers=settings.workers, **options)
+
+
+def _require_address(host: str, port: int) -> None:
+    # uvicorn would end the process with a code of its own, which in our table means something else.
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise InvalidInput(
+            "argument",
+            f"Nothing can listen on {host}:{port}: {error.strerror}.",
+            remedy="stop what holds it, or choose another with --port (0 takes a free one) and --host.",
+        ) from error
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
