@@ -160,6 +160,54 @@ class TestStart:
         assert keeper.start().state is State.READY
         assert any(isinstance(event, Refused) for event in bench.events)
 
+    def test_a_damaged_file_counts_as_no_copy_during_an_outage(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0")
+        bench.keeper().start()
+        bench.registry.store.cut_off = True
+        next((bench.directory / "cache").rglob("model.onnx")).write_bytes(b"damaged")
+        keeper = bench.keeper()
+        snapshot = keeper.start()
+        assert snapshot.state is State.UNREACHABLE
+        assert snapshot.refusal is not None
+        assert snapshot.refusal.error.kind == "digest"
+        keeper.poll()
+        assert keeper.snapshot.state is State.UNREACHABLE
+
+    @pytest.mark.parametrize("part", ["model.onnx", "releases/1.0.0.json"])
+    def test_a_deletion_is_obeyed_also_behind_a_bad_promotion(self, bench: ConsumerBench, part: str) -> None:
+        bench.release("1.0.0")
+        bench.keeper().start()
+        assert bench.delete(part)
+        bench.release("2.0.0", scale=0.05, golden=bench.golden(scale=-0.5))
+        snapshot = bench.keeper().start()
+        assert (snapshot.state, snapshot.serving) == (State.REJECTED, None)
+
+    def test_a_manifest_that_was_tampered_with_takes_no_copy_away(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0")
+        bench.keeper().start()
+        bench.registry.memory.objects["models/churn/releases/1.0.0.json"] = b"{}"
+        bench.release("2.0.0", scale=0.05, golden=bench.golden(scale=-0.5))
+        keeper = bench.keeper()
+        assert keeper.start().state is State.READY
+        assert version(keeper) == "1.0.0"
+
+    def test_an_outage_in_the_middle_of_a_start_is_survived(
+        self, bench: ConsumerBench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bench.release("1.0.0")
+        bench.keeper().start()
+        bench.release("2.0.0", golden=bench.golden(scale=-0.5))
+        resolve = bench.registry.reader.resolve
+
+        def cut(reference: Reference, known: Resolved | None = None) -> Resolved:
+            bench.registry.store.cut_off = reference.version is not None
+            return resolve(reference, known)
+
+        monkeypatch.setattr(bench.registry.reader, "resolve", cut)
+        keeper = bench.keeper()
+        assert keeper.start().state is State.READY
+        assert version(keeper) == "1.0.0"
+
     def test_a_sequence_lower_than_seen_is_not_obeyed(self, bench: ConsumerBench) -> None:
         bench.release("1.0.0")
         bench.release("1.1.0")

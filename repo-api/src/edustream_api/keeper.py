@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 
@@ -186,15 +186,28 @@ class Keeper:
     def _fall_back(self, recalled: Recalled | None, error: EduStreamError) -> None:
         if recalled and self._within_budget():
             try:
+                if not isinstance(error, Unreachable):
+                    self._require_release(recalled.release.resolved)
                 self._loaded = self._loader.load(recalled.release)
-            except (Rejected, Incompatible) as unfit:
+            except Incompatible as unfit:
                 self._refuse(unfit)
                 return
-            self._tell(Swapped(None, self._loaded))
+            except (NothingToServe, Rejected) as unfit:
+                # What was deleted, or is damaged, is no copy that could be served.
+                self._note(unfit)
+            else:
+                self._tell(Swapped(None, self._loaded))
         if isinstance(error, Unreachable):
             self._survive(error)
         else:
             self._refuse(error)
+
+    def _require_release(self, resolved: Resolved) -> None:
+        """Raises `NothingToServe` where the registry answers that a release was yanked, or that a part was deleted."""
+        # An outage, or a manifest that was tampered with, takes a verified copy away from nobody.
+        with suppress(Unreachable, Rejected):
+            self._reader.resolve(Reference.parse(f"{resolved.model}@{resolved.version}"))
+            self._require_files(resolved)
 
     def _survive(self, error: Unreachable) -> None:
         if self.snapshot.contacted_at is None or (self._loaded is None and self._within_budget()):
