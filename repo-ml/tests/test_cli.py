@@ -8,6 +8,7 @@ import yaml
 from conftest import small_csv, small_document, write_project
 
 from edustream_ml import cli
+from edustream_registry.store import WriteCondition
 from edustream_registry.testing.simulator import RegistrySimulator
 from edustream_registry.writing import Author
 
@@ -131,6 +132,26 @@ def test_an_interrupted_run_says_what_was_published(
     monkeypatch.setattr(cli, where, interrupt)
     assert cli.main([], environ, repository) == 130
     assert f"Interrupted. {said}" in capsys.readouterr().err
+
+
+def test_a_promotion_that_fails_does_not_hide_that_the_release_is_out(
+    connected: RegistrySimulator,
+    repository: Path,
+    environ: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    put = connected.store.put
+
+    def without_log(key: str, data: bytes, condition: WriteCondition) -> None:
+        connected.store.cut_off = "/log/" in key
+        put(key, data, condition)
+
+    monkeypatch.setattr(connected.store, "put", without_log)
+    assert cli.main([], environ, repository) == 6
+    connected.store.cut_off = False
+    assert connected.reader.versions("churn") == ["1.0.0"]
+    assert "churn@1.0.0 is released" in capsys.readouterr().out
 
 
 def test_releases_carry_the_name_that_the_environment_gives(

@@ -111,6 +111,8 @@ def deploy(
     """
     report.stage("Publishing")
     publication = Publisher(author).publish(content, directory, version)
+    # Said before the promotion, which may fail: the release is out all the same.
+    report.note(f"{content.model}@{publication.manifest.version} is released ({publication.status.value})")
     promotion = None
     if channel and _may_move(author, publication, channel):
         promoter = Promoter(author)
