@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -56,6 +57,21 @@ def test_registry_commands_in_the_readme_exist(checkout: Checkout) -> None:
     listing = subprocess.run([checkout.registry_command, "--help"], check=True, capture_output=True, text=True).stdout
     assert named
     assert {name for name in named if not re.search(rf"│ {name}\b", listing)} == set()
+
+
+def committed(checkout: Checkout, path: str) -> str:
+    command = ["git", "show", f"HEAD:{path}"]
+    return subprocess.run(command, cwd=checkout.root, check=True, capture_output=True, text=True).stdout
+
+
+def test_the_readme_tells_the_speed_that_was_recorded(checkout: Checkout) -> None:
+    """What is committed: whoever runs `make bench` has other figures on the disk."""
+    figures = json.loads(committed(checkout, "bench/results.json"))["figures"]
+    told = committed(checkout, "README.md")
+    assert figures
+    for row in figures:
+        assert row["ratio"] == pytest.approx(row["ours"] / row["theirs"], rel=0.01)
+        assert f"| {row['name']} | {row['ours']} / {row['theirs']} {row['unit']} | {row['ratio']} |" in told
 
 
 def test_no_file_names_a_machine_or_an_index(checkout: Checkout) -> None:
