@@ -92,6 +92,15 @@ def test_a_wrong_version_or_channel_is_refused_at_once(repository: Path, capsys:
     assert "'two' is no semantic version" in capsys.readouterr().err
 
 
+def test_an_env_file_that_is_not_there_is_refused(
+    connected: RegistrySimulator, repository: Path, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Passed over, it would leave the run to whatever registry the environment names."""
+    assert cli.main(["--env-file", "production.env"], environ, repository) == 2
+    assert "production.env" in capsys.readouterr().err
+    assert connected.reader.versions("churn") == []
+
+
 def test_bad_data_is_refused_before_any_training(
     connected: RegistrySimulator, tmp_path: Path, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from rich.console import Console
 
-from edustream_contracts.errors import EduStreamError
+from edustream_contracts.errors import EduStreamError, InvalidInput
 from edustream_contracts.exit_codes import DONE, exit_code
 from edustream_ml.configuration import load_plan
 from edustream_ml.progress import ProgressReport
@@ -37,12 +37,12 @@ a write is unknown; 7 the version holds something else; 8 a quality gate said no
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """The command line, read; `channel` is None when nothing is to be promoted."""
+    """The command line, read; `channel` is None when nothing is to be promoted, `env_file` when none was named."""
 
     config: Path
     version: str
     channel: str | None
-    env_file: Path
+    env_file: Path | None
     out: Path | None
     dry_run: bool
 
@@ -98,7 +98,6 @@ def parse_arguments(argv: Sequence[str], repository: Path) -> Arguments:
     parser.add_argument(
         "--env-file",
         type=Path,
-        default=repository / ".env",
         help="variables that the environment does not set (default: .env beside this program)",
     )
     parser.add_argument(
@@ -122,7 +121,7 @@ class ProducerRun:
     def execute(self) -> None:
         """Check everything that can be checked in seconds, then train, write, publish and promote."""
         arguments = self._arguments
-        _check_names(arguments)
+        _check(arguments)
         plan = load_plan(arguments.config)
         author = None if arguments.dry_run else self._connect()
         report = ProgressReport(self._console, TRAINING_STAGES + (PUBLISHING_STAGES if author else 0))
@@ -141,14 +140,20 @@ class ProducerRun:
 
     def _connect(self) -> Author:
         """An author whose registry answers. Raises `InvalidInput` or `Unreachable`."""
-        environ = with_env_file(self._environ, self._arguments.env_file)
+        environ = with_env_file(self._environ, self._arguments.env_file or self._repository / ".env")
         author = open_author(RegistrySettings.from_environ(environ), author_name(environ))
         require_registry(author.store)
         return author
 
 
-def _check_names(arguments: Arguments) -> None:
+def _check(arguments: Arguments) -> None:
     if arguments.version != AUTO:
         parse_version(arguments.version)
     if arguments.channel:
         model_name(arguments.channel)
+    if arguments.env_file and not arguments.env_file.is_file():
+        raise InvalidInput(
+            "argument",
+            f"There is no env file {arguments.env_file}.",
+            remedy="give --env-file an existing file, or leave it out.",
+        )
