@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,10 @@ class Consumer:
     def version(self) -> str:
         """The version of the model that is being served."""
         return str(self.get("/model").json()["version"])
+
+    def polls(self) -> int:
+        """How often the consumer has looked at the registry since it started, by its own count."""
+        return int(sum(map(float, re.findall(r"^edustream_polls_total\{.*\} (\S+)$", self.get("/metrics").text, re.M))))
 
     def wait_until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait until `condition()` holds; `ProgramFailed` if it never does."""

@@ -65,7 +65,10 @@ def _delete_the_file(company: Company, narrator: Narrator) -> str:
 
 
 def _running_one_goes_on(narrator: Narrator, running: Consumer, company: Company) -> None:
-    narrator.step("Ask the consumer that runs")
+    narrator.step("Ask the consumer that runs, after it has looked at the registry again")
+    # The first of two further looks may have been under way when the file was deleted.
+    looks = running.polls() + 2
+    running.wait_until(lambda: running.polls() >= looks, "polling")
     answer = running.predict(company.example_row())
     narrator.shows(answer.text)
     narrator.fact(
