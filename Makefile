@@ -112,7 +112,7 @@ $(REPOS:%=lint-%): lint-%: %/.venv/ready
 	@echo "== $*: style, types, import walls"
 	@cd $* && .venv/bin/ruff check --quiet . && .venv/bin/ruff format --quiet --check .
 	@cd $* && .venv/bin/mypy --no-error-summary
-	@cd $* && if grep -q '^\[tool.importlinter\]' pyproject.toml; then .venv/bin/lint-imports --no-cache; fi
+	@cd $* && .venv/bin/lint-imports --no-cache
 
 .PHONY: test $(REPOS:%=test-%)
 test: lint $(REPOS:%=test-%)  ## Run lint and every test of every repo; coverage of each package is enforced.
