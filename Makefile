@@ -121,6 +121,15 @@ $(REPOS:%=test-%): test-%: lint-%
 	@echo "== $*: tests"
 	@cd $* && .venv/bin/python -m pytest --cov --cov-report=term
 
+PROVEN := contracts artifact-registry
+
+.PHONY: prove $(PROVEN:%=prove-%)
+prove: $(PROVEN:%=prove-%)  ## Run the proofs of the protocol and the attacks on it with large budgets.
+
+$(PROVEN:%=prove-%): prove-%: %/.venv/ready
+	@echo "== $*: proofs"
+	@cd $* && .venv/bin/python -m pytest -m prove
+
 # The tests of scripts/ run all repos together.
 test-scripts: setup system-tools
 
