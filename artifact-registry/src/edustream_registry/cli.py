@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,16 +11,24 @@ import typer
 from edustream_contracts.errors import EduStreamError
 from edustream_contracts.exit_codes import exit_code
 from edustream_registry import presentation, verification
-from edustream_registry.authorship import author_name, open_author
-from edustream_registry.connection import open_reader
+from edustream_registry.command_line import (
+    DEFAULT_ENV,
+    AsJson,
+    ChannelOf,
+    EnvFile,
+    Exact,
+    Model,
+    Reason,
+    Wanted,
+    author_from,
+    reader_from,
+    settings_from,
+)
 from edustream_registry.env_file import read_env_file
 from edustream_registry.names import Reference, channel_of, exact_release, model_name
 from edustream_registry.promotion import Promoter
 from edustream_registry.provisioning import Folders, Provisioner
-from edustream_registry.reading import ReleaseReader
 from edustream_registry.serving import serve_until_stopped
-from edustream_registry.settings import RegistrySettings, with_env_file
-from edustream_registry.writing import Author
 from edustream_registry.yanking import Yanker
 
 app = typer.Typer(
@@ -30,15 +37,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-EnvFile = Annotated[Path, typer.Option("--env-file", help="File with REGISTRY_URL, credentials and key files.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of a table for a person.")]
-Model = Annotated[str, typer.Argument(help="A model's name, e.g. churn.")]
-Wanted = Annotated[str, typer.Argument(help="A release: churn@production, churn@2.1.0 or churn@^2.")]
-Exact = Annotated[str, typer.Argument(help="A release by its exact version, e.g. churn@2.1.0.")]
-ChannelOf = Annotated[str, typer.Argument(help="A channel of a model, e.g. churn@production.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; recorded for ever.")]
-DEFAULT_ENV = Path(".env")
 
 
 @app.command()
@@ -71,31 +69,31 @@ def init(
 ) -> None:
     """Create bucket, users, rights, signing key, trust files and one env file per repo. Safe to run again."""
     keys = read_env_file(keys_file) if keys_file else None
-    presentation.provisioned(Provisioner(_settings(env_file), keys=keys).init(Folders.below(root)))
+    presentation.provisioned(Provisioner(settings_from(env_file), keys=keys).init(Folders.below(root)))
 
 
 @app.command()
 def models(env_file: EnvFile = DEFAULT_ENV, as_json: AsJson = False) -> None:
     """List the models."""
-    presentation.models(_reader(env_file), as_json)
+    presentation.models(reader_from(env_file), as_json)
 
 
 @app.command()
 def releases(model: Model, env_file: EnvFile = DEFAULT_ENV, as_json: AsJson = False) -> None:
     """List the releases of a model, oldest version first."""
-    presentation.releases(_reader(env_file), model_name(model), as_json)
+    presentation.releases(reader_from(env_file), model_name(model), as_json)
 
 
 @app.command()
 def show(wanted: Wanted, env_file: EnvFile = DEFAULT_ENV, as_json: AsJson = False) -> None:
     """Show what a release holds, where it comes from and how good it is."""
-    presentation.release(_reader(env_file).resolve(Reference.parse(wanted)), as_json)
+    presentation.release(reader_from(env_file).resolve(Reference.parse(wanted)), as_json)
 
 
 @app.command()
 def resolve(wanted: Wanted, env_file: EnvFile = DEFAULT_ENV, as_json: AsJson = False) -> None:
     """Say which release a reference stands for now."""
-    presentation.resolved(_reader(env_file).resolve(Reference.parse(wanted)), as_json)
+    presentation.resolved(reader_from(env_file).resolve(Reference.parse(wanted)), as_json)
 
 
 @app.command()
@@ -106,7 +104,7 @@ def pull(
     as_json: AsJson = False,
 ) -> None:
     """Fetch a release, verify every byte, and write its files and its manifest into a folder."""
-    reader = _reader(env_file)
+    reader = reader_from(env_file)
     found = reader.resolve(Reference.parse(wanted))
     presentation.pulled(found, verification.pull(reader, found, to), to, as_json)
 
@@ -121,7 +119,7 @@ def promote(
 ) -> None:
     """Make a channel point at a release."""
     model, version = exact_release(release)
-    presentation.promotion(_promoter(env_file).promote(model, to, version, reason), as_json)
+    presentation.promotion(Promoter(author_from(env_file)).promote(model, to, version, reason), as_json)
 
 
 @app.command()
@@ -134,27 +132,27 @@ def rollback(
 ) -> None:
     """Make a channel point at an older release again; the log only grows."""
     model, name = channel_of(channel)
-    presentation.promotion(_promoter(env_file).rollback(model, name, reason, to_version), as_json)
+    presentation.promotion(Promoter(author_from(env_file)).rollback(model, name, reason, to_version), as_json)
 
 
 @app.command()
 def history(channel: ChannelOf, env_file: EnvFile = DEFAULT_ENV, as_json: AsJson = False) -> None:
     """Show every move of a channel, newest first, after checking the whole chain."""
     model, name = channel_of(channel)
-    presentation.history(_reader(env_file).history(model, name), channel, as_json)
+    presentation.history(reader_from(env_file).history(model, name), channel, as_json)
 
 
 @app.command()
 def yank(release: Exact, reason: Reason, env_file: EnvFile = DEFAULT_ENV, as_json: AsJson = False) -> None:
     """Take a release out of service for ever; its files stay, its number is never used again."""
     model, version = exact_release(release)
-    presentation.yank(Yanker(_author(env_file)).yank(model, version, reason), as_json)
+    presentation.yank(Yanker(author_from(env_file)).yank(model, version, reason), as_json)
 
 
 @app.command()
 def check(wanted: Wanted, env_file: EnvFile = DEFAULT_ENV, as_json: AsJson = False) -> None:
     """Verify a release completely: signatures, chain, every file's digest, contract and golden vectors' form."""
-    reader = _reader(env_file)
+    reader = reader_from(env_file)
     presentation.checked(verification.check(reader, Reference.parse(wanted)), as_json)
 
 
@@ -165,20 +163,3 @@ def main() -> None:
     except EduStreamError as error:
         presentation.failed(error)
         sys.exit(exit_code(error))
-
-
-def _settings(env_file: Path) -> RegistrySettings:
-    return RegistrySettings.from_environ(with_env_file(os.environ, env_file))
-
-
-def _reader(env_file: Path) -> ReleaseReader:
-    return open_reader(_settings(env_file))
-
-
-def _promoter(env_file: Path) -> Promoter:
-    return Promoter(_author(env_file))
-
-
-def _author(env_file: Path) -> Author:
-    environ = with_env_file(os.environ, env_file)
-    return open_author(RegistrySettings.from_environ(environ), author_name(environ))

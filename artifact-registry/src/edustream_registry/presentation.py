@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from edustream_contracts.errors import EduStreamError
 from edustream_registry.channel import LogEntry
+from edustream_registry.console import ERR, OUT, new_table, print_json, say
 from edustream_registry.local_server import RunningServer
 from edustream_registry.manifest import ReleaseFile
 from edustream_registry.promotion import Promotion
@@ -23,42 +22,39 @@ from edustream_registry.statement import Signed
 from edustream_registry.verification import Checked
 from edustream_registry.yanking import Yank
 
-_out = Console(soft_wrap=True, highlight=False, emoji=False)
-_err = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
-
 
 def failed(error: EduStreamError) -> None:
     """An error, on stderr."""
-    _err.print(f"[bold red]error[/] [dim]({error.kind})[/] {escape(str(error))}")
+    ERR.print(f"[bold red]error[/] [dim]({error.kind})[/] {escape(str(error))}")
 
 
 def serving(server: RunningServer, data: Path, *, prepared: bool) -> None:
     """Which engine runs, and what it does with data."""
-    _say(f"{server.engine.value} answers at {server.endpoint_url}: it {server.engine.traits}.")
-    _say(f"Data and log: {data.resolve()}")
+    say(f"{server.engine.value} answers at {server.endpoint_url}: it {server.engine.traits}.")
+    say(f"Data and log: {data.resolve()}")
     if not prepared:
-        _say(f"Next, in another terminal: edustream-registry init --env-file {server.admin_env}")
+        say(f"Next, in another terminal: edustream-registry init --env-file {server.admin_env}")
 
 
 def ready() -> None:
     """The registry is up; how to end it."""
-    _say("Registry ready. Press Ctrl-C to stop it.")
+    say("Registry ready. Press Ctrl-C to stop it.")
 
 
 def stopped() -> None:
     """The server has ended."""
-    _say("Registry stopped.")
+    say("Registry stopped.")
 
 
 def provisioned(done: Provisioned) -> None:
     """What init made and found."""
-    _say("Bucket created." if done.bucket_created else "Bucket found.")
-    _say(f"Users with new keys: {', '.join(done.users_created)}." if done.users_created else "Users keep their keys.")
-    _say(f"Signing key {'created' if done.key_created else 'kept'}: {done.key_id[:12]}.")
+    say("Bucket created." if done.bucket_created else "Bucket found.")
+    say(f"Users with new keys: {', '.join(done.users_created)}." if done.users_created else "Users keep their keys.")
+    say(f"Signing key {'created' if done.key_created else 'kept'}: {done.key_id[:12]}.")
     enforced = "the store refused a consumer's write" if done.rights_enforced else "NOT enforced by this store"
-    _say(f"Rights: {enforced}.")
+    say(f"Rights: {enforced}.")
     for path in done.files:
-        _say(f"  wrote {path.resolve()}")
+        say(f"  wrote {path.resolve()}")
 
 
 def models(reader: ReleaseReader, as_json: bool) -> None:
@@ -69,13 +65,13 @@ def models(reader: ReleaseReader, as_json: bool) -> None:
         channels = {name: _version_of(reader, model, name) for name in reader.channels(model)}
         rows.append({"model": model, "latest": versions[-1] if versions else None, "channels": channels})
     if as_json:
-        return _json(rows)
+        return print_json(rows)
     if not rows:
-        return _say(f"{reader.store.location} holds no model yet. Publish one: python train_publish.py in repo-ml.")
-    table = _table("model", "latest", "channels")
+        return say(f"{reader.store.location} holds no model yet. Publish one: python train_publish.py in repo-ml.")
+    table = new_table("model", "latest", "channels")
     for row in rows:
         table.add_row(row["model"], row["latest"] or "-", ", ".join(f"{k} → {v}" for k, v in row["channels"].items()))
-    return _out.print(table)
+    return OUT.print(table)
 
 
 def releases(reader: ReleaseReader, model: str, as_json: bool) -> None:
@@ -94,32 +90,32 @@ def releases(reader: ReleaseReader, model: str, as_json: bool) -> None:
         for one in found
     ]
     if as_json:
-        return _json(rows)
+        return print_json(rows)
     if not rows:
-        return _say(f"{model} has no release in {reader.store.location}.")
-    table = _table("version", "published", "by", "metrics", "digest", "")
+        return say(f"{model} has no release in {reader.store.location}.")
+    table = new_table("version", "published", "by", "metrics", "digest", "")
     for row in rows:
         metrics = "  ".join(f"{name} {value:.4f}" for name, value in row["metrics"].items())
         digest = row["digest"][:12]
         table.add_row(
             row["version"], row["published_at"], row["published_by"], metrics, digest, "yanked" if row["yanked"] else ""
         )
-    return _out.print(table)
+    return OUT.print(table)
 
 
 def resolved(found: Resolved, as_json: bool) -> None:
     """Which release a reference stands for."""
     if as_json:
-        return _json(_summary(found))
+        return print_json(_summary(found))
     via = f" (entry {found.sequence} of the channel)" if found.sequence else ""
-    return _say(f"{found.reference} → {found.model}@{found.version}{via}, manifest {found.manifest_digest[:12]}")
+    return say(f"{found.reference} → {found.model}@{found.version}{via}, manifest {found.manifest_digest[:12]}")
 
 
 def release(found: Resolved, as_json: bool) -> None:
     """A release in full."""
     manifest = found.manifest
     if as_json:
-        return _json(_summary(found) | {"manifest": manifest.payload()})
+        return print_json(_summary(found) | {"manifest": manifest.payload()})
     content = manifest.content
     table = Table(show_header=False, box=None)
     rows = {
@@ -138,58 +134,58 @@ def release(found: Resolved, as_json: bool) -> None:
     }
     for name, value in rows.items():
         table.add_row(name, escape(value))
-    _out.print(table)
-    return _out.print(_files_table(content.files))
+    OUT.print(table)
+    return OUT.print(_files_table(content.files))
 
 
 def pulled(found: Resolved, files: Sequence[ReleaseFile], to: Path, as_json: bool) -> None:
     """What was written where."""
     if as_json:
-        return _json(_summary(found) | {"directory": str(to.resolve()), "files": [file.name for file in files]})
-    _out.print(_files_table(files))
-    return _say(f"{found.model}@{found.version}: {len(files)} files verified and written to {to.resolve()}")
+        return print_json(_summary(found) | {"directory": str(to.resolve()), "files": [file.name for file in files]})
+    OUT.print(_files_table(files))
+    return say(f"{found.model}@{found.version}: {len(files)} files verified and written to {to.resolve()}")
 
 
 def promotion(done: Promotion, as_json: bool) -> None:
     """Where a channel stands now."""
     said = done.entry.statement
     if as_json:
-        return _json({"moved": done.moved, "entry": said.payload()})
+        return print_json({"moved": done.moved, "entry": said.payload()})
     verb = "now points" if done.moved else "pointed already"
-    return _say(f"{said.model}@{said.channel} {verb} at {said.model}@{said.version} (entry {said.sequence}).")
+    return say(f"{said.model}@{said.channel} {verb} at {said.model}@{said.version} (entry {said.sequence}).")
 
 
 def history(entries: Sequence[Signed[LogEntry]], channel: str, as_json: bool) -> None:
     """A channel's moves, newest first."""
     said = [one.statement for one in reversed(entries)]
     if as_json:
-        return _json([one.payload() for one in said])
+        return print_json([one.payload() for one in said])
     if not said:
-        return _say(f"Nothing was ever promoted to {channel}.")
-    table = _table("entry", "version", "when", "who", "why")
+        return say(f"Nothing was ever promoted to {channel}.")
+    table = new_table("entry", "version", "when", "who", "why")
     for one in said:
         table.add_row(str(one.sequence), one.version, one.promoted_at, one.promoted_by, escape(one.reason))
-    return _out.print(table)
+    return OUT.print(table)
 
 
 def yank(done: Yank, as_json: bool) -> None:
     """A tombstone, and the channels that still point at it."""
     said = done.tombstone.statement
     if as_json:
-        return _json({"new": done.new, "tombstone": said.payload(), "channels": list(done.channels)})
-    _say(f"{said.model}@{said.version} {'is yanked' if done.new else 'was yanked before'}: {said.reason}")
+        return print_json({"new": done.new, "tombstone": said.payload(), "channels": list(done.channels)})
+    say(f"{said.model}@{said.version} {'is yanked' if done.new else 'was yanked before'}: {said.reason}")
     for name in done.channels:
-        _say(f"  {said.model}@{name} still points at it: promote another version or roll back.")
+        say(f"  {said.model}@{name} still points at it: promote another version or roll back.")
     return None
 
 
 def checked(result: Checked, as_json: bool) -> None:
     """What was verified."""
     if as_json:
-        return _json(_summary(result.resolved) | {"passed": list(result.passed)})
+        return print_json(_summary(result.resolved) | {"passed": list(result.passed)})
     for sentence in result.passed:
-        _say(f"  ok  {sentence}")
-    return _say(f"{result.resolved.model}@{result.resolved.version} may be deployed.")
+        say(f"  ok  {sentence}")
+    return say(f"{result.resolved.model}@{result.resolved.version} may be deployed.")
 
 
 def _version_of(reader: ReleaseReader, model: str, channel: str) -> str | None:
@@ -209,22 +205,7 @@ def _summary(found: Resolved) -> dict[str, Any]:
 
 
 def _files_table(files: Sequence[ReleaseFile]) -> Table:
-    table = _table("file", "bytes", "sha256")
+    table = new_table("file", "bytes", "sha256")
     for file in files:
         table.add_row(file.name, str(file.size), file.sha256)
     return table
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def _say(text: str) -> None:
-    _out.print(escape(text))
-
-
-def _json(document: Any) -> None:
-    _out.print(json.dumps(document, indent=2), markup=False)
