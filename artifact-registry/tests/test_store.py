@@ -71,6 +71,15 @@ def keys(store: Store, prefix: str, start_after: str = "") -> list[str]:
     return [info.key for info in store.list(prefix, start_after)]
 
 
+def test_the_age_of_an_object_comes_from_the_store_alone(store: Store, folder: str) -> None:
+    with pytest.raises(ObjectMissing):
+        store.age_s(f"{folder}young")
+
+    store.put(f"{folder}young", b"abc", CREATE)
+
+    assert store.age_s(f"{folder}young") >= 0
+
+
 def test_what_is_put_is_got(store: Store, folder: str) -> None:
     store.put(f"{folder}a", b"abc", CREATE)
 

@@ -48,6 +48,12 @@ class MemoryStore:
         """The object's length in bytes."""
         return len(self._held(key))
 
+    def age_s(self, key: str) -> float:
+        """Seconds since the object was last written; see `Store.age_s`."""
+        self._held(key)
+        now = self._clock()
+        return (now - self._modified.get(key, now)).total_seconds()
+
     def put(self, key: str, data: bytes, condition: WriteCondition) -> None:
         """Write an object; see `Store.put`."""
         with self._writing:
@@ -59,6 +65,12 @@ class MemoryStore:
     def upload(self, key: str, path: Path) -> None:
         """Write a file; see `Store.upload`."""
         self.put(key, path.read_bytes(), WriteCondition.OVERWRITE)
+
+    def delete(self, key: str) -> None:
+        """Delete an object; see `DeletingStore.delete`."""
+        with self._writing:
+            self.objects.pop(key, None)
+            self._modified.pop(key, None)
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
         """The objects below `prefix` in key order."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,6 +65,21 @@ class S3Store:
         """The object's length in bytes; see `Store.size`."""
         with self._reading(f"look at {key}"):
             return int(self._client.head_object(**self._object(key))["ContentLength"])
+
+    def age_s(self, key: str) -> float:
+        """Seconds since the object was last written, by the reply's own Date; see `Store.age_s`."""
+        with self._reading(f"look at {key}"):
+            reply = self._client.head_object(**self._object(key))
+        date = reply["ResponseMetadata"]["HTTPHeaders"].get("date", "")
+        try:
+            age_s = (parsedate_to_datetime(date) - reply["LastModified"]).total_seconds()
+        except (TypeError, ValueError) as error:
+            raise Unreachable(
+                "server_error",
+                f"{self.location} states {date!r} as its time, so nobody can tell how old {key} is.",
+                remedy="use a store, or a proxy before it, that sends the header Date, as HTTP demands.",
+            ) from error
+        return max(0.0, float(age_s))
 
     def put(self, key: str, data: bytes, condition: WriteCondition) -> None:
         """Write a small object; see `Store.put`. A 409 is tried again, a 412 is not."""

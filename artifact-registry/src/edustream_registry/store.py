@@ -60,6 +60,12 @@ class Store(Protocol):
     def size(self, key: str) -> int:
         """The object's length in bytes, without reading it. Raises `ObjectMissing`."""
 
+    def age_s(self, key: str) -> float:
+        """Seconds since the object was last written, at least 0. Raises `ObjectMissing`.
+
+        Both times are the store's own, so no other clock takes part.
+        """
+
     def put(self, key: str, data: bytes, condition: WriteCondition) -> None:
         """Write a small object. Raises `ObjectExists`, `OutcomeUnknown`."""
 
@@ -74,3 +80,10 @@ class Store(Protocol):
 
     def folders(self, prefix: str) -> Iterator[str]:
         """The names one level below `prefix` that have objects below them."""
+
+
+class DeletingStore(Store, Protocol):
+    """A store whose key may delete: the administrator's, and nobody else's."""
+
+    def delete(self, key: str) -> None:
+        """Delete an object; one that is missing is no error. Raises `OutcomeUnknown`."""

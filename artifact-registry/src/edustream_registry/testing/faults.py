@@ -75,6 +75,11 @@ class FaultyStore:
         with _Call(self, "size", key, writes=False):
             return self._store.size(key)
 
+    def age_s(self, key: str) -> float:
+        """See `Store.age_s`."""
+        with _Call(self, "age", key, writes=False):
+            return self._store.age_s(key)
+
     def put(self, key: str, data: bytes, condition: WriteCondition) -> None:
         """See `Store.put`."""
         with _Call(self, "put", key, writes=True) as call:

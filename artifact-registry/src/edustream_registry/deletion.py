@@ -1,0 +1,15 @@
+"""Deletes from an S3-compatible store. Only an administrator's key is let through; the protocol itself never deletes."""
+
+from __future__ import annotations
+
+from edustream_registry.s3_client import translated
+from edustream_registry.s3_store import S3Store
+
+
+class DeletingS3Store(S3Store):
+    """One prefix of one bucket, as `edustream_registry.store.DeletingStore`."""
+
+    def delete(self, key: str) -> None:
+        """Delete an object; see `DeletingStore.delete`."""
+        with translated(self._settings, f"delete {key}", writes=True):
+            self._client.delete_object(**self._object(key))
