@@ -106,13 +106,26 @@ class Signer:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
 
+    def sign_der(self, message: bytes) -> bytes:
+        """The DER form of this key's signature of `message`; the same bytes every time."""
+        r, s = decode_dss_signature(self._key.sign(message, _SCHEME))
+        return encode_dss_signature(r, min(s, ORDER - s))
+
     def sign(self, statement: Mapping[str, Any]) -> bytes:
         """The stored bytes of a statement signed with this key: the canonical JSON of the envelope."""
-        r, s = decode_dss_signature(self._key.sign(canonical_json(statement), _SCHEME))
-        low_s = min(s, ORDER - s)
-        raw = r.to_bytes(_SCALAR_BYTES) + low_s.to_bytes(_SCALAR_BYTES)
-        signature = {"algorithm": ALGORITHM, "key_id": self.public.key_id, "signature": raw.hex()}
-        return canonical_json({"signed": dict(statement), "signatures": [signature]})
+        return sign_statement(statement, (self,))
+
+    def _entry(self, message: bytes) -> dict[str, str]:
+        raw = b"".join(number.to_bytes(_SCALAR_BYTES) for number in decode_dss_signature(self.sign_der(message)))
+        return {"algorithm": ALGORITHM, "key_id": self.public.key_id, "signature": raw.hex()}
+
+
+def sign_statement(statement: Mapping[str, Any], signers: Sequence[Signer]) -> bytes:
+    """The stored bytes of a statement signed by every one of `signers`, in the order of their key ids."""
+    message = canonical_json(statement)
+    by_id = {signer.public.key_id: signer for signer in signers}
+    signatures = [by_id[key_id]._entry(message) for key_id in sorted(by_id)]
+    return canonical_json({"signed": dict(statement), "signatures": signatures})
 
 
 @dataclass(frozen=True, slots=True)

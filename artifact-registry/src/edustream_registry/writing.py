@@ -11,7 +11,7 @@ from enum import Enum
 from edustream_contracts.errors import InvalidInput, OutcomeUnknown, Unreachable
 from edustream_contracts.schemas import object_validator
 from edustream_registry.reading import Clock, ReleaseReader, utc_now
-from edustream_registry.signing import Signer
+from edustream_registry.signing import Signer, sign_statement
 from edustream_registry.statement import S, Signed, Statement
 from edustream_registry.store import ObjectExists, ObjectMissing, Store, WriteCondition
 
@@ -23,7 +23,10 @@ def new_write_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who writes, with which key, by which clock; the reader checks what others wrote."""
+    """Who writes, with which keys, by which clock; the reader checks what others wrote.
+
+    Every statement is signed by `signer` and all `cosigners`, where readers ask for several signatures.
+    """
 
     store: Store
     reader: ReleaseReader
@@ -31,6 +34,7 @@ class Author:
     who: str
     clock: Clock = utc_now
     write_id: Callable[[], str] = field(default=new_write_id)
+    cosigners: tuple[Signer, ...] = ()
 
     def now(self) -> str:
         """The time of writing, ISO 8601 in UTC, to the second."""
@@ -57,7 +61,7 @@ def create(author: Author, key: str, statement: S) -> tuple[Landing, Signed[S]]:
     author's own trust file does not hold the author's key.
     """
     _check(statement)
-    data = author.signer.sign(statement.payload())
+    data = sign_statement(statement.payload(), (author.signer, *author.cosigners))
     mine = author.reader.verified(key, data, type(statement))
     try:
         author.store.put(key, data, WriteCondition.CREATE)
