@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,17 @@ def test_endless_conflicts_end() -> None:
 
     assert caught.value.kind == "server_error"
     assert client.sent == ATTEMPTS
+
+
+def test_a_store_that_ignores_ranges_is_told_so() -> None:
+    class Client:
+        def get_object(self, **arguments: Any) -> dict[str, Any]:
+            return {"Body": io.BytesIO(b"the whole object")}
+
+    with pytest.raises(Unreachable, match="does not serve parts of objects") as caught:
+        S3Store(SETTINGS, Client()).read_range("x", 4, 5)
+
+    assert caught.value.kind == "server_error"
 
 
 # --- on a real server ---

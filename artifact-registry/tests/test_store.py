@@ -118,6 +118,7 @@ def test_what_is_missing_is_said_to_be_missing(store: Store, folder: str) -> Non
         lambda: store.get(f"{folder}no", 1),
         lambda: store.size(f"{folder}no"),
         lambda: store.stream(f"{folder}no"),
+        lambda: store.read_range(f"{folder}no", 0, 1),
     ):
         with pytest.raises(ObjectMissing):
             call()
@@ -130,6 +131,23 @@ def test_what_is_longer_than_allowed_is_rejected(store: Store, folder: str) -> N
         store.get(f"{folder}a", 3)
     assert caught.value.kind == "digest"
     assert store.get(f"{folder}a", 4) == b"abcd"
+
+
+def test_parts_of_an_object(store: Store, folder: str) -> None:
+    store.put(f"{folder}a", b"abcdef", CREATE)
+
+    assert store.read_range(f"{folder}a", 0, 6) == b"abcdef"
+    assert store.read_range(f"{folder}a", 0, 2) == b"ab"
+    assert store.read_range(f"{folder}a", 2, 3) == b"cde"
+    assert store.read_range(f"{folder}a", 4, 100) == b"ef"
+
+
+def test_a_part_beyond_the_end_is_rejected(store: Store, folder: str) -> None:
+    store.put(f"{folder}a", b"abc", CREATE)
+
+    with pytest.raises(Rejected, match="shorter than its manifest states") as caught:
+        store.read_range(f"{folder}a", 3, 1)
+    assert caught.value.kind == "digest"
 
 
 @pytest.mark.parametrize("round_number", range(ROUNDS))

@@ -62,6 +62,7 @@ def test_a_read_that_fails_changed_nothing(fault: Fault) -> None:
     for read in (
         lambda store: store.get("x", 1),
         lambda store: store.stream("x"),
+        lambda store: store.read_range("x", 0, 1),
         lambda store: store.size("x"),
         lambda store: store.list(""),
         lambda store: store.folders(""),

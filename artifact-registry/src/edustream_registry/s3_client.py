@@ -20,7 +20,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from edustream_contracts.errors import EduStreamError, OutcomeUnknown, Unreachable
+from edustream_contracts.errors import EduStreamError, OutcomeUnknown, Rejected, Unreachable
 from edustream_registry.settings import RegistrySettings
 from edustream_registry.store import ObjectExists, ObjectMissing
 
@@ -108,6 +108,12 @@ def _answered(
         )
     if code in _MISSING:
         return ObjectMissing(doing)
+    if code == "InvalidRange" or status == 416:
+        return Rejected(
+            "digest",
+            f"{settings.location} refused to {doing}: the object is shorter than its manifest states.",
+            remedy="publish the release again, which puts the right file back.",
+        )
     if code == "PreconditionFailed" or status == 412:
         return ObjectExists(doing)
     if status == 409 and conditional:

@@ -61,6 +61,20 @@ class S3Store:
         with translated(self._settings, f"read {key}"), body:
             yield from body.iter_chunks(CHUNK_BYTES)
 
+    def read_range(self, key: str, start: int, length: int) -> bytes:
+        """Part of an object; see `Store.read_range`."""
+        with self._reading(f"read {key}"):
+            answer = self._client.get_object(**self._object(key), Range=f"bytes={start}-{start + length - 1}")
+            with answer["Body"] as body:
+                data: bytes = body.read(length)
+        if not answer.get("ContentRange", "").startswith(f"bytes {start}-"):
+            raise Unreachable(
+                "server_error",
+                f"{self.location} does not serve parts of objects: it ignored the header Range for {key}.",
+                remedy="use a store that answers ranged GETs.",
+            )
+        return data
+
     def size(self, key: str) -> int:
         """The object's length in bytes; see `Store.size`."""
         with self._reading(f"look at {key}"):

@@ -70,6 +70,11 @@ class FaultyStore:
         with _Call(self, "stream", key, writes=False):
             return self._store.stream(key)
 
+    def read_range(self, key: str, start: int, length: int) -> bytes:
+        """See `Store.read_range`."""
+        with _Call(self, "read_range", key, writes=False):
+            return self._store.read_range(key, start, length)
+
     def size(self, key: str) -> int:
         """See `Store.size`."""
         with _Call(self, "size", key, writes=False):
