@@ -45,9 +45,9 @@ def test_without_trust_file_nothing_is_read(settings: RegistrySettings) -> None:
 
 def test_without_key_nothing_is_written(settings: RegistrySettings, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="EDUSTREAM_SIGNING_KEY_FILE is not set"):
-        open_author(dataclasses.replace(settings, signing_key_file=None), "me")
+        open_author(dataclasses.replace(settings, signing_key_files=()), "me")
     with pytest.raises(InvalidInput, match=r"nowhere\.pem cannot be read: No such file"):
-        open_author(dataclasses.replace(settings, signing_key_file=tmp_path / "nowhere.pem"), "me")
+        open_author(dataclasses.replace(settings, signing_key_files=(tmp_path / "nowhere.pem",)), "me")
 
 
 def test_a_key_that_nobody_trusts_signs_nothing(settings: RegistrySettings, tmp_path: Path) -> None:
@@ -55,6 +55,23 @@ def test_a_key_that_nobody_trusts_signs_nothing(settings: RegistrySettings, tmp_
 
     with pytest.raises(InvalidInput, match="is not in the trust file"):
         open_author(settings, "me")
+
+
+def test_an_author_holds_as_many_keys_as_the_trust_file_asks_for(settings: RegistrySettings, tmp_path: Path) -> None:
+    first, second = Signer.from_pem((tmp_path / "key.pem").read_bytes()), Signer.generate()
+    (tmp_path / "second.pem").write_bytes(second.pem)
+    (tmp_path / "trust.json").write_bytes(TrustPolicy((first.public, second.public), threshold=2).to_json())
+
+    with pytest.raises(InvalidInput, match=r"asks for signatures of 2 keys; EDUSTREAM_SIGNING_KEY_FILE names 1\."):
+        open_author(settings, "me")
+    both = dataclasses.replace(settings, signing_key_files=(tmp_path / "second.pem", tmp_path / "key.pem"))
+    author = open_author(both, "me")
+
+    assert author.signer.public.key_id == second.public.key_id
+    assert [signer.public.key_id for signer in author.cosigners] == [first.public.key_id]
+    twice = dataclasses.replace(settings, signing_key_files=(tmp_path / "key.pem",) * 2)
+    with pytest.raises(InvalidInput, match="names 1"):
+        open_author(twice, "me")
 
 
 @pytest.mark.parametrize("error", [KeyError("no such user"), OSError("no such user")])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -28,14 +29,15 @@ def test_every_variable_is_read() -> None:
     assert (settings.region, settings.access_key_id, settings.secret_access_key) == ("eu-central-1", "key", "secret")
     assert settings.session_token == "token"
     assert settings.trust_file == Path("/etc/trust.json")
-    assert settings.signing_key_file == Path("/etc/key.pem")
+    assert settings.signing_key_files == (Path("/etc/key.pem"),)
 
 
 def test_the_address_alone_is_enough() -> None:
     settings = RegistrySettings.from_environ({"REGISTRY_URL": "s3://models/"})
 
     assert (settings.url, settings.location, settings.region) == ("s3://models", "s3://models", "us-east-1")
-    assert settings.endpoint_url is settings.access_key_id is settings.trust_file is settings.signing_key_file is None
+    assert settings.endpoint_url is settings.access_key_id is settings.trust_file is None
+    assert settings.signing_key_files == ()
 
 
 def test_secrets_are_not_shown() -> None:
@@ -100,3 +102,15 @@ def test_relative_paths_are_meant_from_the_files_own_folder(tmp_path: Path) -> N
     assert merged["EDUSTREAM_TRUST_FILE"] == str(tmp_path / "trust.json")
     assert merged["EDUSTREAM_SIGNING_KEY_FILE"] == "/elsewhere/key.pem"
     assert merged["OTHER_FILE"] == "x"
+
+
+def test_several_signing_keys_are_separated_as_paths_are(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(
+        f"REGISTRY_URL='s3://models'\nEDUSTREAM_SIGNING_KEY_FILE='one.pem{os.pathsep}/elsewhere/two.pem'\n"
+        "EDUSTREAM_TRUST_FILE='odd:name.json'\n"
+    )
+
+    settings = RegistrySettings.from_environ(with_env_file({}, tmp_path / ".env"))
+
+    assert settings.signing_key_files == (tmp_path / "one.pem", Path("/elsewhere/two.pem"))
+    assert settings.trust_file == tmp_path / "odd:name.json"

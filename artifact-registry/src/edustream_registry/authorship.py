@@ -1,16 +1,18 @@
-"""Opens the writing side: an author with a signing key. A consumer has no business here."""
+"""Opens the writing side: an author with signing keys. A consumer has no business here."""
 
 from __future__ import annotations
 
 import getpass
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from edustream_contracts.errors import InvalidInput
 from edustream_registry.connection import open_reader
 from edustream_registry.reading import Clock, utc_now
 from edustream_registry.settings import RegistrySettings
 from edustream_registry.signing import Signer
+from edustream_registry.trust import TrustPolicy
 from edustream_registry.writing import Author
 
 
@@ -26,30 +28,50 @@ def author_name(environ: Mapping[str, str]) -> str:
 
 
 def open_author(settings: RegistrySettings, who: str, clock: Clock = utc_now) -> Author:
-    """An author who signs with the key that the settings name, as `who`.
+    """An author who signs with the keys that the settings name, as `who`; the first one also signs bundles.
 
-    Raises `InvalidInput` (kind `configuration`) when there is no key, no trust file, or the own key is not trusted.
+    Raises `InvalidInput` (kind `configuration`) when there is no key, no trust file, a key that the own trust file
+    does not hold, or fewer keys than it asks for.
     """
-    if settings.signing_key_file is None:
+    if not settings.signing_key_files:
         raise InvalidInput(
             "configuration",
             "EDUSTREAM_SIGNING_KEY_FILE is not set, so nothing could be signed.",
             remedy="use the producer's .env file that edustream-registry init wrote.",
         )
+    signer, *cosigners = map(read_signer, settings.signing_key_files)
+    reader = open_reader(settings, clock)
+    _check_trusted([signer, *cosigners], reader.trust, settings)
+    return Author(reader.store, reader, signer, who, clock, cosigners=tuple(cosigners))
+
+
+def read_signer(path: Path) -> Signer:
+    """The signing key in a file. Raises `InvalidInput` (kind `configuration`)."""
     try:
-        pem = settings.signing_key_file.read_bytes()
+        pem = path.read_bytes()
     except OSError as error:
         raise InvalidInput(
             "configuration",
-            f"The signing key {settings.signing_key_file} cannot be read: {error.strerror}.",
+            f"The signing key {path} cannot be read: {error.strerror}.",
             remedy="correct EDUSTREAM_SIGNING_KEY_FILE, or run edustream-registry init.",
         ) from error
-    signer = Signer.from_pem(pem)
-    reader = open_reader(settings, clock)
-    if signer.public.key_id not in {key.key_id for key in reader.trust.keys}:
+    return Signer.from_pem(pem)
+
+
+def _check_trusted(signers: list[Signer], trust: TrustPolicy, settings: RegistrySettings) -> None:
+    trusted = {key.key_id for key in trust.keys}
+    held = {signer.public.key_id for signer in signers}
+    if held - trusted:
         raise InvalidInput(
             "configuration",
-            f"The signing key {signer.public.key_id[:12]} is not in the trust file {settings.trust_file}.",
-            remedy="sign with a key that is trusted, or add this one to the trust file.",
+            f"The signing key {min(held - trusted)[:12]} is not in the trust file {settings.trust_file}.",
+            remedy="sign with a key that is trusted, or add this one: edustream-registry keys trust.",
         )
-    return Author(reader.store, reader, signer, who, clock)
+    if len(held) < trust.threshold:
+        raise InvalidInput(
+            "configuration",
+            f"The trust file {settings.trust_file} asks for signatures of {trust.threshold} keys; "
+            f"EDUSTREAM_SIGNING_KEY_FILE names {len(held)}.",
+            remedy=f"name {trust.threshold} key files, separated by {os.pathsep!r}: what is written once has to be "
+            "signed by all of them at once.",
+        )

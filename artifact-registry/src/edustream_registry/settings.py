@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from edustream_contracts.errors import InvalidInput, Problem
 from edustream_registry.env_file import read_env_file
 
 DEFAULT_REGION: Final = "us-east-1"
+SIGNING_KEY_FILE: Final = "EDUSTREAM_SIGNING_KEY_FILE"
 _URL: Final = re.compile(r"^s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/(?P<prefix>[^/].*?))?/?$")
 
 
@@ -19,7 +21,7 @@ _URL: Final = re.compile(r"^s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/(
 class RegistrySettings:
     """Address, credentials and keys of one user of a registry.
 
-    Without `access_key_id` the credentials come from boto3's own chain. `trust_file` and `signing_key_file` are
+    Without `access_key_id` the credentials come from boto3's own chain. `trust_file` and `signing_key_files` are
     needed for reading and writing respectively.
     """
 
@@ -31,7 +33,7 @@ class RegistrySettings:
     secret_access_key: str | None = field(default=None, repr=False)
     session_token: str | None = field(default=None, repr=False)
     trust_file: Path | None = None
-    signing_key_file: Path | None = None
+    signing_key_files: tuple[Path, ...] = ()
 
     @property
     def url(self) -> str:
@@ -48,7 +50,7 @@ class RegistrySettings:
         """Read the settings from environment variables.
 
         REGISTRY_URL, AWS_ENDPOINT_URL_S3, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN,
-        EDUSTREAM_TRUST_FILE, EDUSTREAM_SIGNING_KEY_FILE.
+        EDUSTREAM_TRUST_FILE, EDUSTREAM_SIGNING_KEY_FILE (one path, or several with the system's path separator).
 
         Raises `InvalidInput` (kind `configuration`) that names every variable that is missing or wrong.
         """
@@ -78,7 +80,7 @@ class RegistrySettings:
             secret_access_key=environ.get("AWS_SECRET_ACCESS_KEY") or None,
             session_token=environ.get("AWS_SESSION_TOKEN") or None,
             trust_file=_path(environ, "EDUSTREAM_TRUST_FILE"),
-            signing_key_file=_path(environ, "EDUSTREAM_SIGNING_KEY_FILE"),
+            signing_key_files=tuple(map(Path, _paths(environ.get(SIGNING_KEY_FILE, "")))),
         )
 
 
@@ -90,8 +92,14 @@ def with_env_file(environ: Mapping[str, str], env_file: Path) -> dict[str, str]:
     added = read_env_file(env_file)
     for name, value in added.items():
         if name.startswith("EDUSTREAM_") and name.endswith("_FILE"):
-            added[name] = str(env_file.resolve().parent / value)
+            folder = env_file.resolve().parent
+            paths = _paths(value) if name == SIGNING_KEY_FILE else [value]
+            added[name] = os.pathsep.join(str(folder / path) for path in paths)
     return {**added, **environ}
+
+
+def _paths(value: str) -> list[str]:
+    return [path for path in value.split(os.pathsep) if path]
 
 
 def _path(environ: Mapping[str, str], name: str) -> Path | None:
