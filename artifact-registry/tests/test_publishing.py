@@ -23,7 +23,7 @@ from edustream_registry.testing.faults import Crash, Fault, FaultyStore, Planned
 from edustream_registry.testing.simulator import RegistrySimulator, write_release
 from edustream_registry.writing import Author
 
-CALLS_OF_A_PUBLICATION = 11
+CALLS_OF_A_PUBLICATION = 15
 
 
 def author_on(registry: RegistrySimulator, *faults: PlannedFault) -> Author:

@@ -1,4 +1,4 @@
-"""Deletes from an S3-compatible store. Only an administrator's key is let through; the protocol itself never deletes."""
+"""Deletes from an S3-compatible store, for the administrator alone; the protocol itself never deletes."""
 
 from __future__ import annotations
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from edustream_registry.names import DIGEST_PATTERN, FILE_PATTERN, MAX_FILE_NAME
+
 REGISTRY: Final = "registry.json"
 MODELS: Final = "models/"
 CONSUMERS: Final = "consumers/"
@@ -16,9 +18,14 @@ def model_prefix(model: str) -> str:
     return f"{MODELS}{model}/"
 
 
+def files_prefix(model: str) -> str:
+    """Prefix of the content-addressed files of one model."""
+    return f"{model_prefix(model)}files/"
+
+
 def file_key(model: str, sha256: str, name: str) -> str:
     """Key of a content-addressed file."""
-    return f"{model_prefix(model)}files/{sha256}/{name}"
+    return f"{files_prefix(model)}{sha256}/{name}"
 
 
 def releases_prefix(model: str) -> str:
@@ -59,6 +66,23 @@ def yanked_prefix(model: str) -> str:
 def tombstone_key(model: str, version: str) -> str:
     """Key of a tombstone."""
     return f"{yanked_prefix(model)}{version}.json"
+
+
+def notices_prefix(model: str) -> str:
+    """Prefix of the notices of those who delete orphans of one model."""
+    return f"{model_prefix(model)}collections/"
+
+
+def notice_key(model: str, notice_id: str) -> str:
+    """Key of a notice: somebody deletes orphans of the model right now."""
+    return f"{notices_prefix(model)}{notice_id}.json"
+
+
+def is_file_key(key: str, model: str) -> bool:
+    """Whether `key` has the form of a content-addressed file of `model`."""
+    digest, _, name = key.removeprefix(files_prefix(model)).partition("/")
+    named = len(name) <= MAX_FILE_NAME and re.fullmatch(FILE_PATTERN, name) is not None
+    return key.startswith(files_prefix(model)) and named and re.fullmatch(DIGEST_PATTERN, digest) is not None
 
 
 def stem(key: str, prefix: str) -> str | None:

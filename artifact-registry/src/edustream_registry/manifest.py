@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, Self
@@ -27,9 +28,10 @@ class ReleaseFile(WireModel):
 
     @staticmethod
     def of(path: Path) -> ReleaseFile:
-        """Describe the file at `path`."""
-        data = path.read_bytes()
-        return ReleaseFile(name=file_name(path.name), size=len(data), sha256=sha256_hex(data))
+        """Describe the file at `path`, reading it in pieces."""
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256")
+            return ReleaseFile(name=file_name(path.name), size=file.tell(), sha256=digest.hexdigest())
 
     def check(self, data: bytes, where: str, *, remedy: str) -> None:
         """Raise `Rejected` (kind `digest`) unless `data`, found at `where`, has this length and digest."""

@@ -10,10 +10,19 @@ from pathlib import Path
 from typing import Final
 
 import semver
-from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import (
+    RetryError,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_fixed,
+    wait_random_exponential,
+)
 
-from edustream_contracts.errors import Conflict, InvalidInput
+from edustream_contracts.errors import Conflict, InvalidInput, NothingToServe
 from edustream_registry import layout
+from edustream_registry.collection import NOTICE_S, REFRESH_AFTER_S, live_notices
 from edustream_registry.manifest import Manifest, ReleaseContent, ReleaseFile
 from edustream_registry.names import model_name, parse_version
 from edustream_registry.reading import require_registry
@@ -24,6 +33,8 @@ from edustream_registry.writing import Author, Landing, create
 AUTO: Final = "auto"
 ATTEMPTS: Final = 8
 MAX_WAIT_S: Final = 0.5
+PATIENCE_S: Final = 60.0
+POLL_S: Final = 1.0
 
 Progress = Callable[[ReleaseFile], None]
 
@@ -34,7 +45,7 @@ class PublicationStatus(Enum):
     PUBLISHED = "published"
     """The release is new."""
     IDENTICAL = "identical"
-    """The same release was there already; nothing was written."""
+    """The same release is there, published before or by somebody else at the same moment; its files are whole."""
     RESTORED = "restored"
     """The same release was there already, but some of its files were missing or damaged; they are right again."""
 
@@ -57,11 +68,17 @@ class _VersionTaken(Exception):
     """Another publisher took the version that was computed; compute it again."""
 
 
+class _CollectionUnderWay(Exception):
+    """Somebody deletes orphans of the model; its files may vanish until that is over."""
+
+
 class Publisher:
     """Publishes releases in the name of one author."""
 
-    def __init__(self, author: Author) -> None:
+    def __init__(self, author: Author, patience_s: float = PATIENCE_S) -> None:
+        """Prepare to publish; `patience_s` is how long to wait for a collection of orphans to end, in seconds."""
         self._author = author
+        self._patience_s = patience_s
 
     def publish(
         self, content: ReleaseContent, directory: Path, version: str = AUTO, progress: Progress | None = None
@@ -76,7 +93,8 @@ class Publisher:
 
         Raises:
             InvalidInput: a file is missing or differs from `content`, or the version is none.
-            Conflict: kind `release_exists`, the version holds something different.
+            Conflict: kind `release_exists`, the version holds something different; kind `collection`, an administrator
+                is deleting orphans of the model.
             OutcomeUnknown: no reply came to the write of the manifest; publish again to learn what happened.
             Unreachable: the registry cannot be used; no release became visible.
         """
@@ -85,7 +103,7 @@ class Publisher:
         _check_names(content)
         _check_directory(content, directory)
         if version != AUTO:
-            return self._publish_as(str(parse_version(version)), content, directory, progress)
+            return self._publish_exactly(str(parse_version(version)), content, directory, progress)
         retrying = Retrying(
             retry=retry_if_exception_type(_VersionTaken),
             stop=stop_after_attempt(ATTEMPTS),
@@ -111,7 +129,18 @@ class Publisher:
         try:
             return self._publish_as(version, content, directory, progress)
         except Conflict as error:
+            if error.kind != "release_exists":
+                raise
             raise _VersionTaken(version) from error
+
+    def _publish_exactly(
+        self, version: str, content: ReleaseContent, directory: Path, progress: Progress | None
+    ) -> Publication:
+        released = self._released(content.model, version)
+        if released is None or self._yanked(released.statement):
+            return self._publish_as(version, content, directory, progress)
+        _refuse_other_content(released.statement, content)
+        return self._same(released, directory, progress)
 
     def _publish_as(
         self, version: str, content: ReleaseContent, directory: Path, progress: Progress | None
@@ -123,7 +152,7 @@ class Publisher:
                 f"{content.model}@{version} was yanked; a number is never used again.",
                 remedy="publish under another version, or with --version auto.",
             )
-        uploaded = self._upload_missing(content, directory, progress)
+        self._place(content, directory, progress)
         manifest = Manifest(
             version=version,
             content=content,
@@ -134,29 +163,80 @@ class Publisher:
         landing, found = create(author, layout.manifest_key(content.model, version), manifest)
         if landing is Landing.MINE:
             return self._publication(PublicationStatus.PUBLISHED, found)
-        if found.statement.content.identity == content.identity:
-            return self._publication(PublicationStatus.RESTORED if uploaded else PublicationStatus.IDENTICAL, found)
-        raise Conflict(
-            "release_exists",
-            f"{content.model}@{version} was released by {found.statement.published_by} at "
-            f"{found.statement.published_at} with different content.",
-            remedy="publish under another version, or with --version auto; nothing that was released ever changes.",
-        )
+        _refuse_other_content(found.statement, content)
+        return self._publication(PublicationStatus.IDENTICAL, found)
+
+    def _released(self, model: str, version: str) -> Signed[Manifest] | None:
+        try:
+            return self._author.reader.manifest(model, version)
+        except NothingToServe:
+            return None
 
     def _same(self, release: Signed[Manifest], directory: Path, progress: Progress | None) -> Publication:
-        restored = self._upload_missing(release.statement.content, directory, progress)
+        restored = self._restore(release.statement.content, directory, progress)
         return self._publication(PublicationStatus.RESTORED if restored else PublicationStatus.IDENTICAL, release)
 
-    def _upload_missing(self, content: ReleaseContent, directory: Path, progress: Progress | None) -> bool:
+    def _restore(self, content: ReleaseContent, directory: Path, progress: Progress | None) -> bool:
+        """Upload what is missing or damaged; whether anything was."""
+        return self._upload_unless(self._holds, content, directory, progress)
+
+    def _place(self, content: ReleaseContent, directory: Path, progress: Progress | None) -> None:
+        """Make sure that every file is there, and that no collector of orphans deletes it before the manifest names it.
+
+        The order is what protects: make the files young, see that nobody is deleting, see that they are still there.
+        A collector that begins after the second step finds them young; one that began before it is waited for.
+        """
+        self._upload_unless(self._holds_young, content, directory, progress)
+        self._await_collectors(content.model)
+        while self._upload_unless(self._is_young, content, directory):
+            self._await_collectors(content.model)
+
+    def _upload_unless(
+        self,
+        is_right: Callable[[str, ReleaseFile], bool],
+        content: ReleaseContent,
+        directory: Path,
+        progress: Progress | None = None,
+    ) -> bool:
         uploaded = False
         for file in content.files:
             key = layout.file_key(content.model, file.sha256, file.name)
-            if not self._holds(key, file):
+            if not is_right(key, file):
                 self._author.store.upload(key, directory / file.name)
                 uploaded = True
             if progress:
                 progress(file)
         return uploaded
+
+    def _holds_young(self, key: str, file: ReleaseFile) -> bool:
+        return self._holds(key, file) and self._is_young(key, file)
+
+    def _is_young(self, key: str, file: ReleaseFile) -> bool:
+        """Whether the file is there, and no collector will take it for an orphan soon."""
+        try:
+            return self._author.store.age_s(key) <= REFRESH_AFTER_S
+        except ObjectMissing:
+            return False
+
+    def _await_collectors(self, model: str) -> None:
+        retrying = Retrying(
+            retry=retry_if_exception_type(_CollectionUnderWay),
+            stop=stop_after_delay(self._patience_s),
+            wait=wait_fixed(POLL_S),
+        )
+        try:
+            retrying(self._refuse_collectors, model)
+        except RetryError as error:
+            raise Conflict(
+                "collection",
+                f"An administrator is deleting orphans of {model} (edustream-registry gc --delete), so nothing was "
+                "released.",
+                remedy=f"publish again; a notice counts for at most {NOTICE_S / 60:g} minutes, even if its gc crashed.",
+            ) from error
+
+    def _refuse_collectors(self, model: str) -> None:
+        if live_notices(self._author.store, model):
+            raise _CollectionUnderWay(model)
 
     def _holds(self, key: str, file: ReleaseFile) -> bool:
         # The digest, not the size alone: a file that was damaged in the store is put right by publishing again.
@@ -196,6 +276,16 @@ def next_version(latest: Manifest | None, content: ReleaseContent, taken: Collec
     if latest is None or latest.content.contract_digest != content.contract_digest:
         return str(released.bump_major())
     return str(released if highest.prerelease else released.bump_patch())
+
+
+def _refuse_other_content(released: Manifest, content: ReleaseContent) -> None:
+    if released.content.identity != content.identity:
+        raise Conflict(
+            "release_exists",
+            f"{content.model}@{released.version} was released by {released.published_by} at {released.published_at} "
+            "with different content.",
+            remedy="publish under another version, or with --version auto; nothing that was released ever changes.",
+        )
 
 
 def _check_names(content: ReleaseContent) -> None:

@@ -102,7 +102,7 @@ class OutcomeUnknown(EduStreamError):
 class Conflict(EduStreamError):
     """Somebody else got there first, with something different. What exists stays as it is."""
 
-    KINDS = frozenset({"release_exists", "promotion_race", "registry_exists"})
+    KINDS = frozenset({"release_exists", "promotion_race", "registry_exists", "collection"})
 
 
 class GateRefused(EduStreamError):
