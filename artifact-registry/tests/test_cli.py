@@ -16,7 +16,7 @@ from conftest import settings_in
 from typer.testing import CliRunner
 
 from edustream_contracts.contract import ModelContract
-from edustream_contracts.errors import NothingToServe
+from edustream_contracts.errors import InvalidInput, NothingToServe
 from edustream_registry import cli, presentation
 from edustream_registry.authorship import open_author
 from edustream_registry.cli import app
@@ -24,6 +24,7 @@ from edustream_registry.env_file import write_env_file
 from edustream_registry.local_server import RunningServer, free_ports
 from edustream_registry.provisioning import Folders, Provisioner
 from edustream_registry.publishing import Publisher
+from edustream_registry.serving import ENDING
 from edustream_registry.signing import Signer
 from edustream_registry.testing.simulator import write_release
 from edustream_registry.trust import TrustPolicy
@@ -134,10 +135,15 @@ def test_init_says_what_it_made(seaweedfs_server: RunningServer, tmp_path: Path)
     assert str(tmp_path / "repo-api" / ".env") in printed
 
 
-@pytest.mark.parametrize(("engine", "prepare"), [("moto", False), ("seaweedfs", True)])
+@pytest.mark.parametrize(
+    ("engine", "prepare", "number"),
+    [("moto", False, signal.SIGTERM), ("moto", False, signal.SIGHUP), ("seaweedfs", True, signal.SIGINT)],
+)
 @pytest.mark.usefixtures("_signals")
-def test_serve_runs_until_a_signal(engine: str, prepare: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presentation, "ready", lambda: signal.raise_signal(signal.SIGTERM))
+def test_serve_runs_until_a_signal(
+    engine: str, prepare: bool, number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presentation, "ready", lambda: signal.raise_signal(number))
     arguments = ["serve", "--engine", engine, "--port", "0", "--data", str(tmp_path / "data")]
 
     result = CliRunner().invoke(app, [*arguments, *(["--init", str(tmp_path)] if prepare else [])])
@@ -151,10 +157,28 @@ def test_serve_runs_until_a_signal(engine: str, prepare: bool, tmp_path: Path, m
 
 @pytest.fixture
 def _signals() -> Iterator[None]:
-    held = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    held = {number: signal.getsignal(number) for number in ENDING}
     yield
     for number, handler in held.items():
         signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("command", [["serve", "--port", "0", "--data"], ["init", "--root"]])
+def test_a_folder_that_cannot_be_written_is_named(
+    command: list[str], tmp_path: Path, seaweedfs_server: RunningServer
+) -> None:
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "folder"
+    of_admin = ["--env-file", str(seaweedfs_server.admin_env)] if command[0] == "init" else []
+    arguments = [*command, str(folder), *of_admin]
+
+    with pytest.raises(InvalidInput, match=f"{folder}.* cannot be written: Not a directory"):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
+def test_an_env_file_that_was_named_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="There is no env file"):
+        CliRunner().invoke(app, ["models", "--env-file", str(tmp_path / "typo.env")], catch_exceptions=False)
 
 
 def test_serve_says_when_it_is_ready(capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,7 +202,8 @@ def test_serve_says_when_it_is_ready(capsys: pytest.CaptureFixture[str]) -> None
 def test_bad_input_ends_with_two(
     words: list[str], code: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, repos: Folders
 ) -> None:
-    env_file = tmp_path / "none" if said == "REGISTRY_URL" else repos.producer / ".env"
+    (tmp_path / "empty").touch()
+    env_file = tmp_path / "empty" if said == "REGISTRY_URL" else repos.producer / ".env"
     monkeypatch.setattr(sys, "argv", ["edustream-registry", *words, "--env-file", str(env_file)])
 
     with pytest.raises(SystemExit) as caught:

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
+from edustream_contracts.errors import InvalidInput
 from edustream_registry.authorship import author_name, open_author
 from edustream_registry.connection import open_reader
 from edustream_registry.reading import ReleaseReader
@@ -26,7 +27,7 @@ DEFAULT_ENV: Final = Path(".env")
 
 def settings_from(env_file: Path) -> RegistrySettings:
     """The settings of this process and its env file. Raises `InvalidInput` (kind `configuration`)."""
-    return RegistrySettings.from_environ(with_env_file(os.environ, env_file))
+    return RegistrySettings.from_environ(_environ(env_file))
 
 
 def reader_from(env_file: Path) -> ReleaseReader:
@@ -36,5 +37,15 @@ def reader_from(env_file: Path) -> ReleaseReader:
 
 def author_from(env_file: Path) -> Author:
     """An author in the registry that the env file names. Raises `InvalidInput` (kind `configuration`)."""
-    environ = with_env_file(os.environ, env_file)
+    environ = _environ(env_file)
     return open_author(RegistrySettings.from_environ(environ), author_name(environ))
+
+
+def _environ(env_file: Path) -> dict[str, str]:
+    if env_file != DEFAULT_ENV and not env_file.is_file():
+        raise InvalidInput(
+            "argument",
+            f"There is no env file {env_file}.",
+            remedy="correct --env-file, or leave it out and set the variables.",
+        )
+    return with_env_file(os.environ, env_file)

@@ -4,19 +4,37 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from dotenv import dotenv_values
 
+from edustream_contracts.errors import InvalidInput
+
 
 def write_private(path: Path, data: bytes) -> None:
-    """Write `data` to `path` with mode 0600, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-    Path(temporary).replace(path)
+    """Write `data` to `path` with mode 0600, whole or not at all.
+
+    Raises `InvalidInput` (kind `argument`) where that cannot be done.
+    """
+    with writing_to(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        Path(temporary).replace(path)
+
+
+@contextmanager
+def writing_to(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusal to write `path` into `InvalidInput` (kind `argument`)."""
+    try:
+        yield
+    except OSError as error:
+        raise InvalidInput(
+            "argument", f"{path} cannot be written: {error.strerror}.", remedy="name a folder that you may write to."
+        ) from error
 
 
 def write_env_file(path: Path, variables: Mapping[str, str], comment: str = "") -> None:

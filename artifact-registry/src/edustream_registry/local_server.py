@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from edustream_contracts.errors import EduStreamError, InvalidInput, Unreachable
-from edustream_registry.env_file import read_env_file, write_env_file, write_private
+from edustream_registry.env_file import read_env_file, write_env_file, write_private, writing_to
 from edustream_registry.s3_client import make_client, translated
 from edustream_registry.settings import RegistrySettings
 
@@ -104,7 +104,7 @@ def running_server(engine: Engine, data: Path, port: int, url: str = DEFAULT_URL
         url: the registry's address that goes into `admin.env`.
 
     Raises:
-        InvalidInput: kind `argument`, the port is taken.
+        InvalidInput: kind `argument`, the port is taken, or `data` cannot be written.
         Unreachable: the server did not answer in time; the message names its log.
     """
     port = port or free_ports(1)[0]
@@ -114,7 +114,8 @@ def running_server(engine: Engine, data: Path, port: int, url: str = DEFAULT_URL
             f"Port {port} of {HOST} is taken, perhaps by a registry that runs already.",
             remedy="stop what holds it, or choose another with --port (0 takes a free one).",
         )
-    data.mkdir(parents=True, exist_ok=True)
+    with writing_to(data):
+        data.mkdir(parents=True, exist_ok=True)
     _refuse_second(data)
     admin = _admin_settings(data / "admin.key", port, url)
     admin_env = data / ADMIN_ENV
