@@ -15,6 +15,7 @@ from botocore.exceptions import (
     NoCredentialsError,
     ReadTimeoutError,
 )
+from botocore.parsers import ResponseParserError
 from conftest import settings_in
 
 from edustream_contracts.errors import EduStreamError, OutcomeUnknown, Unreachable
@@ -58,6 +59,7 @@ def raised(error: Exception, *, writes: bool, conditional: bool = False) -> Base
         (answer("InvalidAccessKeyId", 403), "credentials_refused", ".env"),
         (answer("SignatureDoesNotMatch", 403), "credentials_refused", ".env"),
         (answer("ExpiredToken", 400), "credentials_refused", ".env"),
+        (answer("RequestTimeTooSkewed", 403), "server_error", "clock"),
         (answer("AccessDenied", 403), "access_denied", "the key of the right user"),
         (answer("InvalidRequest", 400), "server_error", "server's log"),
     ],
@@ -74,7 +76,9 @@ def test_what_did_not_land_is_said_not_to_have_landed(error: Exception, kind: st
     assert "mysecret" not in str(translated_error)
 
 
-@pytest.mark.parametrize("error", [ReadTimeoutError(endpoint_url="x"), answer("InternalError", 500)], ids=str)
+@pytest.mark.parametrize(
+    "error", [ReadTimeoutError(endpoint_url="x"), ResponseParserError("x"), answer("InternalError", 500)], ids=str
+)
 def test_without_a_usable_reply_a_write_is_unknown_and_a_read_failed(error: Exception) -> None:
     assert isinstance(raised(error, writes=True), OutcomeUnknown)
     assert isinstance(raised(error, writes=False), Unreachable)

@@ -19,6 +19,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
     ReadTimeoutError,
 )
+from botocore.parsers import ResponseParserError
 
 from edustream_contracts.errors import EduStreamError, OutcomeUnknown, Rejected, Unreachable
 from edustream_registry.settings import RegistrySettings
@@ -40,8 +41,8 @@ class ConcurrentWrite(RuntimeError):
     """The store answered 409: another conditional write of this key was under way. The write may be tried again."""
 
 
-def make_client(service: str, settings: RegistrySettings) -> Any:
-    """A boto3 client of `service` (`s3` or `iam`) with bounded timeouts and retries.
+def make_client(service: str, settings: RegistrySettings, *, attempts: int = ATTEMPTS) -> Any:
+    """A boto3 client of `service` (`s3` or `iam`) with bounded timeouts and at most `attempts` tries of a request.
 
     The client is untyped: boto3 builds its methods when it runs.
     """
@@ -54,7 +55,7 @@ def make_client(service: str, settings: RegistrySettings) -> Any:
     config = Config(
         connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=READ_TIMEOUT_S,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        retries={"mode": "standard", "total_max_attempts": attempts},
         max_pool_connections=16,
         s3={"addressing_style": "path"} if settings.endpoint_url else None,
     )
@@ -85,7 +86,7 @@ def translated(
         raise Unreachable(
             "connection", f"Nothing answers at {settings.location} (tried to {doing}).", remedy=START_REGISTRY
         ) from error
-    except (ReadTimeoutError, ConnectionClosedError, HTTPClientError) as error:
+    except (ReadTimeoutError, ConnectionClosedError, HTTPClientError, ResponseParserError) as error:
         raise _no_reply(settings, doing, str(error), writes) from error
     except ClientError as error:
         raise _answered(settings, doing, error, writes, conditional) from error
@@ -123,6 +124,12 @@ def _answered(
             "credentials_refused",
             f"{settings.location} does not accept the access key {settings.access_key_id} ({code}).",
             remedy="use the .env file that init wrote, or ask the registry's administrator for a key.",
+        )
+    if code == "RequestTimeTooSkewed":
+        return Unreachable(
+            "server_error",
+            f"The clocks of this machine and of {settings.location} differ by more than the store allows.",
+            remedy="set the clock that is wrong; requests are signed with the time.",
         )
     if code in _DENIED:
         return Unreachable(

@@ -106,6 +106,6 @@ class Conflict(EduStreamError):
 
 
 class GateRefused(EduStreamError):
-    """A quality gate, fixed before the evaluation, said no. Nothing was published."""
+    """A gate, fixed before the evaluation, said no. Nothing was published."""
 
-    KINDS = frozenset({"threshold", "onnx_parity"})
+    KINDS = frozenset({"threshold", "onnx_parity", "store"})
