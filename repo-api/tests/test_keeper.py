@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from consumers import BUDGET_S, ConsumerBench
 from edustream_contracts.contract import ModelContract, contract_from
 from edustream_contracts.errors import InvalidInput
 from edustream_registry.names import Reference
+from edustream_registry.reading import ReleaseReader
 from edustream_registry.resolved import Resolved
 from edustream_registry.signing import Signer
 from edustream_registry.trust import TrustPolicy
@@ -291,6 +293,32 @@ class TestPoll:
         assert (keeper.snapshot.state, version(keeper)) == (State.READY, "1.0.0")
         assert keeper.snapshot.refusal is not None
         assert keeper.snapshot.refusal.error.kind == kind
+
+    def test_a_refusal_confirms_nothing(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0")
+        keeper = bench.keeper()
+        keeper.start()
+        bench.registry.clock.advance(60)
+        bench.release("1.1.0", model=b"no model")
+        assert keeper.poll() is PollResult.REFUSED
+        assert keeper.staleness_s() == 60
+
+    def test_a_frozen_channel_is_served_for_one_staleness_budget_more(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0")
+        reader = ReleaseReader(
+            bench.registry.memory, replace(bench.registry.trust, max_entry_age_s=60.0), bench.registry.clock
+        )
+        keeper = bench.keeper(reader=reader)
+        keeper.start()
+        bench.registry.clock.advance(61)
+        assert keeper.poll() is PollResult.REFUSED
+        assert keeper.snapshot.state is State.READY
+        bench.registry.clock.advance(BUDGET_S)
+        assert keeper.poll() is PollResult.REFUSED
+        assert keeper.snapshot.state is State.REJECTED
+        bench.release("1.0.1", scale=0.05)
+        keeper.poll()
+        assert (keeper.snapshot.state, version(keeper)) == (State.READY, "1.0.1")
 
     def test_a_bad_release_is_told_once_and_not_fetched_again(self, bench: ConsumerBench) -> None:
         bench.release("1.0.0")

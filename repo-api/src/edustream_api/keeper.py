@@ -227,8 +227,10 @@ class Keeper:
     def _refuse(self, error: EduStreamError) -> None:
         self._note(error)
         yank = self._yank_of(self._loaded) if self._loaded else None
-        if self._loaded and yank is None:
-            self._enter(State.READY, self._loaded, None, contacted_at=self._clock())
+        # Whoever withholds newer entries gains no more than one staleness budget beyond the age that is allowed.
+        frozen = error.kind == "freeze" and not self._within_budget()
+        if self._loaded and yank is None and not frozen:
+            self._enter(State.READY, self._loaded, None)
         else:
             self._loaded = None
             reason = yank or error
