@@ -85,9 +85,15 @@ class Collector:
         """
         named: dict[str, frozenset[str]] = {}
         found = self._survey(model, named)
-        if found.refusal or not found.old:
+        if found.refusal:
             return found
-        notice = layout.notice_key(model, self._notice_id())
+        if found.old:
+            found = self._announced(found, named)
+        self._remove_dead_notices(model)
+        return found
+
+    def _announced(self, found: Collection, named: dict[str, frozenset[str]]) -> Collection:
+        notice = layout.notice_key(found.model, self._notice_id())
         # A key that may not delete could not take its notice back, and would hold publishers up for nothing.
         self._store.delete(notice)
         document = {"grace_s": self._grace_s, "orphans": len(found.old)}
@@ -95,7 +101,6 @@ class Collector:
         done = self._delete(found, notice, named)
         if not done.unfinished:
             self._store.delete(notice)
-            self._remove_dead_notices(model)
         return done
 
     def _survey(self, model: str, named: dict[str, frozenset[str]]) -> Collection:
@@ -132,7 +137,6 @@ class Collector:
         try:
             needed = self._needed(found.model, named)
         except (Rejected, NothingToServe) as error:
-            self._store.delete(notice)
             return Collection(found.model, refusal=error)
         deleted, spared, unfinished = [], [], []
         for orphan in found.old:
