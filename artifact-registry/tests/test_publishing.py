@@ -23,7 +23,7 @@ from edustream_registry.testing.faults import Crash, Fault, FaultyStore, Planned
 from edustream_registry.testing.simulator import RegistrySimulator, write_release
 from edustream_registry.writing import Author
 
-CALLS_OF_A_PUBLICATION = 15
+CALLS_OF_A_PUBLICATION = 18
 
 
 def author_on(registry: RegistrySimulator, *faults: PlannedFault) -> Author:
@@ -57,18 +57,18 @@ def test_the_first_release(registry: RegistrySimulator, content: ReleaseContent,
     assert done.manifest.version == "1.0.0"
     assert done.manifest.published_by == "tester"
     assert done.location == "memory://registry/models/churn/releases/1.0.0.json"
-    assert seen == list(content.files)
+    assert seen == list(done.manifest.content.files)
     assert visible(registry) == ["1.0.0"]
 
 
 def test_the_files_come_before_the_manifest(
     registry: RegistrySimulator, content: ReleaseContent, release_dir: Path
 ) -> None:
-    registry.publish(content, release_dir)
+    done = Publisher(registry.author).publish(content, release_dir)
 
     writes = [key for operation, key in registry.store.calls if operation in {"put", "upload"}]
     assert writes == [
-        *(layout.file_key("churn", file.sha256, file.name) for file in content.files),
+        *(layout.file_key("churn", file.sha256, file.name) for file in done.manifest.content.files),
         layout.manifest_key("churn", "1.0.0"),
     ]
     assert len(registry.store.calls) == CALLS_OF_A_PUBLICATION

@@ -16,6 +16,7 @@ from edustream_registry.statement import Statement, WireModel
 
 Task = Literal["binary", "multiclass", "regression"]
 FILE_NAME: Final = "manifest.json"
+BUNDLE_FILE: Final = "model.sig"
 IDENTITY_FIELDS: Final = ("model", "task", "contract_digest", "files", "inputs", "outputs")
 
 
@@ -35,11 +36,14 @@ class ReleaseFile(WireModel):
 
     def check(self, data: bytes, where: str, *, remedy: str) -> None:
         """Raise `Rejected` (kind `digest`) unless `data`, found at `where`, has this length and digest."""
-        digest = sha256_hex(data)
-        if len(data) != self.size or digest != self.sha256:
+        self.check_digest(len(data), sha256_hex(data), where, remedy=remedy)
+
+    def check_digest(self, size: int, digest: str, where: str, *, remedy: str) -> None:
+        """Raise `Rejected` (kind `digest`) unless a file of `size` bytes with this SHA-256, at `where`, is this one."""
+        if (size, digest) != (self.size, self.sha256):
             raise Rejected(
                 "digest",
-                f"The file {self.name} ({where}) has {len(data)} bytes with SHA-256 {digest}; the manifest states "
+                f"The file {self.name} ({where}) has {size} bytes with SHA-256 {digest}; the manifest states "
                 f"{self.size} bytes with {self.sha256}.",
                 remedy=remedy,
             )
@@ -103,11 +107,18 @@ class ReleaseContent(WireModel):
 
     @property
     def identity(self) -> str:
-        """A digest that two releases share exactly if a consumer could not tell them apart."""
-        document = self.model_dump(mode="json")
+        """A digest that two releases share exactly if a consumer could not tell them apart.
+
+        The bundle says who signed, as the envelope does, and takes no part.
+        """
+        document = self.without_bundle().model_dump(mode="json")
         substance: dict[str, Any] = {name: document[name] for name in IDENTITY_FIELDS}
         substance["files"] = sorted(substance["files"], key=lambda file: str(file["name"]))
         return document_digest(substance)
+
+    def without_bundle(self) -> Self:
+        """This content without its OpenSSF bundle."""
+        return self.model_copy(update={"files": tuple(file for file in self.files if file.name != BUNDLE_FILE)})
 
     def name_problems(self) -> list[Problem]:
         """Names that would overwrite one another, or the manifest itself, where the files are written to a folder."""

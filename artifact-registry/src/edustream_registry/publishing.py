@@ -22,6 +22,7 @@ from tenacity import (
 
 from edustream_contracts.errors import Conflict, InvalidInput, NothingToServe
 from edustream_registry import layout
+from edustream_registry.bundle import Bundler, bundled, openssf_bundle, refuse_other_bundle
 from edustream_registry.collection import NOTICE_S, REFRESH_AFTER_S, live_notices
 from edustream_registry.manifest import Manifest, ReleaseContent, ReleaseFile
 from edustream_registry.names import model_name, parse_version
@@ -75,9 +76,19 @@ class _CollectionUnderWay(Exception):
 class Publisher:
     """Publishes releases in the name of one author."""
 
-    def __init__(self, author: Author, patience_s: float = PATIENCE_S) -> None:
-        """Prepare to publish; `patience_s` is how long to wait for a collection of orphans to end, in seconds."""
+    def __init__(
+        self, author: Author, patience_s: float = PATIENCE_S, bundler: Bundler | None = openssf_bundle
+    ) -> None:
+        """Prepare to publish.
+
+        Args:
+            author: in whose name.
+            patience_s: how long to wait for a collection of orphans to end, in seconds.
+            bundler: makes the bundle that every release carries; None makes releases without one, which the protocol
+                admits for publishers that have no such library.
+        """
         self._author = author
+        self._bundler = bundler
         self._patience_s = patience_s
 
     def publish(
@@ -86,7 +97,8 @@ class Publisher:
         """Publish the files in `directory` as a release.
 
         Args:
-            content: what the release is; its `files` must lie in `directory` with the stated digests.
+            content: what the release is; its `files` must lie in `directory` with the stated digests. The bundle is
+                added to them.
             directory: the folder with the files.
             version: a semantic version, or `auto` for the next one (see `next_version`).
             progress: told of every file once it is in the registry.
@@ -100,8 +112,18 @@ class Publisher:
         """
         model_name(content.model)
         require_registry(self._author.store)
+        if self._bundler is not None:
+            content = content.without_bundle()
         _check_names(content)
         _check_directory(content, directory)
+        if self._bundler is None:
+            return self._publish(content, directory, version, progress)
+        with bundled(content, directory, self._bundler(content, self._author.signer)) as (whole, staged):
+            return self._publish(whole, staged, version, progress)
+
+    def _publish(
+        self, content: ReleaseContent, directory: Path, version: str, progress: Progress | None
+    ) -> Publication:
         if version != AUTO:
             return self._publish_exactly(str(parse_version(version)), content, directory, progress)
         retrying = Retrying(
@@ -202,6 +224,7 @@ class Publisher:
         for file in content.files:
             key = layout.file_key(content.model, file.sha256, file.name)
             if not is_right(key, file):
+                refuse_other_bundle(content, file, directory)
                 self._author.store.upload(key, directory / file.name)
                 uploaded = True
             if progress:

@@ -57,8 +57,8 @@ class RegistrySimulator:
         return Author(reader.store, reader, signer, who, self.clock, lambda: next(self._write_ids))
 
     def publish(self, content: ReleaseContent, directory: Path, version: str = AUTO) -> Publication:
-        """Publish a release as the trusted author."""
-        return Publisher(self.author).publish(content, directory, version)
+        """Publish a release as the trusted author, without the bundle that no reader of the protocol looks at."""
+        return Publisher(self.author, bundler=None).publish(content, directory, version)
 
     def promote(self, model: str, version: str, channel: str = "production") -> Promotion:
         """Promote a release as the trusted author."""
