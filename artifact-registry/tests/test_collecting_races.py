@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from interleaving import Actor, GatedStore, Step, World, explore
+from interleaving import Actor, Step, World, explore
 
-from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import Conflict
 from edustream_registry import layout
 from edustream_registry.collecting import Collector
@@ -19,7 +18,7 @@ from edustream_registry.publishing import Publisher
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.store import ObjectInfo, Store
 from edustream_registry.testing.faults import Crash
-from edustream_registry.testing.simulator import RegistrySimulator, write_release
+from edustream_registry.testing.simulator import RegistrySimulator
 from edustream_registry.writing import Author
 
 
