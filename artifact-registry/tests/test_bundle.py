@@ -119,7 +119,7 @@ def test_a_lost_bundle_is_put_back_by_its_own_key_only(
 
     assert Publisher(other).publish(content, release_dir).status is PublicationStatus.IDENTICAL
     del registry.memory.objects[key]
-    with pytest.raises(Conflict, match="only the key that signed it can make again"):
+    with pytest.raises(Conflict, match="only its own key can make again"):
         Publisher(other).publish(content, release_dir)
     assert published(registry, content, release_dir).status is PublicationStatus.RESTORED
     assert registry.memory.objects[key] == data
@@ -139,7 +139,7 @@ def test_without_the_library_nothing_is_sent(
     before = dict(registry.memory.objects)
 
     with pytest.raises(
-        InvalidInput, match=r"module model_signing is not installed.\n.*edustream-registry\[publishing\]"
+        InvalidInput, match=r"model_signing is not installed.\n.*registry\[publishing\]"
     ):
         published(registry, content, release_dir)
 
@@ -152,7 +152,7 @@ def test_a_name_that_leaves_the_folder_is_refused_before_anything_is_written(
     content = write_release(tmp_path / "release", contract)
     strange = content.files[0].model_copy(update={"name": "../release/contract.json"})
 
-    with pytest.raises(InvalidInput, match="release/contract.json"):
+    with pytest.raises(InvalidInput, match=r"\.\./release/contract\.json"):
         published(registry, content.model_copy(update={"files": (strange,)}), tmp_path / "release")
 
 

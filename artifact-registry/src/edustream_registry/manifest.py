@@ -117,7 +117,7 @@ class ReleaseContent(WireModel):
         return document_digest(substance)
 
     def without_bundle(self) -> Self:
-        """This content without its OpenSSF bundle."""
+        """The same content without its OpenSSF bundle."""
         return self.model_copy(update={"files": tuple(file for file in self.files if file.name != BUNDLE_FILE)})
 
     def name_problems(self) -> list[Problem]:
