@@ -154,6 +154,32 @@ def test_the_calls_of_a_promotion(registry: RegistrySimulator) -> None:
     assert calls[HEAD_PUT] == ("put", HEAD)
 
 
+def test_a_renewal_is_a_new_entry_for_the_same_release(registry: RegistrySimulator) -> None:
+    registry.promote("churn", "1.0.0")
+    registry.clock.advance(3600)
+
+    done = promoter(registry).renew("churn", "production", "1.0.0", "still right")
+
+    first, second = registry.reader.history("churn", "production")
+    assert done.moved
+    assert done.entry == second
+    assert second.statement.manifest_digest == first.statement.manifest_digest
+    assert (second.statement.sequence, second.statement.reason) == (2, "still right")
+    assert second.statement.promoted_at > first.statement.promoted_at
+
+
+def test_a_renewal_never_moves_a_channel(registry: RegistrySimulator) -> None:
+    with pytest.raises(Conflict, match=r"production is empty, so churn@1\.0\.0 cannot be renewed"):
+        promoter(registry).renew("churn", "production", "1.0.0", "a test")
+    registry.promote("churn", "1.0.1")
+
+    with pytest.raises(Conflict, match=r"points at churn@1\.0\.1, so churn@1\.0\.0 cannot be renewed") as caught:
+        promoter(registry).renew("churn", "production", "1.0.0", "a test")
+
+    assert caught.value.kind == "promotion_race"
+    assert len(registry.reader.history("churn", "production")) == 1
+
+
 @pytest.mark.parametrize("call", range(CALLS_OF_A_PROMOTION))
 @pytest.mark.parametrize("fault", [Fault.CRASH_BEFORE, Fault.CRASH_AFTER])
 def test_a_crash_at_any_call_leaves_a_sound_log_and_a_retry_appends_at_most_once(

@@ -52,6 +52,15 @@ class Promoter:
         release = self._promotable(model_name(model), str(parse_version(version)))
         return self._append(model, model_name(channel), release, reason)
 
+    def renew(self, model: str, channel: str, version: str, reason: str) -> Promotion:
+        """Confirm the release that `channel` points at by a new entry, for readers that limit the age of the last one.
+
+        Raises as `promote` does, and `Conflict` (kind `promotion_race`) when the channel points elsewhere: a renewal
+        never moves a channel.
+        """
+        release = self._promotable(model_name(model), str(parse_version(version)))
+        return self._append(model, model_name(channel), release, reason, renews=True)
+
     def rollback(self, model: str, channel: str, reason: str, version: str | None = None) -> Promotion:
         """Make `channel` point at an older version again: the one given, or the last one that differs from today's.
 
@@ -99,7 +108,9 @@ class Promoter:
                 ) from error
         return release
 
-    def _append(self, model: str, channel: str, release: Signed[Manifest], reason: str) -> Promotion:
+    def _append(
+        self, model: str, channel: str, release: Signed[Manifest], reason: str, *, renews: bool = False
+    ) -> Promotion:
         if not reason.strip():
             raise InvalidInput("argument", "A promotion needs a reason.", remedy="say why with --reason.")
         retrying = Retrying(
@@ -108,7 +119,7 @@ class Promoter:
             wait=wait_random_exponential(multiplier=0.01, max=MAX_WAIT_S),
         )
         try:
-            return retrying(self._append_once, model, channel, release, reason)
+            return retrying(self._append_once, model, channel, release, reason, renews)
         except RetryError as error:
             raise Conflict(
                 "promotion_race",
@@ -116,10 +127,13 @@ class Promoter:
                 remedy="look at edustream-registry history, and promote again.",
             ) from error
 
-    def _append_once(self, model: str, channel: str, release: Signed[Manifest], reason: str) -> Promotion:
+    def _append_once(self, model: str, channel: str, release: Signed[Manifest], reason: str, renews: bool) -> Promotion:
         author = self._author
         last = author.reader.last_entry(model, channel)
-        if last and last.statement.manifest_digest == release.digest:
+        stands = last is not None and last.statement.manifest_digest == release.digest
+        if renews and not stands:
+            raise _elsewhere(model, channel, release.statement.version, last)
+        if last and stands and not renews:
             return Promotion(last, moved=False)
         entry = LogEntry(
             model=model,
@@ -144,3 +158,12 @@ class Promoter:
         # The entry is in the log, so the promotion stands; readers probe forward from whatever HEAD says.
         with suppress(Unreachable, OutcomeUnknown):
             self._author.store.put(layout.head_key(entry.model, entry.channel), hint, WriteCondition.OVERWRITE)
+
+
+def _elsewhere(model: str, channel: str, version: str, last: Signed[LogEntry] | None) -> Conflict:
+    found = f"points at {model}@{last.statement.version}" if last else "is empty"
+    return Conflict(
+        "promotion_race",
+        f"{model}@{channel} {found}, so {model}@{version} cannot be renewed there.",
+        remedy="renew what the channel points at, or promote without --renew to move it.",
+    )
