@@ -5,13 +5,12 @@ from pathlib import Path
 import pytest
 
 from edustream_contracts.contract import ModelContract
-from edustream_contracts.errors import InvalidInput, Rejected
+from edustream_contracts.errors import Rejected
 from edustream_registry import layout
-from edustream_registry.manifest import FILE_NAME as MANIFEST
 from edustream_registry.manifest import ReleaseContent
 from edustream_registry.names import Reference
 from edustream_registry.testing.simulator import RegistrySimulator, write_release
-from edustream_registry.verification import check, pull
+from edustream_registry.verification import check
 
 PRODUCTION = Reference.parse("churn@production")
 
@@ -64,49 +63,6 @@ def test_the_contract_must_be_there_and_be_the_stated_one(
         check(registry.reader, Reference.parse("churn@1.0.0"))
     with pytest.raises(Rejected, match="is not the contract whose digest the manifest states"):
         check(registry.reader, Reference.parse("churn@2.0.0"))
-
-
-def test_a_pull_writes_files_and_manifest(
-    promoted: RegistrySimulator, content: ReleaseContent, release_dir: Path, tmp_path: Path
-) -> None:
-    target = tmp_path / "new" / "pulled"
-    found = promoted.reader.resolve(PRODUCTION)
-
-    assert pull(promoted.reader, found, target) == content.files
-
-    assert {path.name for path in target.iterdir()} == {*(file.name for file in content.files), MANIFEST}
-    for file in content.files:
-        assert (target / file.name).read_bytes() == (release_dir / file.name).read_bytes()
-    assert (target / MANIFEST).read_bytes() == found.release.data
-
-
-def test_a_pull_into_an_empty_folder(promoted: RegistrySimulator, tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-
-    pull(promoted.reader, promoted.reader.resolve(PRODUCTION), tmp_path / "empty")
-
-    assert (tmp_path / "empty" / "model.onnx").read_bytes() == b"model"
-
-
-@pytest.mark.parametrize("target", ["file", "folder"])
-def test_a_pull_overwrites_nothing(promoted: RegistrySimulator, tmp_path: Path, target: str) -> None:
-    (tmp_path / "file").write_text("mine")
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "mine").write_text("mine")
-
-    with pytest.raises(InvalidInput, match="holds something already"):
-        pull(promoted.reader, promoted.reader.resolve(PRODUCTION), tmp_path / target)
-
-
-def test_a_pull_that_fails_leaves_nothing(promoted: RegistrySimulator, content: ReleaseContent, tmp_path: Path) -> None:
-    file = content.file("model.onnx")
-    promoted.memory.objects[layout.file_key("churn", file.sha256, file.name)] = b"medol"
-    target = tmp_path / "deep" / "pulled"
-
-    with pytest.raises(Rejected):
-        pull(promoted.reader, promoted.reader.resolve(PRODUCTION), target)
-
-    assert list(target.parent.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,9 @@ from edustream_registry.names import Reference, channel_of, exact_release, model
 from edustream_registry.promotion import Promoter
 from edustream_registry.provisioning import Folders, Provisioner
 from edustream_registry.serving import serve_until_stopped
+from edustream_registry.pulling import pull as pull_release
 from edustream_registry.yanking import Yanker
+from edustream_registry.transfer_bar import transfer_bar
 
 app = typer.Typer(
     help="Look at an EduStream artifact registry, move its channels, and run a local one.",
@@ -106,7 +108,10 @@ def pull(
     """Fetch a release, verify every byte, and write its files and its manifest into a folder."""
     reader = reader_from(env_file)
     found = reader.resolve(Reference.parse(wanted))
-    presentation.pulled(found, verification.pull(reader, found, to), to, as_json)
+    total = sum(file.size for file in found.manifest.content.files)
+    with transfer_bar(f"{found.model}@{found.version}", total) as progress:
+        files = pull_release(reader, found, to, progress)
+    presentation.pulled(found, files, to, as_json)
 
 
 @app.command()

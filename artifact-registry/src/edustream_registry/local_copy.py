@@ -10,9 +10,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from edustream_contracts.canonical import sha256_hex
 from edustream_contracts.errors import Rejected
 from edustream_registry.channel import LogEntry
+from edustream_registry.downloading import download
 from edustream_registry.manifest import Manifest
 from edustream_registry.names import Reference, parse_version
 from edustream_registry.reading import Clock, ReleaseReader, utc_now
@@ -70,13 +70,13 @@ class LocalCopy:
     def fetch(self, reader: ReleaseReader, resolved: Resolved) -> LocalRelease:
         """Bring every file of a release onto this disk; what is there and intact is not fetched again.
 
-        Raises `NothingToServe` (kind `file_missing`), `Rejected` (kind `digest`), `Unreachable`.
+        An interrupted call is gone on with by the next one. Raises `NothingToServe` (kind `file_missing`), `Rejected`
+        (kind `digest`), `Unreachable`.
         """
         release = LocalRelease(resolved, self._directory)
         for file in resolved.manifest.content.files:
             path = _file_path(self._directory, file.sha256, file.name)
-            if not _is_intact(path, file.sha256):
-                _write_whole(path, reader.read_file(resolved.model, file))
+            download(reader, resolved.model, file, path)
         return release
 
     def commit(self, release: LocalRelease) -> None:
@@ -173,13 +173,6 @@ def _answers(reference: Reference, manifest: Manifest, entry: LogEntry | None) -
 
 def _file_path(directory: Path, sha256: str, name: str) -> Path:
     return directory / "files" / sha256 / name
-
-
-def _is_intact(path: Path, sha256: str) -> bool:
-    try:
-        return sha256_hex(path.read_bytes()) == sha256
-    except OSError:
-        return False
 
 
 def _write_whole(path: Path, data: bytes) -> None:

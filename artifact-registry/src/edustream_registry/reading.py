@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from edustream_contracts.schemas import object_validator
 from edustream_registry import layout
 from edustream_registry.channel import LogEntry, Tombstone, broken_chain, check_link
 from edustream_registry.manifest import Manifest, ReleaseFile
+from edustream_registry.memory_store import too_long
 from edustream_registry.names import Reference, VersionRange, is_name, is_version, parse_version
 from edustream_registry.resolved import Resolved
 from edustream_registry.statement import MAX_STATEMENT_BYTES, PROTOCOL, S, Signed
@@ -20,6 +22,7 @@ from edustream_registry.store import ObjectMissing, Store
 from edustream_registry.trust import TrustPolicy
 
 MAX_HINT_BYTES: Final = 1024
+PUT_RIGHT: Final = "do not use it; publish the release again, which puts the right file back."
 
 Clock = Callable[[], datetime]
 
@@ -174,18 +177,32 @@ class ReleaseReader:
         try:
             data = self.store.get(key, file.size)
         except ObjectMissing as error:
-            raise NothingToServe(
-                "file_missing",
-                f"The file {file.name} of {model} is not in the registry: {key} was looked for in "
-                f"{self.store.location}.",
-                remedy="publish the release again, which puts the file back, or promote another release.",
-            ) from error
-        file.check(
-            data,
-            f"{key} in {self.store.location}",
-            remedy="do not use it; publish the release again, which puts the right file back.",
-        )
+            raise self.file_missing(model, file) from error
+        file.check(data, f"{key} in {self.store.location}", remedy=PUT_RIGHT)
         return data
+
+    def check_file(self, model: str, file: ReleaseFile) -> None:
+        """Check a release's file as `read_file` does, and keep nothing of it: for files of any size."""
+        key = layout.file_key(model, file.sha256, file.name)
+        digest, size = hashlib.sha256(), 0
+        try:
+            for chunk in self.store.stream(key):
+                digest.update(chunk)
+                size += len(chunk)
+                if size > file.size:
+                    raise too_long(key, file.size)
+        except ObjectMissing as error:
+            raise self.file_missing(model, file) from error
+        file.check_digest(size, digest.hexdigest(), f"{key} in {self.store.location}", remedy=PUT_RIGHT)
+
+    def file_missing(self, model: str, file: ReleaseFile) -> NothingToServe:
+        """The error for a file that a release names and the registry does not hold."""
+        return NothingToServe(
+            "file_missing",
+            f"The file {file.name} of {model} is not in the registry: "
+            f"{layout.file_key(model, file.sha256, file.name)} was looked for in {self.store.location}.",
+            remedy="publish the release again, which puts the file back, or promote another release.",
+        )
 
     def _newest_entry(self, model: str, channel: str, known: Resolved | None) -> Signed[LogEntry]:
         entry = self.last_entry(model, channel)

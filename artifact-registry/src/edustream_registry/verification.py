@@ -1,20 +1,15 @@
-"""Verify a whole release, and pull one: every byte is checked before it counts."""
+"""Verify a whole release: signatures, chain, every byte of every file, and what the documents say."""
 
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from edustream_contracts.contract import FILE_NAME, parse_contract
 from edustream_contracts.errors import InvalidInput, Problem, Rejected
 from edustream_contracts.schemas import ObjectName, object_validator
-from edustream_registry import manifest
-from edustream_registry.manifest import ReleaseFile
 from edustream_registry.names import Reference
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.resolved import Resolved
@@ -40,9 +35,15 @@ def check(reader: ReleaseReader, reference: Reference) -> Checked:
     if reference.channel:
         entries = reader.history(reference.model, reference.channel)
         passed.append(f"{len(entries)} log entries of {reference}, gapless and linked")
-    contents = {file.name: reader.read_file(found.model, file) for file in found.manifest.content.files}
-    passed.append(f"{len(contents)} files, {sum(map(len, contents.values()))} bytes, every digest right")
-    check_documents(found, contents)
+    files = found.manifest.content.files
+    documents = {}
+    for file in files:
+        if file.name in (FILE_NAME, *CHECKED_DOCUMENTS):
+            documents[file.name] = reader.read_file(found.model, file)
+        else:
+            reader.check_file(found.model, file)
+    passed.append(f"{len(files)} files, {sum(file.size for file in files)} bytes, every digest right")
+    check_documents(found, documents)
     passed.append("contract and documents valid")
     return Checked(found, tuple(passed))
 
@@ -67,26 +68,6 @@ def check_documents(found: Resolved, contents: dict[str, bytes]) -> None:
                 raise _bad(found, name, f"is no JSON: {error}") from error
             if problems:
                 raise _bad(found, name, f"is no valid {kind} document: {problems[0]}")
-
-
-def pull(reader: ReleaseReader, found: Resolved, to: Path) -> tuple[ReleaseFile, ...]:
-    """Write a release's verified files and its manifest into `to`, all or nothing.
-
-    Raises `InvalidInput` (kind `argument`) when `to` holds something already.
-    """
-    if to.exists() and (not to.is_dir() or any(to.iterdir())):
-        raise InvalidInput("argument", f"{to} holds something already.", remedy="name a new or an empty folder.")
-    to.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=to.parent, prefix=f".{to.name}-") as temporary:
-        staged = Path(temporary) / "release"
-        staged.mkdir()
-        for file in found.manifest.content.files:
-            (staged / file.name).write_bytes(reader.read_file(found.model, file))
-        (staged / manifest.FILE_NAME).write_bytes(found.release.data)
-        if to.exists():
-            to.rmdir()
-        shutil.move(staged, to)
-    return found.manifest.content.files
 
 
 def _bad(found: Resolved, name: str, how: str, problems: Sequence[Problem] = ()) -> Rejected:
