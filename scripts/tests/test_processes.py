@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import sys
@@ -16,6 +17,16 @@ DEAF = [
     "-c",
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)",
 ]
+
+
+LEAVES_A_CHILD = """
+import os, sys, time
+if os.fork() == 0:
+    with open(sys.argv[1], "w"):
+        print("up", flush=True)
+        time.sleep(600)
+time.sleep(600)
+"""
 
 
 def is_running(pid: int) -> bool:
@@ -70,6 +81,18 @@ def test_a_deaf_program_is_killed(programs: Stage, tmp_path: Path, monkeypatch: 
     program = programs.start("deaf", DEAF, cwd=tmp_path)
     program.wait_for(lambda: "up" in program.output, "up", 30)
     assert program.stop() == -signal.SIGKILL
+
+
+def test_a_child_that_a_stopped_program_left_is_killed(programs: Stage, tmp_path: Path) -> None:
+    held = tmp_path / "held-by-the-child"
+    os.mkfifo(held)
+    program = programs.start("parent", [sys.executable, "-c", LEAVES_A_CHILD, str(held)], cwd=tmp_path)
+    with held.open("rb") as reader:
+        program.wait_for(lambda: "up" in program.output, "up", 30)
+        assert program.stop() == -signal.SIGTERM
+        ended, _, _ = select.select([reader], [], [], 30)
+        assert ended == [reader]
+        assert reader.read() == b""
 
 
 def test_waiting_for_a_program_that_ended_shows_its_last_words(programs: Stage, tmp_path: Path) -> None:

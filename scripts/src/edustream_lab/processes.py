@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -59,14 +59,14 @@ class Program:
         return "\n".join(self.output.splitlines()[-lines:])
 
     def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
-        """Ask the program to end and wait for it; its exit code. A deaf one is killed."""
+        """Ask the program to end and wait for it; its exit code. A deaf one is killed, and what it leaves behind."""
         if self.process.poll() is None:
             self.process.send_signal(with_signal)
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 self.process.wait(STOP_BUDGET_S)
-            except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-                self.process.wait()
+            self.process.wait()
         return int(self.process.returncode)
 
 
