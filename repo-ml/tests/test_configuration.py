@@ -35,6 +35,14 @@ def test_three_mistakes_are_reported_at_once_with_their_paths(tmp_path: Path) ->
     assert "'turnover'" in found["features.ratios.0.numerator"]
 
 
+def test_a_key_that_occurs_twice_is_a_mistake(tmp_path: Path) -> None:
+    path = write_project(tmp_path, small_document(), small_csv())
+    path.write_text(path.read_text() + "seed: 43\n")
+    with pytest.raises(InvalidInput) as refused:
+        load_plan(path)
+    assert "the key 'seed' occurs twice" in refused.value.problems[0].message
+
+
 @pytest.mark.parametrize(
     ("path", "value", "pointer"),
     [

@@ -260,6 +260,19 @@ def output_field(contract: ModelContract, name: str) -> ContractField:
     )
 
 
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Safe YAML whose keys are unique, as YAML demands; PyYAML would silently take the last of two."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                said = f"the key {key.value!r} occurs twice"
+                raise yaml.constructor.ConstructorError(None, None, said, key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def load_plan(path: Path) -> TrainingPlan:
     """Read a configuration and the contract of its model.
 
@@ -267,7 +280,7 @@ def load_plan(path: Path) -> TrainingPlan:
     """
     try:
         text = path.read_bytes()
-        document = yaml.safe_load(text)
+        document = _UniqueKeyLoader(text).get_single_data()
     except OSError as error:
         raise InvalidInput(
             "configuration",
