@@ -43,7 +43,7 @@ class Scene:
         return self.registry.author_with(self.registry.signer, reader)
 
     def publish(self, store: Store) -> object:
-        return Publisher(self.author(store), patience_s=0).publish(self.content, self.directory)
+        return Publisher(self.author(store), patience_s=0, bundler=None).publish(self.content, self.directory)
 
     def collect(self, store: MemoryStore) -> object:
         reader = ReleaseReader(store, self.registry.trust, self.registry.clock)

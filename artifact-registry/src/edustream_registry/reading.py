@@ -113,7 +113,7 @@ class ReleaseReader:
         Begins at the HEAD hint and probes forward, so a hint that lags behind harms nobody; a hint that leads
         nowhere costs one listing.
         """
-        hinted = self._hint(model, channel)
+        hinted = self.hint(model, channel)
         found = self.entry(model, channel, hinted) if hinted else None
         return self._probe(found) if found else self._listed_last(model, channel)
 
@@ -289,7 +289,8 @@ class ReleaseReader:
             if version and is_version(version):
                 yield version
 
-    def _hint(self, model: str, channel: str) -> int | None:
+    def hint(self, model: str, channel: str) -> int | None:
+        """The sequence that HEAD names; None where it is missing or no valid hint. It proves nothing."""
         try:
             head = json.loads(self.store.get(layout.head_key(model, channel), MAX_HINT_BYTES))
         except (ObjectMissing, ValueError, RecursionError, Rejected):
