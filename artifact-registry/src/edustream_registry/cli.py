@@ -24,6 +24,7 @@ from edustream_registry.command_line import (
     reader_from,
     settings_from,
 )
+from edustream_registry.commands_keys import keys as keys_app
 from edustream_registry.env_file import read_env_file
 from edustream_registry.names import Reference, channel_of, exact_release, model_name
 from edustream_registry.promotion import Promoter
@@ -74,6 +75,9 @@ def init(
     presentation.provisioned(Provisioner(settings_from(env_file), keys=keys).init(Folders.below(root)))
 
 
+app.add_typer(keys_app, name="keys")
+
+
 @app.command()
 def models(env_file: EnvFile = DEFAULT_ENV, as_json: AsJson = False) -> None:
     """List the models."""
@@ -119,12 +123,17 @@ def promote(
     release: Exact,
     to: Annotated[str, typer.Option("--to", help="The channel, e.g. production.")],
     reason: Reason = "promoted by hand",
+    renew: Annotated[
+        bool, typer.Option("--renew", help="Confirm what the channel points at by a new entry; never moves it.")
+    ] = False,
     env_file: EnvFile = DEFAULT_ENV,
     as_json: AsJson = False,
 ) -> None:
     """Make a channel point at a release."""
     model, version = exact_release(release)
-    presentation.promotion(Promoter(author_from(env_file)).promote(model, to, version, reason), as_json)
+    promoter = Promoter(author_from(env_file))
+    move = promoter.renew if renew else promoter.promote
+    presentation.promotion(move(model, to, version, reason), as_json)
 
 
 @app.command()

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
@@ -39,7 +39,7 @@ class PublicKey:
         """Read a PEM SubjectPublicKeyInfo. Raises `InvalidInput` (kind `configuration`) for anything else."""
         try:
             key = serialization.load_pem_public_key(pem.encode())
-        except ValueError as error:
+        except (ValueError, UnsupportedAlgorithm) as error:
             raise _not_a_key("The text is no PEM public key.") from error
         return PublicKey._checked(key)
 
@@ -89,7 +89,7 @@ class Signer:
         """Read an unencrypted PEM private key. Raises `InvalidInput` (kind `configuration`) for anything else."""
         try:
             key = serialization.load_pem_private_key(pem, password=None)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise _not_a_key("The file is no unencrypted PEM private key.") from error
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise _not_a_key("The private key is not on an elliptic curve.")
