@@ -7,6 +7,7 @@ import pytest
 from consumers import BUDGET_S, ConsumerBench
 from edustream_contracts.contract import ModelContract, contract_from
 from edustream_contracts.errors import InvalidInput
+from edustream_registry.local_copy import LocalCopy, LocalRelease
 from edustream_registry.names import Reference
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.resolved import Resolved
@@ -331,6 +332,24 @@ class TestPoll:
         keeper.poll()
         assert sum(isinstance(event, Refused) for event in bench.events) == 1
         assert not [key for _, key in bench.registry.store.calls if "/files/" in key]
+
+    def test_heals_after_this_disk_spoilt_a_good_one(
+        self, bench: ConsumerBench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bench.release("1.0.0")
+        fetch = LocalCopy.fetch
+
+        def spoiling(copy: LocalCopy, reader: ReleaseReader, resolved: Resolved) -> LocalRelease:
+            release = fetch(copy, reader, resolved)
+            next(release.directory.glob("files/*/model.onnx")).write_bytes(b"spoilt")
+            return release
+
+        with monkeypatch.context() as patched:
+            patched.setattr(LocalCopy, "fetch", spoiling)
+            keeper = bench.keeper()
+            assert keeper.start().state is State.REJECTED
+        keeper.poll()
+        assert (keeper.snapshot.state, version(keeper)) == (State.READY, "1.0.0")
 
     def test_heals_after_a_bad_release(self, bench: ConsumerBench) -> None:
         bench.release("1.0.0")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from consumers import ConsumerBench
-from edustream_contracts.contract import ModelContract
+from edustream_contracts.contract import ModelContract, contract_from
 from edustream_contracts.errors import InvalidInput
 from edustream_registry.manifest import ReleaseFile
 
@@ -57,6 +57,15 @@ class TestLoader:
         error = bench.keeper().start().error
         assert error is not None
         assert (error.kind, "golden.json" in error.fact) == ("malformed", True)
+
+    def test_a_contract_of_another_model_is_refused(self, bench: ConsumerBench, contract: ModelContract) -> None:
+        foreign = contract_from({**contract.document, "model": "weather"})
+        content, directory = bench.content("1.0.0", contract=foreign)
+        bench.registry.publish(content.model_copy(update={"model": "churn"}), directory, "1.0.0")
+        bench.registry.promote("churn", "1.0.0")
+        error = bench.consumer(contract="any").keeper.start().error
+        assert error is not None
+        assert (error.kind, "'weather'" in error.fact) == ("mix_and_match", True)
 
     def test_a_contract_that_is_none_is_malformed(self, bench: ConsumerBench) -> None:
         content, directory = bench.content("1.0.0")

@@ -174,8 +174,10 @@ class Keeper:
         try:
             return self._loader.load(release)
         except (Rejected, Incompatible) as error:
-            # The bytes are verified and cannot change, so the same release would fail again at every poll.
-            self._unfit = (release.resolved.manifest_digest, error)
+            # Verified bytes cannot change, so the same release would fail again at every poll; what this disk spoilt
+            # is fetched anew.
+            if error.kind != "digest":
+                self._unfit = (release.resolved.manifest_digest, error)
             raise
 
     def _confirm(self, loaded: ServedModel) -> None:

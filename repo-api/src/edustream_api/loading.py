@@ -102,7 +102,8 @@ class ModelLoader:
     def load(self, release: LocalRelease) -> ServedModel:
         """Check everything about a release that its signature does not say, and load its model.
 
-        Raises `Rejected` (kinds `malformed`, `digest`, `golden`), `Incompatible` (kinds `contract`, `tensors`).
+        Raises `Rejected` (kinds `malformed`, `digest`, `mix_and_match`, `golden`), `Incompatible` (kinds `contract`,
+        `tensors`).
         """
         content = release.resolved.manifest.content
         name = f"{content.model}@{release.resolved.manifest.version}"
@@ -113,6 +114,12 @@ class ModelLoader:
                 f"The contract of {name} has the digest {contract.digest}; its manifest says "
                 f"{content.contract_digest}.",
                 remedy="do not serve it; have the release made again.",
+            )
+        if contract.model != content.model:
+            raise Rejected(
+                "mix_and_match",
+                f"The contract of {name} is that of the model {contract.model!r}.",
+                remedy="do not serve it; have the release made again with the contract of its own model.",
             )
         self.pin.check(contract, name)
         inference = Inference(_file(release, MODEL_FILE), content, contract)
