@@ -12,4 +12,4 @@ class DeletingS3Store(S3Store):
     def delete(self, key: str) -> None:
         """Delete an object; see `DeletingStore.delete`."""
         with translated(self._settings, f"delete {key}", writes=True):
-            self._client.delete_object(**self._object(key))
+            self._writer.delete_object(**self._object(key))

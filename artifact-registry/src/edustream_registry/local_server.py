@@ -18,7 +18,7 @@ from typing import Final
 
 from edustream_contracts.errors import EduStreamError, InvalidInput, Unreachable
 from edustream_registry.env_file import read_env_file, write_env_file, write_private, writing_to
-from edustream_registry.s3_client import make_client, translated
+from edustream_registry.s3_client import ONCE, make_client, translated
 from edustream_registry.settings import RegistrySettings
 
 HOST: Final = "127.0.0.1"
@@ -254,7 +254,7 @@ def _identities(admin: RegistrySettings) -> bytes:
 
 
 def _await_answer(admin: RegistrySettings, log: Path, is_alive: Callable[[], bool]) -> None:
-    client = make_client("s3", admin)
+    client = make_client("s3", admin, ONCE)
     deadline = time.monotonic() + START_BUDGET_S
     while True:
         try:

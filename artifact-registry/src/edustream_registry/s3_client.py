@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Final
 
 import boto3
@@ -17,17 +21,17 @@ from botocore.exceptions import (
     HTTPClientError,
     NoCredentialsError,
     PartialCredentialsError,
+    ProxyConnectionError,
     ReadTimeoutError,
+    SSLError,
 )
 from botocore.parsers import ResponseParserError
 
 from edustream_contracts.errors import EduStreamError, OutcomeUnknown, Rejected, Unreachable
+from edustream_registry.bounded_replies import bound_replies
 from edustream_registry.settings import RegistrySettings
 from edustream_registry.store import ObjectExists, ObjectMissing
 
-CONNECT_TIMEOUT_S: Final = 2
-READ_TIMEOUT_S: Final = 10
-ATTEMPTS: Final = 3
 START_REGISTRY: Final = "start a registry with make registry, or correct AWS_ENDPOINT_URL_S3 and REGISTRY_URL."
 
 _REFUSED: Final = frozenset(
@@ -35,31 +39,176 @@ _REFUSED: Final = frozenset(
 )
 _MISSING: Final = frozenset({"NoSuchKey", "NoSuchBucketPolicy", "NotFound", "404"})
 _DENIED: Final = frozenset({"AccessDenied", "403", "Forbidden"})
+_TRANSIENT: Final = frozenset({"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException"})
+_OBJECT_WRITES: Final = frozenset({"PutObject", "UploadPart", "CompleteMultipartUpload"})
+_MEMORY: Final = "edustream_memory"
 
 
 class ConcurrentWrite(RuntimeError):
     """The store answered 409: another conditional write of this key was under way. The write may be tried again."""
 
 
-def make_client(service: str, settings: RegistrySettings, *, attempts: int = ATTEMPTS) -> Any:
-    """A boto3 client of `service` (`s3` or `iam`) with bounded timeouts and at most `attempts` tries of a request.
+class MayHaveLanded(RuntimeError):
+    """A write failed in the end, but at least one of its attempts may have been carried out."""
 
-    The client is untyped: boto3 builds its methods when it runs.
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long one request is waited for, and how often it is sent.
+
+    No attempt begins later than `budget_s` after the first, so that a request to one address ends within
+    `budget_s + connect_timeout_s + read_timeout_s` plus one pause, whatever the other side does.
     """
-    session = boto3.session.Session(
+
+    connect_timeout_s: float
+    """For a connection to come about."""
+    read_timeout_s: float
+    """For the next byte of an answer."""
+    attempts: int
+    """Attempts that bring no usable reply; a refused connection is not tried again."""
+    budget_s: float
+    """Age at which a request is not sent again."""
+    conflicts: int = 8
+    """Attempts that are answered 409, another write of the key being under way."""
+    pause_s: float = 0.05
+    """Longest pause after the first attempt; doubled after each further one, and drawn at random from 0 on."""
+    max_pause_s: float = 1.0
+    """Longest pause of all."""
+
+
+READING: Final = Patience(connect_timeout_s=2, read_timeout_s=3, attempts=3, budget_s=3.5)
+WRITING: Final = Patience(connect_timeout_s=2, read_timeout_s=10, attempts=3, budget_s=12)
+ONCE: Final = Patience(connect_timeout_s=2, read_timeout_s=10, attempts=1, budget_s=0, conflicts=1)
+
+
+def make_session(settings: RegistrySettings) -> Any:
+    """A boto3 session with the settings' credentials; clients made from one session share what it has loaded."""
+    return boto3.session.Session(
         aws_access_key_id=settings.access_key_id,
         aws_secret_access_key=settings.secret_access_key,
         aws_session_token=settings.session_token,
         region_name=settings.region,
     )
+
+
+def make_client(service: str, settings: RegistrySettings, patience: Patience = WRITING, session: Any = None) -> Any:
+    """A boto3 client of `service` (`s3` or `iam`) that sends a request again as `patience` allows.
+
+    The client is untyped: boto3 builds its methods when it runs.
+    """
     config = Config(
-        connect_timeout=CONNECT_TIMEOUT_S,
-        read_timeout=READ_TIMEOUT_S,
-        retries={"mode": "standard", "total_max_attempts": attempts},
+        connect_timeout=patience.connect_timeout_s,
+        read_timeout=patience.read_timeout_s,
+        retries={"mode": "standard", "total_max_attempts": 1},
         max_pool_connections=16,
         s3={"addressing_style": "path"} if settings.endpoint_url else None,
     )
-    return session.client(service, endpoint_url=settings.endpoint_url, config=config)
+    session = session or make_session(settings)
+    client = session.client(service, endpoint_url=settings.endpoint_url, config=config)
+    Repetition(patience).attach(client)
+    bound_replies(client, lambda why: HTTPClientError(error=why))
+    return client
+
+
+class _Fate(Enum):
+    """What became of one attempt."""
+
+    ANSWERED = "answered, or surely not carried out: the answer stands"
+    POSTPONED = "surely not carried out, and worth another attempt"
+    BUSY = "another write of the key was under way"
+    LOST = "perhaps carried out: no usable reply"
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What became of the attempts of one request so far."""
+
+    started_s: float
+    repeated: int = 0
+    conflicts: int = 0
+    may_have_landed: bool = False
+
+
+class Repetition:
+    """Sends requests again, and remembers of each whether one of its attempts may have been carried out.
+
+    boto3's own repetition knows the last attempt only: where the first one got no reply and the second one was
+    refused, it reports the refusal, although the first may have landed.
+    """
+
+    def __init__(self, patience: Patience, clock: Callable[[], float] = time.monotonic) -> None:
+        self._patience = patience
+        self._clock = clock
+
+    def attach(self, client: Any) -> None:
+        """Decide for this client from now on. Its own repetition must be off."""
+        service = client.meta.service_model.service_id.hyphenize()
+        for event, handler in {
+            "before-call": self._begin,
+            "needs-retry": self._pause_s,
+            "after-call": self._answered,
+            "after-call-error": self._failed,
+        }.items():
+            client.meta.events.register(f"{event}.{service}", handler)
+
+    def _begin(self, params: dict[str, Any], **_: Any) -> None:
+        params["context"][_MEMORY] = _Memory(self._clock())
+
+    def _pause_s(
+        self, response: Any, caught_exception: Exception | None, operation: Any, request_dict: Any, **_: Any
+    ) -> float | None:
+        """The pause in seconds before the next attempt; None where there is to be none."""
+        memory: _Memory = request_dict["context"][_MEMORY]
+        fate = _fate(operation, response, caught_exception)
+        writes = operation.http["method"] not in ("GET", "HEAD")
+        memory.may_have_landed = memory.may_have_landed or (writes and fate is _Fate.LOST)
+        if fate is _Fate.ANSWERED or self._clock() - memory.started_s >= self._patience.budget_s:
+            return None
+        if fate is _Fate.BUSY:
+            memory.conflicts += 1
+            return self._jitter(memory.conflicts) if memory.conflicts < self._patience.conflicts else None
+        memory.repeated += 1
+        return self._jitter(memory.repeated) if memory.repeated < self._patience.attempts else None
+
+    def _jitter(self, attempt: int) -> float:
+        longest = min(self._patience.max_pause_s, self._patience.pause_s * 2 ** (attempt - 1))
+        return random.uniform(0, longest)  # noqa: S311 - spreads writers, guards no secret
+
+    def _answered(self, http_response: Any, parsed: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+        # 412 is for whoever asked for the condition: what is there can be read.
+        if http_response.status_code >= 300 and http_response.status_code != 412 and _uncertain(context):
+            raise MayHaveLanded(f"HTTP {http_response.status_code} {parsed.get('Error', {}).get('Code', '')}")
+
+    def _failed(self, exception: Exception, context: dict[str, Any], **_: Any) -> None:
+        if _uncertain(context):
+            raise MayHaveLanded(str(exception)) from exception
+
+
+def _uncertain(context: dict[str, Any]) -> bool:
+    memory: _Memory = context[_MEMORY]
+    return memory.may_have_landed
+
+
+def _fate(operation: Any, response: Any, error: Exception | None) -> _Fate:
+    if response is None:
+        return _fate_without_reply(error)
+    status = response[0].status_code
+    code = response[1].get("Error", {}).get("Code", "")
+    if status == 409 and operation.name in _OBJECT_WRITES:
+        return _Fate.BUSY
+    if status == 429 or (status < 500 and code in _TRANSIENT):
+        return _Fate.POSTPONED
+    return _Fate.LOST if status >= 500 and status != 501 else _Fate.ANSWERED
+
+
+def _fate_without_reply(error: Exception | None) -> _Fate:
+    if isinstance(error, ConnectTimeoutError):
+        return _Fate.POSTPONED
+    if isinstance(error, (EndpointConnectionError, ProxyConnectionError)):
+        return _Fate.ANSWERED
+    if isinstance(error, SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return _Fate.ANSWERED
+    return _Fate.LOST
 
 
 @contextmanager
@@ -86,7 +235,7 @@ def translated(
         raise Unreachable(
             "connection", f"Nothing answers at {settings.location} (tried to {doing}).", remedy=START_REGISTRY
         ) from error
-    except (ReadTimeoutError, ConnectionClosedError, HTTPClientError, ResponseParserError) as error:
+    except (MayHaveLanded, ReadTimeoutError, ConnectionClosedError, HTTPClientError, ResponseParserError) as error:
         raise _no_reply(settings, doing, str(error), writes) from error
     except ClientError as error:
         raise _answered(settings, doing, error, writes, conditional) from error
@@ -137,7 +286,7 @@ def _answered(
             f"The access key {settings.access_key_id} may not {doing} in {settings.location}.",
             remedy="use the key of the right user; init gives producer and consumer what each needs, and no more.",
         )
-    if status >= 500:
+    if status >= 500 and status != 501:
         return _no_reply(settings, doing, f"HTTP {status} {code}", writes)
     return Unreachable(
         "server_error", f"{settings.location} refused to {doing}: {error}.", remedy="read the server's log."

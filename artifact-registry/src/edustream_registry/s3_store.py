@@ -8,28 +8,29 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Final
 
-from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
-
 from edustream_contracts.errors import Unreachable
 from edustream_registry.memory_store import too_long
-from edustream_registry.s3_client import ConcurrentWrite, make_client, translated
+from edustream_registry.s3_client import READING, WRITING, ConcurrentWrite, make_client, make_session, translated
 from edustream_registry.settings import RegistrySettings
 from edustream_registry.store import ObjectInfo, ObjectMissing, WriteCondition
 
 CHUNK_BYTES: Final = 1024 * 1024
-ATTEMPTS: Final = 8
-MAX_WAIT_S: Final = 1.0
 JSON: Final = "application/json"
+# A thousand keys each: a hundred times the releases and promotions that the protocol was measured with.
+MAX_PAGES: Final = 1000
 
 
 class S3Store:
     """One prefix of one bucket, as `edustream_registry.store.Store`."""
 
     def __init__(self, settings: RegistrySettings, client: Any | None = None) -> None:
+        """Prepare to use the store; `client` takes the place of the store's own two, for reading and for writing."""
         self._settings = settings
         self._bucket = settings.bucket
         self._prefix = f"{settings.prefix}/" if settings.prefix else ""
-        self._client = client if client is not None else make_client("s3", settings)
+        session = make_session(settings)
+        self._client = client or make_client("s3", settings, READING, session)
+        self._writer = client or make_client("s3", settings, WRITING, session)
 
     @property
     def location(self) -> str:
@@ -98,35 +99,27 @@ class S3Store:
     def put(self, key: str, data: bytes, condition: WriteCondition) -> None:
         """Write a small object; see `Store.put`. A 409 is tried again, a 412 is not."""
         extra = {"IfNoneMatch": "*"} if condition is WriteCondition.CREATE else {}
-        self._write(key, lambda: self._client.put_object(**self._object(key), Body=data, ContentType=JSON, **extra))
+        self._write(key, lambda: self._writer.put_object(**self._object(key), Body=data, ContentType=JSON, **extra))
 
     def upload(self, key: str, path: Path) -> None:
         """Write a file of any size, in parts where it is large; see `Store.upload`."""
 
         def send() -> None:
             with path.open("rb") as file:
-                self._client.upload_fileobj(file, self._bucket, self._prefix + key)
+                self._writer.upload_fileobj(file, self._bucket, self._prefix + key)
 
         self._write(key, send)
 
     def _write(self, key: str, send: Callable[[], Any]) -> None:
-        retrying = Retrying(
-            retry=retry_if_exception_type(ConcurrentWrite),
-            stop=stop_after_attempt(ATTEMPTS),
-            wait=wait_random_exponential(multiplier=0.02, max=MAX_WAIT_S),
-        )
         try:
-            retrying(self._write_once, key, send)
-        except RetryError as error:
+            with translated(self._settings, f"write {key}", writes=True, conditional=True):
+                send()
+        except ConcurrentWrite as error:
             raise Unreachable(
                 "server_error",
-                f"{self.location} answered {ATTEMPTS} times that another write of {key} was under way.",
+                f"{self.location} went on answering that another write of {key} was under way.",
                 remedy="run the same command again.",
             ) from error
-
-    def _write_once(self, key: str, send: Callable[[], Any]) -> None:
-        with translated(self._settings, f"write {key}", writes=True, conditional=True):
-            send()
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
         """The objects below `prefix` in key order; see `Store.list`."""
@@ -135,6 +128,8 @@ class S3Store:
             arguments["StartAfter"] = self._prefix + start_after
         for page in self._pages(prefix, arguments):
             for row in page.get("Contents", ()):
+                if not row.keys() >= {"Key", "Size", "LastModified"}:
+                    raise self._no_listing(prefix, f"a row of it has {', '.join(sorted(row)) or 'nothing'} only")
                 yield ObjectInfo(row["Key"].removeprefix(self._prefix), row["Size"], row["LastModified"])
 
     def folders(self, prefix: str) -> Iterator[str]:
@@ -147,13 +142,23 @@ class S3Store:
     def _pages(self, prefix: str, arguments: dict[str, str]) -> Iterator[dict[str, Any]]:
         try:
             with self._reading(f"list {prefix}"):
-                yield from self._client.get_paginator("list_objects_v2").paginate(**arguments)
+                for number, page in enumerate(self._client.get_paginator("list_objects_v2").paginate(**arguments)):
+                    if number == MAX_PAGES:
+                        raise self._no_listing(prefix, f"it has more than {MAX_PAGES} pages")
+                    yield page
         except ObjectMissing as error:
             raise Unreachable(
                 "not_a_registry",
                 f"What answers at {self.location} is no S3 store: it does not know how to list.",
                 remedy="correct AWS_ENDPOINT_URL_S3 and REGISTRY_URL.",
             ) from error
+
+    def _no_listing(self, prefix: str, why: str) -> Unreachable:
+        return Unreachable(
+            "server_error",
+            f"The listing of {prefix} in {self.location} cannot be used: {why}.",
+            remedy="find out what answers there; a registry's listings are finite and name key, size and time.",
+        )
 
     @contextmanager
     def _reading(self, doing: str) -> Iterator[None]:
