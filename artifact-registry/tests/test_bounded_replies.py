@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
-from edustream_contracts.errors import Unreachable
+from edustream_contracts.errors import Rejected, Unreachable
 from edustream_registry import bounded_replies
 from edustream_registry.bounded_replies import GRACE_S, LEAST_BYTES_PER_S, BoundedBody, bound_replies
 from edustream_registry.s3_client import make_client
@@ -127,11 +127,43 @@ def test_endless_data_a_listing_whose_page_never_ends_is_given_up(monkeypatch: p
 
 
 def test_endless_data_an_object_that_never_ends_is_read_no_further_than_it_may_be() -> None:
-    with (
-        answering(b"", b"x" * 65536, {"Content-Length": str(2**60)}) as store,
-        pytest.raises(Exception, match="longer"),
-    ):
-        store.get("registry.json", 1024)
+    with answering(b"", b"x" * 65536, {"Content-Length": str(2**60)}) as store:
+        with pytest.raises(Rejected, match=r"registry\.json is longer than the 1024 bytes that it may have"):
+            store.get("registry.json", 1024)
+
+
+class Pages:
+    """Stands in for a client whose listing has these pages."""
+
+    def __init__(self, pages: Iterable[dict[str, Any]]) -> None:
+        self.pages = pages
+
+    def get_paginator(self, _: str) -> Pages:
+        return self
+
+    def paginate(self, **_: str) -> Iterable[dict[str, Any]]:
+        return self.pages
+
+
+SETTINGS = RegistrySettings("models", "", "http://127.0.0.1:1", access_key_id="key", secret_access_key="secret")
+
+
+@pytest.mark.parametrize(
+    "page", [{}, {"Contents": []}, {"CommonPrefixes": []}], ids=["nothing", "no keys", "no folders"]
+)
+def test_endless_data_a_listing_of_ever_more_pages_is_given_up(page: dict[str, Any]) -> None:
+    store = S3Store(SETTINGS, Pages(itertools.repeat(page)))
+
+    for listing in (store.list("models/"), store.folders("models/")):
+        with pytest.raises(Unreachable, match="it has more than 1000 pages"):
+            list(listing)
+
+
+def test_a_listing_whose_rows_lack_something_is_refused() -> None:
+    store = S3Store(SETTINGS, Pages([{"Contents": [{"Key": "models/a", "Size": 1}]}]))
+
+    with pytest.raises(Unreachable, match="a row of it has Key, Size only"):
+        list(store.list("models/"))
 
 
 def test_slow_retrieval_a_server_that_drips_is_given_up_by_a_real_client() -> None:
