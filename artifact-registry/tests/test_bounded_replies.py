@@ -127,9 +127,11 @@ def test_endless_data_a_listing_whose_page_never_ends_is_given_up(monkeypatch: p
 
 
 def test_endless_data_an_object_that_never_ends_is_read_no_further_than_it_may_be() -> None:
-    with answering(b"", b"x" * 65536, {"Content-Length": str(2**60)}) as store:
-        with pytest.raises(Rejected, match=r"registry\.json is longer than the 1024 bytes that it may have"):
-            store.get("registry.json", 1024)
+    with (
+        answering(b"", b"x" * 65536, {"Content-Length": str(2**60)}) as store,
+        pytest.raises(Rejected, match=r"registry\.json is longer than the 1024 bytes that it may have"),
+    ):
+        store.get("registry.json", 1024)
 
 
 class Pages:
