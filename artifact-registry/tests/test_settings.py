@@ -74,6 +74,15 @@ def test_addresses_that_are_none(url: str) -> None:
         RegistrySettings.from_environ({"REGISTRY_URL": url})
 
 
+@pytest.mark.parametrize(
+    "endpoint",
+    ["http://", "https:///models", "ftp://host", "http://host:x", "http://host:70000", "http://[::1", "host"],
+)
+def test_endpoints_that_are_none(endpoint: str) -> None:
+    with pytest.raises(InvalidInput, match="expected http://"):
+        RegistrySettings.from_environ({"REGISTRY_URL": "s3://models", "AWS_ENDPOINT_URL_S3": endpoint})
+
+
 @pytest.mark.parametrize("held", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
 def test_half_a_pair_of_credentials(held: str) -> None:
     with pytest.raises(InvalidInput, match="must be set together"):

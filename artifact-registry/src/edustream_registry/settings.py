@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from edustream_contracts.errors import InvalidInput, Problem
 from edustream_registry.env_file import read_env_file
@@ -60,7 +61,7 @@ class RegistrySettings:
         if not match:
             problems.append(Problem("REGISTRY_URL", f"is {url!r}; expected s3://bucket or s3://bucket/prefix"))
         endpoint = environ.get("AWS_ENDPOINT_URL_S3") or None
-        if endpoint and not endpoint.startswith(("http://", "https://")):
+        if endpoint and not _is_http_url(endpoint):
             problems.append(Problem("AWS_ENDPOINT_URL_S3", f"is {endpoint!r}; expected http://... or https://..."))
         if bool(environ.get("AWS_ACCESS_KEY_ID")) != bool(environ.get("AWS_SECRET_ACCESS_KEY")):
             problems.append(Problem("AWS_ACCESS_KEY_ID", "and AWS_SECRET_ACCESS_KEY must be set together"))
@@ -100,6 +101,14 @@ def with_env_file(environ: Mapping[str, str], env_file: Path) -> dict[str, str]:
 
 def _paths(value: str) -> list[str]:
     return [path for path in value.split(os.pathsep) if path]
+
+
+def _is_http_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _path(environ: Mapping[str, str], name: str) -> Path | None:
