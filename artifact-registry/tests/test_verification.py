@@ -10,17 +10,19 @@ from edustream_registry import layout
 from edustream_registry.manifest import ReleaseContent
 from edustream_registry.names import Reference
 from edustream_registry.testing.simulator import RegistrySimulator, write_release
-from edustream_registry.verification import check
+from edustream_registry.verification import verify
 
-PRODUCTION = Reference.parse("churn@production")
+
+def verified(registry: RegistrySimulator, text: str) -> tuple[str, ...]:
+    return verify(registry.reader, registry.reader.resolve(Reference.parse(text)))
 
 
 def test_a_sound_release_passes_every_check(promoted: RegistrySimulator) -> None:
-    done = check(promoted.reader, PRODUCTION)
+    passed = verified(promoted, "churn@production")
 
-    assert len(done.passed) == 4
-    assert "1 log entries of churn@production, gapless and linked" in done.passed
-    assert len(check(promoted.reader, Reference.parse("churn@1.0.0")).passed) == 3
+    assert len(passed) == 4
+    assert "1 log entries of churn@production, gapless and linked" in passed
+    assert len(verified(promoted, "churn@1.0.0")) == 3
 
 
 def test_a_changed_file_fails(promoted: RegistrySimulator, content: ReleaseContent) -> None:
@@ -28,7 +30,7 @@ def test_a_changed_file_fails(promoted: RegistrySimulator, content: ReleaseConte
     promoted.memory.objects[layout.file_key("churn", file.sha256, file.name)] = b"{}"
 
     with pytest.raises(Rejected, match="publish the release again, which puts the right file back"):
-        check(promoted.reader, PRODUCTION)
+        verified(promoted, "churn@production")
 
 
 @pytest.mark.parametrize(
@@ -48,7 +50,7 @@ def test_documents_that_are_not_what_they_should_be(
     registry.publish(write_release(release_dir, contract, extra_files={name: data}), release_dir)
 
     with pytest.raises(Rejected, match=f"{name} of churn@1.0.0 {how}") as caught:
-        check(registry.reader, Reference.parse("churn@1.0.0"))
+        verified(registry, "churn@1.0.0")
     assert caught.value.kind == "malformed"
 
 
@@ -60,9 +62,9 @@ def test_the_contract_must_be_there_and_be_the_stated_one(
     registry.publish(content.model_copy(update={"contract_digest": "0" * 64}), release_dir, "2.0.0")
 
     with pytest.raises(Rejected, match=r"contract\.json of churn@1\.0\.0 is missing from the manifest"):
-        check(registry.reader, Reference.parse("churn@1.0.0"))
+        verified(registry, "churn@1.0.0")
     with pytest.raises(Rejected, match="is not the contract whose digest the manifest states"):
-        check(registry.reader, Reference.parse("churn@2.0.0"))
+        verified(registry, "churn@2.0.0")
 
 
 @pytest.mark.parametrize(
@@ -81,4 +83,4 @@ def test_a_contract_that_is_genuine_but_wrong_is_rejected(
     registry.publish(content, release_dir)
 
     with pytest.raises(Rejected, match=how):
-        check(registry.reader, Reference.parse("churn@1.0.0"))
+        verified(registry, "churn@1.0.0")

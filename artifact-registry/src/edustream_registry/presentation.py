@@ -19,7 +19,6 @@ from edustream_registry.provisioning import Provisioned
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.resolved import Resolved
 from edustream_registry.statement import Signed
-from edustream_registry.verification import Checked
 from edustream_registry.yanking import Yank
 
 
@@ -106,7 +105,7 @@ def releases(reader: ReleaseReader, model: str, as_json: bool) -> None:
 def resolved(found: Resolved, as_json: bool) -> None:
     """Which release a reference stands for."""
     if as_json:
-        return print_json(_summary(found))
+        return print_json(summary(found))
     via = f" (entry {found.sequence} of the channel)" if found.sequence else ""
     return say(f"{found.reference} → {found.model}@{found.version}{via}, manifest {found.manifest_digest[:12]}")
 
@@ -115,7 +114,7 @@ def release(found: Resolved, as_json: bool) -> None:
     """A release in full."""
     manifest = found.manifest
     if as_json:
-        return print_json(_summary(found) | {"manifest": manifest.payload()})
+        return print_json(summary(found) | {"manifest": manifest.payload()})
     content = manifest.content
     table = Table(show_header=False, box=None)
     rows = {
@@ -141,7 +140,7 @@ def release(found: Resolved, as_json: bool) -> None:
 def pulled(found: Resolved, files: Sequence[ReleaseFile], to: Path, as_json: bool) -> None:
     """What was written where."""
     if as_json:
-        return print_json(_summary(found) | {"directory": str(to.resolve()), "files": [file.name for file in files]})
+        return print_json(summary(found) | {"directory": str(to.resolve()), "files": [file.name for file in files]})
     OUT.print(_files_table(files))
     return say(f"{found.model}@{found.version}: {len(files)} files verified and written to {to.resolve()}")
 
@@ -179,21 +178,13 @@ def yank(done: Yank, as_json: bool) -> None:
     return None
 
 
-def checked(result: Checked, as_json: bool) -> None:
-    """What was verified."""
-    if as_json:
-        return print_json(_summary(result.resolved) | {"passed": list(result.passed)})
-    for sentence in result.passed:
-        say(f"  ok  {sentence}")
-    return say(f"{result.resolved.model}@{result.resolved.version} may be deployed.")
-
-
 def _version_of(reader: ReleaseReader, model: str, channel: str) -> str | None:
     entry = reader.last_entry(model, channel)
     return entry.statement.version if entry else None
 
 
-def _summary(found: Resolved) -> dict[str, Any]:
+def summary(found: Resolved) -> dict[str, Any]:
+    """Which release a reference stands for, as JSON."""
     return {
         "reference": str(found.reference),
         "model": found.model,

@@ -4,37 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from edustream_contracts.contract import FILE_NAME, parse_contract
 from edustream_contracts.errors import InvalidInput, Problem, Rejected
 from edustream_contracts.schemas import ObjectName, object_validator
-from edustream_registry.names import Reference
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.resolved import Resolved
 
 CHECKED_DOCUMENTS: Final[dict[str, ObjectName]] = {"golden.json": "golden", "profile.json": "profile"}
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """What was verified, in the order of checking; there is one sentence for each check that passed."""
-
-    resolved: Resolved
-    passed: tuple[str, ...]
-
-
-def check(reader: ReleaseReader, reference: Reference) -> Checked:
-    """Verify everything about the release that a reference stands for.
+def verify(reader: ReleaseReader, found: Resolved) -> tuple[str, ...]:
+    """Verify everything about a release that was resolved; one sentence for each check that passed.
 
     Raises what the first failing check raises: `NothingToServe` or `Rejected`.
     """
-    found = reader.resolve(reference)
     passed = [f"manifest of {found.model}@{found.version} signed by {', '.join(k[:12] for k in found.release.key_ids)}"]
-    if reference.channel:
-        entries = reader.history(reference.model, reference.channel)
-        passed.append(f"{len(entries)} log entries of {reference}, gapless and linked")
+    if found.reference.channel:
+        entries = reader.history(found.model, found.reference.channel)
+        passed.append(f"{len(entries)} log entries of {found.reference}, gapless and linked")
     files = found.manifest.content.files
     documents = {}
     for file in files:
@@ -45,7 +34,7 @@ def check(reader: ReleaseReader, reference: Reference) -> Checked:
     passed.append(f"{len(files)} files, {sum(file.size for file in files)} bytes, every digest right")
     check_documents(found, documents)
     passed.append("contract and documents valid")
-    return Checked(found, tuple(passed))
+    return tuple(passed)
 
 
 def check_documents(found: Resolved, contents: dict[str, bytes]) -> None:

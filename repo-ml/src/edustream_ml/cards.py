@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from edustream_contracts.contract import Field
-from edustream_ml.evaluation import reaches, relation
+from edustream_contracts.metrics import reaches, relation
 from edustream_ml.training import Training
 
 

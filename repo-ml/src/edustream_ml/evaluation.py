@@ -11,13 +11,11 @@ import numpy.typing as npt
 from sklearn import metrics
 
 from edustream_contracts.errors import GateRefused, Problem
+from edustream_contracts.metrics import reaches, relation
 from edustream_ml.configuration import MetricName
 
 DIGITS: Final = 6
 """Decimals that are kept: enough for any reader, and the same on every processor."""
-
-ERRORS: Final = frozenset({"brier_score", "log_loss", "expected_calibration_error"})
-"""Metrics of which less is better; of all others more is."""
 
 Truth = npt.NDArray[np.bool_]
 Probabilities = npt.NDArray[np.floating[Any]]
@@ -129,16 +127,6 @@ def check_thresholds(measured: Mapping[str, float], thresholds: Mapping[MetricNa
             "Thresholds are fixed before the evaluation.",
             problems=problems,
         )
-
-
-def reaches(name: str, value: float, limit: float) -> bool:
-    """Whether a metric's value is good enough."""
-    return value <= limit if name in ERRORS else value >= limit
-
-
-def relation(name: str) -> str:
-    """The sign between a metric and its threshold, for people."""
-    return "at most" if name in ERRORS else "at least"
 
 
 def rounded(value: Any) -> float:

@@ -1,0 +1,168 @@
+"""The commands that judge and compare releases: check, diff, history."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from edustream_contracts.errors import EduStreamError
+from edustream_contracts.exit_codes import exit_code
+from edustream_registry import presentation
+from edustream_registry.command_line import DEFAULT_ENV, AsJson, ChannelOf, EnvFile, Wanted, reader_from
+from edustream_registry.comparison import Change, Comparison, compare
+from edustream_registry.console import OUT, new_table, print_json, say
+from edustream_registry.deployment import Checked, Requirements, pinned_contract
+from edustream_registry.deployment import check as check_release
+from edustream_registry.durations import duration_s
+from edustream_registry.names import Reference, channel_of
+from edustream_registry.reading import utc_now
+from edustream_registry.resolved import Resolved
+from edustream_registry.timeline import Reign, Window, live
+
+Contract = Annotated[
+    str | None, typer.Option(help="The contract that the consumer pins: a contract.json, or its digest.")
+]
+Major = Annotated[int | None, typer.Option("--contract-major", help="The major version that the consumer pins.", min=0)]
+MaxAge = Annotated[
+    str | None, typer.Option(help="Greatest age of the promotion, or of the release outside a channel: 36h, 90d.")
+]
+At = Annotated[
+    str | None, typer.Option(help="What was live then: ISO 8601, UTC unless it says otherwise; a date is that day.")
+]
+
+
+def check(
+    wanted: Wanted,
+    contract: Contract = None,
+    contract_major: Major = None,
+    max_age: MaxAge = None,
+    env_file: EnvFile = DEFAULT_ENV,
+    as_json: AsJson = False,
+) -> None:
+    """May this release be deployed? Verifies signatures, chain, every file, contract, thresholds, yanks and age."""
+    requirements = Requirements(
+        contract=contract and pinned_contract(contract),
+        major=contract_major,
+        max_age_s=None if max_age is None else duration_s(max_age),
+    )
+    reference = Reference.parse(wanted)
+    try:
+        done = check_release(reader_from(env_file), reference, utc_now(), requirements)
+    except EduStreamError as error:
+        if as_json:
+            print_json(_refusal(reference, error))
+        raise
+    _print_checked(done, as_json)
+
+
+def diff(before: Wanted, after: Wanted, env_file: EnvFile = DEFAULT_ENV, as_json: AsJson = False) -> None:
+    """Show what differs between two releases: contract, metrics, thresholds, data, code, libraries, files."""
+    reader = reader_from(env_file)
+    resolved = [reader.resolve(Reference.parse(text)) for text in (before, after)]
+    _print_comparison(compare(reader, *resolved), as_json)
+
+
+def history(channel: ChannelOf, at: At = None, env_file: EnvFile = DEFAULT_ENV, as_json: AsJson = False) -> None:
+    """Show every move of a channel, newest first, after checking the whole chain; or what was live at a time."""
+    model, name = channel_of(channel)
+    reader = reader_from(env_file)
+    if at is None:
+        presentation.history(reader.history(model, name), channel, as_json)
+    else:
+        window = Window.parse(at)
+        _print_reigns(live(reader, model, name, window, utc_now()), channel, window, as_json)
+
+
+def _refusal(reference: Reference, error: EduStreamError) -> dict[str, Any]:
+    return {
+        "may_be_deployed": False,
+        "reference": str(reference),
+        "exit_code": exit_code(error),
+        "kind": error.kind,
+        "message": error.fact,
+        "problems": [str(problem) for problem in error.problems],
+        "next": error.remedy,
+    }
+
+
+def _print_checked(done: Checked, as_json: bool) -> None:
+    found = done.resolved
+    if as_json:
+        return print_json({"may_be_deployed": True} | presentation.summary(found) | {"passed": list(done.passed)})
+    for sentence in done.passed:
+        say(f"  ok  {sentence}")
+    return say(f"{found.model}@{found.version} may be deployed.")
+
+
+def _print_comparison(done: Comparison, as_json: bool) -> None:
+    if as_json:
+        return print_json(_comparison_document(done))
+    one, other = _named(done.before), _named(done.after)
+    if not done.changes:
+        return say(f"{one} and {other} differ in nothing but when and by whom they were released.")
+    table = new_table("part", "what", one, other, "difference")
+    for change in done.changes:
+        difference = "" if change.difference is None else f"{change.difference:+.6g}"
+        table.add_row(change.part, escape(change.name), _cell(change.before), _cell(change.after), difference)
+    OUT.print(table)
+    if done.identical:
+        return say("A consumer could not tell them apart.")
+    return None
+
+
+def _comparison_document(done: Comparison) -> dict[str, Any]:
+    changes: dict[str, list[dict[str, Any]]] = {}
+    for change in done.changes:
+        changes.setdefault(change.part, []).append(_change_document(change))
+    return {
+        "before": presentation.summary(done.before),
+        "after": presentation.summary(done.after),
+        "identical": done.identical,
+        "changes": changes,
+    }
+
+
+def _change_document(change: Change) -> dict[str, Any]:
+    document = {"name": change.name, "before": change.before, "after": change.after}
+    return document if change.difference is None else document | {"difference": change.difference}
+
+
+def _named(found: Resolved) -> str:
+    return f"{found.model}@{found.version}"
+
+
+def _cell(value: Any) -> str:
+    return "-" if value is None else escape(str(value))
+
+
+def _print_reigns(found: list[Reign], channel: str, window: Window, as_json: bool) -> None:
+    if as_json:
+        document = {"from": window.start.isoformat(), "to": window.end.isoformat()}
+        return print_json(document | {"live": [_reign_document(reign) for reign in found]})
+    if not found:
+        return say(f"Nothing had been promoted to {channel} by {window.end.isoformat()}.")
+    table = new_table("entry", "version", "since", "until", "who", "why", "")
+    for reign in found:
+        said = reign.entry.statement
+        yanked = reign.yanked.statement if reign.yanked else None
+        table.add_row(
+            str(said.sequence),
+            said.version,
+            reign.since.isoformat(),
+            reign.until.isoformat() if reign.until else "now",
+            escape(said.promoted_by),
+            escape(said.reason),
+            escape(f"yanked {yanked.yanked_at} by {yanked.yanked_by}: {yanked.reason}") if yanked else "",
+        )
+    return OUT.print(table)
+
+
+def _reign_document(reign: Reign) -> dict[str, Any]:
+    return {
+        "since": reign.since.isoformat(),
+        "until": reign.until.isoformat() if reign.until else None,
+        "entry": reign.entry.statement.payload(),
+        "yanked": reign.yanked.statement.payload() if reign.yanked else None,
+    }
