@@ -10,7 +10,7 @@ import typer
 
 from edustream_contracts.errors import EduStreamError
 from edustream_contracts.exit_codes import exit_code
-from edustream_registry import presentation, verification
+from edustream_registry import presentation
 from edustream_registry.command_line import (
     DEFAULT_ENV,
     AsJson,
@@ -24,15 +24,17 @@ from edustream_registry.command_line import (
     reader_from,
     settings_from,
 )
+from edustream_registry.commands_audit import audit, gc
 from edustream_registry.commands_keys import keys as keys_app
+from edustream_registry.commands_releases import check, diff, history
 from edustream_registry.env_file import read_env_file
 from edustream_registry.names import Reference, channel_of, exact_release, model_name
 from edustream_registry.promotion import Promoter
 from edustream_registry.provisioning import Folders, Provisioner
-from edustream_registry.serving import serve_until_stopped
 from edustream_registry.pulling import pull as pull_release
-from edustream_registry.yanking import Yanker
+from edustream_registry.serving import serve_until_stopped
 from edustream_registry.transfer_bar import transfer_bar
+from edustream_registry.yanking import Yanker
 
 app = typer.Typer(
     help="Look at an EduStream artifact registry, move its channels, and run a local one.",
@@ -76,6 +78,11 @@ def init(
 
 
 app.add_typer(keys_app, name="keys")
+app.command()(audit)
+app.command()(gc)
+app.command()(check)
+app.command()(diff)
+app.command()(history)
 
 
 @app.command()
@@ -150,24 +157,10 @@ def rollback(
 
 
 @app.command()
-def history(channel: ChannelOf, env_file: EnvFile = DEFAULT_ENV, as_json: AsJson = False) -> None:
-    """Show every move of a channel, newest first, after checking the whole chain."""
-    model, name = channel_of(channel)
-    presentation.history(reader_from(env_file).history(model, name), channel, as_json)
-
-
-@app.command()
 def yank(release: Exact, reason: Reason, env_file: EnvFile = DEFAULT_ENV, as_json: AsJson = False) -> None:
     """Take a release out of service for ever; its files stay, its number is never used again."""
     model, version = exact_release(release)
     presentation.yank(Yanker(author_from(env_file)).yank(model, version, reason), as_json)
-
-
-@app.command()
-def check(wanted: Wanted, env_file: EnvFile = DEFAULT_ENV, as_json: AsJson = False) -> None:
-    """Verify a release completely: signatures, chain, every file's digest, contract and golden vectors' form."""
-    reader = reader_from(env_file)
-    presentation.checked(verification.check(reader, Reference.parse(wanted)), as_json)
 
 
 def main() -> None:
