@@ -81,11 +81,13 @@ class LocalCopy:
 
     def commit(self, release: LocalRelease) -> None:
         """Remember a release as the last known good one, confirmed now. Call it only after every check passed."""
-        self._remember(release.resolved, self._clock())
+        if not self._holds_later_entry(release.resolved):
+            self._remember(release.resolved, self._clock())
 
     def contacted(self, resolved: Resolved) -> None:
         """Note that the registry was reached just now and still says the same."""
-        self._remember(resolved, self._clock())
+        if not (self._holds_later_entry(resolved) or self._holds_higher_version(resolved)):
+            self._remember(resolved, self._clock())
 
     def known(self, reference: Reference) -> Resolved | None:
         """What was last accepted for `reference`, with its signatures checked anew; None if nothing was.
@@ -104,8 +106,6 @@ class LocalCopy:
         return Recalled(release, datetime.fromisoformat(state["contacted_at"]))
 
     def _remember(self, resolved: Resolved, moment: datetime) -> None:
-        if self._holds_newer(resolved):
-            return
         state = {
             "copy_format": COPY_FORMAT,
             "reference": str(resolved.reference),
@@ -115,13 +115,23 @@ class LocalCopy:
         }
         _write_whole(self._state_path(resolved.reference), json.dumps(state, indent=2).encode())
 
-    def _holds_newer(self, resolved: Resolved) -> bool:
+    def _holds_later_entry(self, resolved: Resolved) -> bool:
         """Whether a process that shares this directory has already accepted a later entry of the same channel."""
-        try:
-            known = self.known(resolved.reference)
-        except Rejected:
-            return False
+        known = self._known_or_none(resolved.reference)
         return known is not None and (known.sequence or 0) > (resolved.sequence or 0)
+
+    def _holds_higher_version(self, resolved: Resolved) -> bool:
+        """Whether such a process has already accepted a higher version for the same range."""
+        if not resolved.reference.versions:
+            return False
+        known = self._known_or_none(resolved.reference)
+        return known is not None and parse_version(known.version) > parse_version(resolved.version)
+
+    def _known_or_none(self, reference: Reference) -> Resolved | None:
+        try:
+            return self.known(reference)
+        except Rejected:
+            return None
 
     def _state(self, reference: Reference) -> dict[str, Any] | None:
         path = self._state_path(reference)
@@ -129,12 +139,13 @@ class LocalCopy:
             state = json.loads(path.read_bytes())
             fits = state["copy_format"] == COPY_FORMAT and state["reference"] == str(reference)
             texts = (state["manifest"], state["entry"] or "")
+            # Text with a lone surrogate has no UTF-8 form, and so was never a statement.
             whole = datetime.fromisoformat(state["contacted_at"]).tzinfo and all(
-                isinstance(text, str) for text in texts
+                isinstance(text, str) and text.encode() for text in (texts[0], texts[1] or "-")
             )
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, LookupError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             raise malformed(f"The state file {path}", "cannot be read") from error
         if not whole:
             raise malformed(f"The state file {path}", "cannot be read")

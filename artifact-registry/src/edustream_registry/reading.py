@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Final
 
+from semver import Version
+
 from edustream_contracts.errors import NothingToServe, Rejected, Unreachable
 from edustream_contracts.schemas import object_validator
 from edustream_registry import layout
@@ -22,6 +24,7 @@ from edustream_registry.store import ObjectMissing, Store
 from edustream_registry.trust import TrustPolicy
 
 MAX_HINT_BYTES: Final = 1024
+MAX_FOLLOWED: Final = 8
 PUT_RIGHT: Final = "do not use it; publish the release again, which puts the right file back."
 
 Clock = Callable[[], datetime]
@@ -137,7 +140,8 @@ class ReleaseReader:
         Args:
             reference: what is asked for.
             known: what the reader last accepted for the same reference; a channel that shows a lower sequence, or
-                another entry under the same one, is refused, and so is another manifest under the same version.
+                another entry under the same one, is refused, and so is another manifest under the same version, and a
+                range whose highest release is lower without a tombstone that says why.
 
         Raises:
             NothingToServe: kind `model_missing`, `channel_empty`, `release_missing`, `no_version_matches`, `yanked`.
@@ -148,7 +152,7 @@ class ReleaseReader:
             entry = self._newest_entry(reference.model, reference.channel, known)
             return self._promoted(reference, entry)
         if reference.versions:
-            return self._released(reference, self._best(reference.model, reference.versions), known)
+            return self._released(reference, self._best(reference.model, reference.versions, known), known)
         assert reference.version is not None  # noqa: S101 - Reference.parse sets exactly one of the three
         return self._released(reference, reference.version, known)
 
@@ -158,10 +162,10 @@ class ReleaseReader:
         Returns `known` itself when it still stands. A deleted object is not noticed here, a tombstone is.
         """
         if known.reference.versions:
-            latest = self._best(known.model, known.reference.versions)
+            latest = self._best(known.model, known.reference.versions, known)
             return known if latest == known.version else self._released(known.reference, latest, known)
         if known.entry:
-            entry = self._probe(known.entry)
+            entry = self._probe(known.entry, MAX_FOLLOWED)
             if entry is not known.entry:
                 return self._promoted(known.reference, entry)
             self._refuse_stale(entry)
@@ -246,7 +250,7 @@ class ReleaseReader:
             )
         return Resolved(reference, release)
 
-    def _best(self, model: str, wanted: VersionRange) -> str:
+    def _best(self, model: str, wanted: VersionRange, known: Resolved | None) -> str:
         versions = [parse_version(text) for text in self.versions(model)]
         if not versions:
             raise self._no_release(model, wanted.text)
@@ -254,6 +258,7 @@ class ReleaseReader:
         for version in reversed(versions):
             # A name in a listing is no proof: only a signed tombstone may move a consumer to an older release.
             if wanted.admits(version) and not (str(version) in yanked and self.tombstone(model, str(version))):
+                self._refuse_lower_version(model, wanted, version, known)
                 return str(version)
         raise NothingToServe(
             "no_version_matches",
@@ -262,17 +267,38 @@ class ReleaseReader:
             remedy="ask for another range, or have a matching version published.",
         )
 
-    def _probe(self, entry: Signed[LogEntry]) -> Signed[LogEntry]:
+    def _refuse_lower_version(self, model: str, wanted: VersionRange, version: Version, known: Resolved | None) -> None:
+        if known and version < parse_version(known.version) and not self.tombstone(model, known.version):
+            raise Rejected(
+                "rollback",
+                f"{model}@{wanted.text} shows {version} as its highest release; {known.version} was seen before, and "
+                "no tombstone says that it was yanked.",
+                remedy="find out who took the release away; to go back, yank the higher version.",
+            )
+
+    def _probe(self, entry: Signed[LogEntry], followed: int = 0) -> Signed[LogEntry]:
+        """The last entry at or after `entry`; each link is checked where there are at most `followed` of them."""
         said = entry.statement
         after = self.entry(said.model, said.channel, said.sequence + 1)
         if after is None:
             return entry
         check_link(entry, after)
-        return self._listed_last(said.model, said.channel, after) or after
+        last = self._last_sequence(said.model, said.channel, after.statement.sequence)
+        second = said.sequence + 2
+        for sequence in range(second if last - said.sequence <= followed else max(second, last), last + 1):
+            before, found = after, self.entry(said.model, said.channel, sequence)
+            if found is None:
+                raise broken_chain(f"The log of {said.model}@{said.channel} lacks entry {sequence}.")
+            if sequence == before.statement.sequence + 1:
+                check_link(before, found)
+            after = found
+        return after
 
-    def _listed_last(self, model: str, channel: str, after: Signed[LogEntry] | None = None) -> Signed[LogEntry] | None:
-        start = layout.entry_key(model, channel, after.statement.sequence) if after else ""
-        last = max(self._sequences(model, channel, start), default=None)
+    def _last_sequence(self, model: str, channel: str, seen: int) -> int:
+        return max(self._sequences(model, channel, layout.entry_key(model, channel, seen)), default=seen)
+
+    def _listed_last(self, model: str, channel: str) -> Signed[LogEntry] | None:
+        last = max(self._sequences(model, channel), default=None)
         return self.entry(model, channel, last) if last else None
 
     def _sequences(self, model: str, channel: str, start_after: str = "") -> Iterator[int]:
