@@ -18,7 +18,7 @@ from edustream_registry.memory_store import MemoryStore
 from edustream_registry.names import Reference
 from edustream_registry.publishing import Publication, PublicationStatus, Publisher, next_version
 from edustream_registry.reading import ReleaseReader
-from edustream_registry.store import WriteCondition
+from edustream_registry.store import Source, WriteCondition
 from edustream_registry.testing.faults import Crash, Fault, FaultyStore, PlannedFault
 from edustream_registry.testing.simulator import RegistrySimulator, write_release
 from edustream_registry.writing import Author
@@ -383,3 +383,34 @@ def test_a_publisher_who_always_comes_too_late_gives_up(
     with pytest.raises(EduStreamError, match=f"took {publishing.ATTEMPTS} computed versions in a row") as caught:
         Publisher(author).publish(content, release_dir)
     assert isinstance(caught.value, Conflict)
+
+
+def test_a_large_file_that_changed_is_refused_while_it_is_sent_and_never_lands(
+    registry: RegistrySimulator, content: ReleaseContent, release_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "LARGE_BYTES", 4)
+    large = content.file("model.onnx")
+    (release_dir / large.name).write_bytes(b"x" * large.size)
+
+    with pytest.raises(InvalidInput, match=f"the release states {large.sha256}") as caught:
+        registry.publish(content, release_dir)
+
+    assert caught.value.kind == "data"
+    assert not [key for key in registry.memory.objects if large.sha256 in key or "/releases/" in key]
+
+
+def test_a_file_that_changes_between_check_and_sending_never_lands(
+    registry: RegistrySimulator, content: ReleaseContent, release_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = content.file("model.onnx")
+    upload = registry.store.upload
+
+    def change(key: str, source: Source) -> None:
+        (release_dir / file.name).write_bytes(b"x" * file.size)
+        upload(key, source)
+
+    monkeypatch.setattr(registry.store, "upload", change)
+    with pytest.raises(InvalidInput, match="the release states"):
+        registry.publish(content, release_dir)
+
+    assert not [key for key in registry.memory.objects if file.sha256 in key or "/releases/" in key]

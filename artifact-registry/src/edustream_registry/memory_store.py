@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 from edustream_contracts.errors import Rejected
-from edustream_registry.store import ObjectExists, ObjectInfo, ObjectMissing, WriteCondition
+from edustream_registry.store import ObjectExists, ObjectInfo, ObjectMissing, Source, WriteCondition
 
 CHUNK = 64 * 1024
 
@@ -73,9 +72,10 @@ class MemoryStore:
             self.objects[key] = data
             self._modified[key] = self._clock()
 
-    def upload(self, key: str, path: Path) -> None:
+    def upload(self, key: str, source: Source) -> None:
         """Write a file; see `Store.upload`."""
-        self.put(key, path.read_bytes(), WriteCondition.OVERWRITE)
+        with source.open("rb") as file:
+            self.put(key, file.read(), WriteCondition.OVERWRITE)
 
     def delete(self, key: str) -> None:
         """Delete an object; see `DeletingStore.delete`."""

@@ -27,6 +27,7 @@ from edustream_registry.collection import NOTICE_S, REFRESH_AFTER_S, live_notice
 from edustream_registry.manifest import Manifest, ReleaseContent, ReleaseFile
 from edustream_registry.names import model_name, parse_version
 from edustream_registry.reading import require_registry
+from edustream_registry.sending import SourceFile
 from edustream_registry.statement import Signed
 from edustream_registry.store import ObjectMissing
 from edustream_registry.writing import Author, Landing, create
@@ -36,6 +37,7 @@ ATTEMPTS: Final = 8
 MAX_WAIT_S: Final = 0.5
 PATIENCE_S: Final = 60.0
 POLL_S: Final = 1.0
+LARGE_BYTES: Final = 8 * 1024 * 1024
 
 Progress = Callable[[ReleaseFile], None]
 
@@ -98,7 +100,8 @@ class Publisher:
 
         Args:
             content: what the release is; its `files` must lie in `directory` with the stated digests. The bundle is
-                added to them.
+                added to them. A file above `LARGE_BYTES` is hashed while it is sent, and refused before it lands; one
+                that the registry holds already is not read.
             directory: the folder with the files.
             version: a semantic version, or `auto` for the next one (see `next_version`).
             progress: told of every file once it is in the registry.
@@ -225,7 +228,7 @@ class Publisher:
             key = layout.file_key(content.model, file.sha256, file.name)
             if not is_right(key, file):
                 refuse_other_bundle(content, file, directory)
-                self._author.store.upload(key, directory / file.name)
+                self._author.store.upload(key, SourceFile(directory / file.name, file.sha256))
                 uploaded = True
             if progress:
                 progress(file)
@@ -331,11 +334,13 @@ def _check_directory(content: ReleaseContent, directory: Path) -> None:
                 f"The release names {file.name}, which is not in {directory}.",
                 remedy="export the release again.",
             )
-        found = ReleaseFile.of(path)
-        if (found.size, found.sha256) != (file.size, file.sha256):
+        size = path.stat().st_size
+        if size != file.size:
             raise InvalidInput(
                 "data",
-                f"{path} has {found.size} bytes with SHA-256 {found.sha256}; the release states {file.size} bytes with "
-                f"{file.sha256}.",
+                f"{path} has {size} bytes; the release states {file.size}.",
                 remedy="export the release again; the file changed after it was described.",
             )
+        if size <= LARGE_BYTES:
+            with SourceFile(path, file.sha256).open("rb") as source:
+                source.read()

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any, Final
 
 import boto3
+from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -42,6 +43,13 @@ _DENIED: Final = frozenset({"AccessDenied", "403", "Forbidden"})
 _TRANSIENT: Final = frozenset({"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException"})
 _OBJECT_WRITES: Final = frozenset({"PutObject", "UploadPart", "CompleteMultipartUpload"})
 _MEMORY: Final = "edustream_memory"
+
+
+PART_BYTES: Final = 8 * 1024 * 1024
+PARTS_IN_FLIGHT: Final = 6
+IN_PARTS: Final = TransferConfig(multipart_chunksize=PART_BYTES, max_concurrency=PARTS_IN_FLIGHT)
+"""How large files are sent: at most `PARTS_IN_FLIGHT` parts of `PART_BYTES` are in memory at any time."""
+IN_PARTS.max_in_memory_upload_chunks = PARTS_IN_FLIGHT
 
 
 class ConcurrentWrite(RuntimeError):

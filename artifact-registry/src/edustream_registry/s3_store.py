@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import Any, Final
 
 from edustream_contracts.errors import Unreachable
 from edustream_registry.memory_store import too_long
-from edustream_registry.s3_client import READING, WRITING, ConcurrentWrite, make_client, make_session, translated
+from edustream_registry.s3_client import (
+    IN_PARTS,
+    READING,
+    WRITING,
+    ConcurrentWrite,
+    make_client,
+    make_session,
+    translated,
+)
 from edustream_registry.settings import RegistrySettings
-from edustream_registry.store import ObjectInfo, ObjectMissing, WriteCondition
+from edustream_registry.store import ObjectInfo, ObjectMissing, Source, WriteCondition
 
 CHUNK_BYTES: Final = 1024 * 1024
 JSON: Final = "application/json"
@@ -101,12 +108,12 @@ class S3Store:
         extra = {"IfNoneMatch": "*"} if condition is WriteCondition.CREATE else {}
         self._write(key, lambda: self._writer.put_object(**self._object(key), Body=data, ContentType=JSON, **extra))
 
-    def upload(self, key: str, path: Path) -> None:
+    def upload(self, key: str, source: Source) -> None:
         """Write a file of any size, in parts where it is large; see `Store.upload`."""
 
         def send() -> None:
-            with path.open("rb") as file:
-                self._writer.upload_fileobj(file, self._bucket, self._prefix + key)
+            with source.open("rb") as file:
+                self._writer.upload_fileobj(file, self._bucket, self._prefix + key, Config=IN_PARTS)
 
         self._write(key, send)
 

@@ -7,11 +7,11 @@ the errors of `edustream_contracts`; it tells "did not land" (`Unreachable`) fro
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 
 class WriteCondition(Enum):
@@ -38,6 +38,20 @@ class ObjectMissing(LookupError):
 
 class ObjectExists(RuntimeError):
     """The store refused to create what is already there."""
+
+
+class Reader(Protocol):
+    """Gives bytes in order, none at the end."""
+
+    def read(self, size: int = ..., /) -> bytes:
+        """The next `size` bytes, fewer at the end; all that are left where `size` is negative."""
+
+
+class Source(Protocol):
+    """What can be sent: a `pathlib.Path`, or a file that is checked while it is read."""
+
+    def open(self, mode: Literal["rb"], /) -> AbstractContextManager[Reader]:
+        """Open it at its beginning."""
 
 
 class Store(Protocol):
@@ -75,8 +89,11 @@ class Store(Protocol):
     def put(self, key: str, data: bytes, condition: WriteCondition) -> None:
         """Write a small object. Raises `ObjectExists`, `OutcomeUnknown`."""
 
-    def upload(self, key: str, path: Path) -> None:
-        """Write a content-addressed file of any size; writing the same content twice is harmless."""
+    def upload(self, key: str, source: Source) -> None:
+        """Write a content-addressed file of any size; writing the same content twice is harmless.
+
+        What `source` raises while it is read is passed on, and then nothing is written.
+        """
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
         """The objects below `prefix`, beginning after the key `start_after`.

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 
 from edustream_contracts.errors import OutcomeUnknown, Unreachable
-from edustream_registry.store import ObjectInfo, Store, WriteCondition
+from edustream_registry.store import ObjectInfo, Source, Store, WriteCondition
 
 
 class Fault(Enum):
@@ -91,11 +90,11 @@ class FaultyStore:
             if call.reaches_store:
                 self._store.put(key, data, condition)
 
-    def upload(self, key: str, path: Path) -> None:
+    def upload(self, key: str, source: Source) -> None:
         """See `Store.upload`."""
         with _Call(self, "upload", key, writes=True) as call:
             if call.reaches_store:
-                self._store.upload(key, path)
+                self._store.upload(key, source)
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
         """See `Store.list`."""
