@@ -7,6 +7,7 @@ statement has one encoding. Nonces are deterministic (RFC 6979): signing twice g
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,7 +23,14 @@ from edustream_contracts.errors import InvalidInput, Problem, Rejected
 ALGORITHM: Final = "ecdsa-p256-sha256"
 # Order of the P-256 group (FIPS 186-4, D.1.2.3).
 ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+MAX_EXPLAINED_BYTES: Final = 64 * 1024
+MAX_CLAIMS: Final = 8
 _SCALAR_BYTES: Final = 32
+_STRING: Final = rb'"[^"\\\x00-\x1f]*"'
+_ENTRY: Final = rb'\{"algorithm":%s,"key_id":%s,"signature":%s\}' % (_STRING, _STRING, _STRING)
+_ENVELOPE: Final = re.compile(
+    rb'\{"signatures":\[(?P<signatures>%s(,%s)*)?\],"signed":(?P<signed>\{.*\})\}' % (_ENTRY, _ENTRY), re.DOTALL
+)
 _SCHEME: Final = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
 _VERIFY_SCHEME: Final = ec.ECDSA(hashes.SHA256())
 
@@ -151,43 +159,63 @@ def verify_statement(data: bytes, keys: Sequence[PublicKey], threshold: int, wha
         Rejected: kind `malformed` when the bytes are no canonical envelope, `signature` when fewer than
             `threshold` trusted keys signed it.
     """
-    envelope = _parsed(data, what)
-    message = canonical_json(envelope["signed"])
+    signatures, message = _opened(data, what)
     by_id = {key.key_id: key for key in keys}
     signers = {
         entry["key_id"]
-        for entry in envelope["signatures"]
+        for entry in signatures
         if entry["key_id"] in by_id and by_id[entry["key_id"]].verifies(entry["signature"], message)
     }
     if len(signers) < threshold:
-        claimed = ", ".join(entry["key_id"][:12] for entry in envelope["signatures"]) or "nobody"
+        claimed = ", ".join(entry["key_id"][:12] for entry in signatures[:MAX_CLAIMS]) or "nobody"
         raise Rejected(
             "signature",
             f"{what} carries {len(signers)} valid signatures of trusted keys where {threshold} are needed "
             f"(signed by: {claimed}; trusted: {', '.join(key_id[:12] for key_id in by_id) or 'no key'}).",
             remedy="ask the publisher which key signs; add it to your trust file only if you know whose it is.",
         )
-    return VerifiedStatement(envelope["signed"], data, sha256_hex(data), tuple(sorted(signers)))
+    payload = _canonical(message, what)
+    if not isinstance(payload, dict):
+        raise malformed(what, "is no signed statement")
+    return VerifiedStatement(payload, data, sha256_hex(data), tuple(sorted(signers)))
 
 
-def _parsed(data: bytes, what: str) -> dict[str, Any]:
+def _opened(data: bytes, what: str) -> tuple[list[dict[str, str]], bytes]:
+    """The signatures of an envelope and the bytes that they are over, which nobody has vouched for yet.
+
+    These are not parsed: a megabyte of JSON takes tens of megabytes of memory, and anybody may have written it.
+    """
+    match = _ENVELOPE.fullmatch(data)
+    if match is None:
+        raise malformed(what, _flaw(data, what))
+    signatures = _canonical(b"[" + (match["signatures"] or b"") + b"]", what)
+    for entry in signatures:
+        if entry["algorithm"] != ALGORITHM:
+            raise malformed(what, "has a signature of unknown form")
+    return signatures, match["signed"]
+
+
+def _canonical(data: bytes, what: str) -> Any:
     try:
-        envelope = json.loads(data)
-        canonical = canonical_json(envelope)
+        document = json.loads(data)
+        canonical = canonical_json(document)
     except (ValueError, RecursionError, Rejected) as error:
         raise malformed(what, "is no JSON document") from error
     if canonical != data:
         raise malformed(what, "is not in canonical form")
+    return document
+
+
+def _flaw(data: bytes, what: str) -> str:
+    """What is wrong with bytes that are no envelope; large ones are not looked into."""
+    if len(data) > MAX_EXPLAINED_BYTES:
+        return "is no signed statement in canonical form"
+    envelope = _canonical(data, what)
     if not isinstance(envelope, dict) or set(envelope) != {"signed", "signatures"}:
-        raise malformed(what, "is no signed statement")
+        return "is no signed statement"
     if not isinstance(envelope["signed"], dict) or not isinstance(envelope["signatures"], list):
-        raise malformed(what, "is no signed statement")
-    for entry in envelope["signatures"]:
-        if not isinstance(entry, dict) or set(entry) != {"algorithm", "key_id", "signature"}:
-            raise malformed(what, "has a signature of unknown form")
-        if entry["algorithm"] != ALGORITHM or not all(isinstance(value, str) for value in entry.values()):
-            raise malformed(what, "has a signature of unknown form")
-    return envelope
+        return "is no signed statement"
+    return "has a signature of unknown form"
 
 
 def malformed(what: str, how: str, problems: Sequence[Problem] = ()) -> Rejected:
