@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 from pathlib import Path
 
 import pytest
 from conftest import settings_in
+from processes import children
 
 from edustream_contracts.errors import InvalidInput, Unreachable
 from edustream_registry import local_server
@@ -17,17 +17,6 @@ from edustream_registry.s3_store import S3Store
 from edustream_registry.store import WriteCondition
 
 LISTENING = "0A"
-
-
-def children() -> set[int]:
-    """The processes that this one started and that still run."""
-    found = set()
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            state, parent = path.read_text().rpartition(")")[2].split()[:2]
-            if int(parent) == os.getpid() and state != "Z":
-                found.add(int(path.parent.name))
-    return found
 
 
 def listening_addresses(process: int) -> set[str]:
