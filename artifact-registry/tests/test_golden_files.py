@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from edustream_contracts.canonical import sha256_hex
 from edustream_contracts.schemas import ObjectName, object_validator
 from edustream_registry import layout
+from edustream_registry.auditing import Auditor
+from edustream_registry.local_copy import LocalCopy
 from edustream_registry.memory_store import MemoryStore
 from edustream_registry.names import Reference
 from edustream_registry.reading import ReleaseReader, require_registry
@@ -71,6 +74,44 @@ def test_the_trust_file_still_reads() -> None:
     assert (len(trust.keys), trust.threshold, trust.max_entry_age_s) == (1, 1, 3600.0)
 
 
+def test_the_audit_still_finds_them_sound(reader: ReleaseReader) -> None:
+    """All but the files themselves, and the manifest of 1.0.0, which are not kept here."""
+    found = Auditor(reader).audit().findings
+
+    assert {finding.kind for finding in found} == {"file_missing", "manifest_missing"}
+
+
+def test_the_consumer_statement_still_verifies() -> None:
+    trust = read_trust(GOLDEN / "consumer-trust.json")
+
+    statement = trust.verify((GOLDEN / "consumer-statement.json").read_bytes(), "the statement")
+
+    assert (statement.payload["consumer"], statement.payload["major"]) == ("api", 1)
+
+
+def test_the_local_copys_state_is_still_recalled(tmp_path: Path) -> None:
+    state = tmp_path / "state" / "churn.at.production.json"
+    state.parent.mkdir()
+    state.write_bytes((GOLDEN / "local-copy-state.json").read_bytes())
+    copy = LocalCopy(tmp_path, read_trust(GOLDEN / "trust.json"), ManualClock())
+
+    recalled = copy.recall(Reference.parse("churn@production"))
+
+    assert recalled is not None
+    assert recalled.contacted_at == datetime(2026, 1, 1, 0, 3, tzinfo=UTC)
+    resolved = recalled.release.resolved
+    assert (resolved.version, resolved.sequence) == ("1.0.1", 2)
+    assert resolved.manifest_digest == sha256_hex((GOLDEN / "manifest.json").read_bytes())
+
+
+def test_they_are_the_bytes_that_were_frozen() -> None:
+    frozen = (GOLDEN / "SHA256SUMS").read_text().split()
+
+    assert {path.name for path in GOLDEN.iterdir()} == {*frozen[1::2], "SHA256SUMS"}
+    for digest, name in zip(frozen[::2], frozen[1::2], strict=True):
+        assert sha256_hex((GOLDEN / name).read_bytes()) == digest, name
+
+
 @pytest.mark.parametrize(
     ("name", "schema"),
     [
@@ -81,6 +122,8 @@ def test_the_trust_file_still_reads() -> None:
         ("tombstone.json", "tombstone"),
         ("HEAD", "channel-head"),
         ("trust.json", "trust"),
+        ("consumer-statement.json", "consumer-statement"),
+        ("consumer-trust.json", "trust"),
     ],
 )
 def test_the_schemas_still_admit_them(name: str, schema: ObjectName) -> None:
