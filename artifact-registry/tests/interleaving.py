@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Final
 
 from edustream_registry.memory_store import MemoryStore
@@ -135,9 +136,10 @@ def explore(new_world: Callable[[], World], crashes: int = 0) -> int:
     A run whose last two calls commute and stand in descending order of their actors is abandoned: the same run with
     the two exchanged is explored as well. At most `crashes` mortal actors die, before any of their calls.
     """
-    runs, prefix = 0, [0]
+    runs = 0
+    prefix: list[int] = []
     while True:
-        taken, options = _run(new_world(), prefix, crashes)
+        taken, options = _run(new_world(), _replay(prefix), crashes)
         runs += 1
         while taken and taken[-1] + 1 >= options[len(taken) - 1]:
             taken.pop()
@@ -147,7 +149,18 @@ def explore(new_world: Callable[[], World], crashes: int = 0) -> int:
         prefix = taken
 
 
-def _run(world: World, prefix: Sequence[int], crashes: int) -> tuple[list[int], list[int]]:
+def _replay(prefix: Sequence[int]) -> Callable[[int, int], int]:
+    return lambda depth, _: prefix[depth] if depth < len(prefix) else 0
+
+
+def sample(new_world: Callable[[], World], runs: int, random: Random, crashes: int = 0) -> None:
+    """Run fresh worlds in orders drawn at random: for so many actors that not every order can be tried."""
+    for _ in range(runs):
+        _run(new_world(), lambda _, choices: random.randrange(choices), crashes)
+
+
+def _run(world: World, choose: Callable[[int, int], int], crashes: int) -> tuple[list[int], list[int]]:
+    """One run; `choose` takes the depth and the number of choices. Returns what was taken, and out of how many."""
     for number, actor in enumerate(world.actors):
         actor.start(number, world.memory)
     taken: list[int] = []
@@ -155,7 +168,7 @@ def _run(world: World, prefix: Sequence[int], crashes: int) -> tuple[list[int], 
     steps: list[Step] = []
     try:
         while choices := _choices(world.actors, steps, crashes):
-            choice = prefix[len(taken)] if len(taken) < len(prefix) else 0
+            choice = choose(len(taken), len(choices))
             taken.append(choice)
             options.append(len(choices))
             step = choices[choice]
