@@ -92,7 +92,7 @@ def test_a_release_from_promotion_to_yank(repos: Folders, tmp_path: Path) -> Non
     assert found["manifest_digest"] in json.dumps(shown)
     assert "model.onnx" in run("show", "churn@production", env_file=reader)
     pulled = run_json("pull", "churn@production", "--to", str(tmp_path / "pulled"), env_file=reader)
-    assert sorted(pulled["files"]) == ["contract.json", "golden.json", "model.onnx"]
+    assert sorted(pulled["files"]) == ["contract.json", "golden.json", "model.onnx", "model.sig"]
     assert (tmp_path / "pulled" / "model.onnx").read_bytes() == b"b"
     assert "3 files verified" in run("pull", "churn@1.0.0", "--to", str(tmp_path / "other"), env_file=reader)
     assert len(run_json("check", "churn@production", env_file=reader)["passed"]) == 4
@@ -295,6 +295,7 @@ def test_every_command_of_the_design_is_there() -> None:
     assert set(COMMANDS) == {
         *("init", "serve", "models", "releases", "show", "resolve", "pull"),
         *("promote", "rollback", "history", "yank", "check"),
+        *("doctor", "audit", "gc", "diff", "keys"),
     }
 
 

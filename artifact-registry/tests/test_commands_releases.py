@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import settings_in
+from typer.testing import CliRunner, Result
+
+from edustream_contracts.contract import ModelContract
+from edustream_contracts.errors import GateRefused, Incompatible
+from edustream_registry.authorship import open_author
+from edustream_registry.cli import app
+from edustream_registry.local_server import RunningServer
+from edustream_registry.promotion import Promoter
+from edustream_registry.provisioning import Folders, Provisioner
+from edustream_registry.publishing import Publisher
+from edustream_registry.testing.simulator import write_release
+from edustream_registry.yanking import Yanker
+
+
+@pytest.fixture(scope="module")
+def env_file(moto_server: RunningServer, tmp_path_factory: pytest.TempPathFactory, contract: ModelContract) -> Path:
+    """churn 1.0.0, promoted and yanked; 1.0.1, promoted, with other metrics; 1.0.2, which misses its threshold."""
+    root = tmp_path_factory.mktemp("releases")
+    written = Folders.below(root)
+    Provisioner(dataclasses.replace(settings_in(moto_server.admin_env), bucket="release-commands")).init(written)
+    author = open_author(settings_in(written.producer / ".env"), "ada")
+    for model, roc_auc in (("one", 0.85), ("two", 0.9), ("three", 0.1)):
+        content = write_release(root / model, contract, model.encode())
+        content = content.model_copy(update={"metrics": {"roc_auc": roc_auc}})
+        version = Publisher(author, bundler=None).publish(content, root / model).manifest.version
+        if version != "1.0.2":
+            Promoter(author).promote("churn", "production", version, f"[bold]{model}[/]")
+    Yanker(author).yank("churn", "1.0.0", "a wrong file")
+    return written.consumer / ".env"
+
+
+def run(env_file: Path, *words: str) -> Result:
+    return CliRunner().invoke(app, [*words, "--env-file", str(env_file)], env={"COLUMNS": "200"})
+
+
+def run_json(env_file: Path, *words: str) -> Any:
+    return json.loads(run(env_file, *words, "--json").stdout)
+
+
+def test_a_release_that_may_be_deployed(env_file: Path, contract: ModelContract) -> None:
+    pins = ("--contract", contract.digest, "--contract-major", "1", "--max-age", "1d")
+
+    result = run(env_file, "check", "churn@production", *pins)
+    document = run_json(env_file, "check", "churn@production", *pins)
+
+    assert result.exit_code == 0
+    assert result.stdout.endswith("churn@1.0.1 may be deployed.\n")
+    assert (document["may_be_deployed"], document["version"], len(document["passed"])) == (True, "1.0.1", 8)
+
+
+def test_a_release_that_may_not(env_file: Path) -> None:
+    pinned = run(env_file, "check", "churn@1.0.1", "--contract", "0" * 64)
+    missed = run(env_file, "check", "churn@1.0.2", "--json")
+    document = json.loads(missed.stdout)
+
+    assert isinstance(pinned.exception, Incompatible)
+    assert pinned.stdout == ""
+    assert isinstance(missed.exception, GateRefused)
+    assert (document["may_be_deployed"], document["exit_code"], document["kind"]) == (False, 8, "threshold")
+    assert document["problems"] == ["roc_auc: is 0.1; the threshold is at least 0.8"]
+
+
+def test_a_difference(env_file: Path) -> None:
+    text = run(env_file, "diff", "churn@1.0.1", "churn@1.0.2").stdout
+    document = run_json(env_file, "diff", "churn@1.0.1", "churn@1.0.2")
+
+    assert "-0.8" in text
+    assert document["identical"] is False
+    assert document["before"]["version"] == "1.0.1"
+    [metric] = document["changes"]["metrics"]
+    assert metric == {"name": "roc_auc", "before": 0.9, "after": 0.1, "difference": pytest.approx(-0.8)}
+    [file] = document["changes"]["files"]
+    assert (file["name"], "difference" in file) == ("model.onnx", False)
+
+
+def test_no_difference(env_file: Path) -> None:
+    same = run(env_file, "diff", "churn@production", "churn@1.0.1").stdout
+
+    assert "churn@1.0.1 and churn@1.0.1 differ in nothing but when and by whom they were released." in same
+
+
+def test_the_whole_history(env_file: Path) -> None:
+    assert [entry["sequence"] for entry in run_json(env_file, "history", "churn@production")] == [2, 1]
+    assert "[bold]two[/]" in run(env_file, "history", "churn@production").stdout
+
+
+def test_what_was_live(env_file: Path) -> None:
+    first = run_json(env_file, "history", "churn@production")[-1]["promoted_at"]
+
+    text = run(env_file, "history", "churn@production", "--at", first[:10]).stdout
+    document = run_json(env_file, "history", "churn@production", "--at", first[:10])
+
+    assert "[bold]two[/]" in text
+    assert document["from"] == f"{first[:10]}T00:00:00+00:00"
+    # Both were promoted within a second or two, perhaps within one.
+    assert document["live"][-1]["entry"]["version"] == "1.0.1"
+    assert all(one["yanked"] is None or one["yanked"]["reason"] == "a wrong file" for one in document["live"])
+
+
+def test_nothing_was_live_before_the_first_promotion(env_file: Path) -> None:
+    text = run(env_file, "history", "churn@production", "--at", "2020-01-01").stdout
+
+    assert "Nothing had been promoted to churn@production by 2020-01-02T00:00:00+00:00." in text
