@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import string
 import threading
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
 from pathlib import Path
 
@@ -22,6 +24,7 @@ CREATE, OVERWRITE = WriteCondition.CREATE, WriteCondition.OVERWRITE
 RACERS = 16
 ROUNDS = 2
 LARGE = 9 * 1024 * 1024
+PAGE = 1000
 
 
 def memory(request: pytest.FixtureRequest) -> Store:
@@ -230,6 +233,83 @@ def test_a_large_file_is_uploaded_in_parts_and_streamed_back(store: Store, folde
     assert store.size(f"{folder}large") == LARGE
     assert b"".join(store.stream(f"{folder}large")) == data
     assert store.get(f"{folder}large", LARGE) == data
+
+
+def test_a_write_is_seen_by_the_next_read_and_the_next_listing(store: Store, folder: str) -> None:
+    for number in range(1, 21):
+        key = f"{folder}{number:012d}.json"
+        store.put(key, b"x" * number, CREATE)
+
+        assert store.size(key) == number
+        assert keys(store, folder)[-1] == key
+        assert keys(store, folder, f"{folder}{number - 1:012d}.json") == [key]
+
+
+def test_an_overwrite_is_seen_by_the_next_read(store: Store, folder: str) -> None:
+    for number in range(20):
+        store.put(f"{folder}HEAD", b"%d" % number, OVERWRITE)
+
+        assert store.get(f"{folder}HEAD", 10) == b"%d" % number
+
+
+def test_lists_begin_after_a_key_that_is_not_there(store: Store, folder: str) -> None:
+    for name in ("1.0.0-rc.1.json", "1.0.0.json", "1.10.0.json", "1.2.0.json"):
+        store.put(folder + name, b"", CREATE)
+
+    assert keys(store, folder, f"{folder}1.0.0-rc.9.json") == [
+        f"{folder}{name}" for name in ("1.0.0.json", "1.10.0.json", "1.2.0.json")
+    ]
+    assert len(keys(store, folder, f"{folder}0")) == 4
+    assert keys(store, folder, f"{folder}1.2.0.json0") == []
+
+
+def test_every_name_that_the_protocol_admits_is_kept(store: Store, folder: str) -> None:
+    names = [string.ascii_uppercase, string.ascii_lowercase, string.digits, "a_-b.c_-d", "a" * 128, "1.0.0-x.7.z--"]
+    for name in names:
+        store.put(folder + name, name.encode(), CREATE)
+
+    assert keys(store, folder) == [folder + name for name in sorted(names)]
+    assert {name: store.get(folder + name, 200).decode() for name in names} == {name: name for name in names}
+
+
+def test_names_that_differ_in_case_alone_are_two(store: Store, folder: str) -> None:
+    store.put(f"{folder}README.md", b"upper", CREATE)
+    store.put(f"{folder}readme.md", b"lower", CREATE)
+
+    assert (store.get(f"{folder}README.md", 9), store.get(f"{folder}readme.md", 9)) == (b"upper", b"lower")
+
+
+def test_concurrent_writes_of_different_keys_all_land(store: Store, folder: str) -> None:
+    with ThreadPoolExecutor(RACERS) as racers:
+        list(racers.map(lambda number: store.put(f"{folder}{number:03d}", b"%d" % number, CREATE), range(5 * RACERS)))
+
+    assert keys(store, folder) == [f"{folder}{number:03d}" for number in range(5 * RACERS)]
+    assert store.get(f"{folder}079", 2) == b"79"
+
+
+def test_concurrent_uploads_of_one_file_leave_it_whole(store: Store, folder: str, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"content" * 10_000)
+    with ThreadPoolExecutor(RACERS) as racers:
+        list(racers.map(lambda _: store.upload(f"{folder}file", path), range(RACERS)))
+
+    assert b"".join(store.stream(f"{folder}file")) == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "shared",
+    [memory, on_server("moto_server", "/a/prefix"), on_server("seaweedfs_server", "/a/prefix")],
+    ids=["memory", "moto", "SeaweedFS"],
+    indirect=True,
+)
+def test_a_listing_goes_on_after_its_first_page(store: Store, folder: str) -> None:
+    names = [f"{folder}{number:012d}.json" for number in range(PAGE + 5)]
+    with ThreadPoolExecutor(RACERS) as writers:
+        list(writers.map(lambda name: store.put(name, b"", CREATE), names))
+
+    assert keys(store, folder) == names
+    assert keys(store, folder, names[2]) == names[3:]
+    assert keys(store, folder, names[-2]) == names[-1:]
 
 
 def test_the_address_is_told(store: Store) -> None:
