@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import random
 import signal
@@ -42,6 +43,7 @@ OLD, NEW = "1.0.0", "1.1.0"
 WRITERS = 3
 LONGEST_LIFE_S = 0.6
 SEED = 20261121
+logger = logging.getLogger(__name__)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +105,6 @@ def test_a_writer_that_is_killed_at_any_call_leaves_the_old_or_the_new(
     content: ReleaseContent,
     tmp_path: Path,
     writes_alone: bool,
-    record_property: Callable[[str, object], None],
 ) -> None:
     env_file, reader = folders.producer / ".env", producer.reader
     seen = []
@@ -131,7 +132,7 @@ def test_a_writer_that_is_killed_at_any_call_leaves_the_old_or_the_new(
     assert alive == len(Moment)
     assert seen[0] == operation.before
     assert sorted(seen, key=len) == seen
-    record_property("deaths", 2 * call)
+    logger.info("%d deaths, at %d calls", len(Moment) * call, call)
 
 
 # --- the server ---
@@ -139,7 +140,7 @@ def test_a_writer_that_is_killed_at_any_call_leaves_the_old_or_the_new(
 
 @pytest.mark.parametrize("rounds", [3, pytest.param(100, marks=pytest.mark.prove)])
 def test_a_server_that_is_killed_keeps_what_it_acknowledged(
-    content: ReleaseContent, tmp_path: Path, rounds: int, record_property: Callable[[str, object], None]
+    content: ReleaseContent, tmp_path: Path, rounds: int
 ) -> None:
     chance = random.Random(SEED)
     port = free_ports(1)[0]
@@ -166,7 +167,7 @@ def test_a_server_that_is_killed_keeps_what_it_acknowledged(
         with server(tmp_path / "data", port):
             check(reader, told)
     assert sum(tally.get(said, 0) for said in ("connection", "write")) == rounds * WRITERS, tally
-    record_property("tally", tally)
+    logger.info("%d deaths of the server; the writers were told %s", rounds, tally)
 
 
 @contextlib.contextmanager
