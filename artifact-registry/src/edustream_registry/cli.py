@@ -25,6 +25,7 @@ from edustream_registry.command_line import (
     settings_from,
 )
 from edustream_registry.commands_audit import audit, gc
+from edustream_registry.commands_doctor import doctor
 from edustream_registry.commands_keys import keys as keys_app
 from edustream_registry.commands_releases import check, diff, history
 from edustream_registry.env_file import read_env_file
@@ -77,6 +78,7 @@ def init(
     presentation.provisioned(Provisioner(settings_from(env_file), keys=keys).init(Folders.below(root)))
 
 
+app.command()(doctor)
 app.add_typer(keys_app, name="keys")
 app.command()(audit)
 app.command()(gc)

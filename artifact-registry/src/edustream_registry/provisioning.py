@@ -12,7 +12,7 @@ from typing import Any, Final
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from edustream_contracts.canonical import canonical_json
-from edustream_contracts.errors import InvalidInput, Rejected, Unreachable
+from edustream_contracts.errors import InvalidInput, Unreachable
 from edustream_registry import layout
 from edustream_registry.env_file import read_env_file, write_env_file, write_private
 from edustream_registry.reading import Clock, require_registry, utc_now
@@ -22,6 +22,7 @@ from edustream_registry.settings import RegistrySettings
 from edustream_registry.signing import Signer
 from edustream_registry.statement import PROTOCOL
 from edustream_registry.store import ObjectExists, ObjectMissing, WriteCondition
+from edustream_registry.store_doctor import StoreDoctor
 from edustream_registry.trust import TrustPolicy
 from edustream_registry.writing import timestamp
 
@@ -95,9 +96,11 @@ class Provisioner:
 
         Raises:
             Unreachable: the server cannot be used, or these are not an administrator's credentials.
-            Rejected: kind `protocol_version`, the store ignores `If-None-Match`, so nothing on it would be safe.
+            GateRefused: kind `store`, the store failed in races or hides writes, so nothing on it would be safe.
+            Rejected: kind `protocol_version`, a registry of another protocol is there.
         """
         bucket_created = self._create_bucket()
+        StoreDoctor(self._admin).examine_core().require_safe()
         self._announce()
         producer, producer_is_new = self._user("producer", self._producer_rights(), folders.producer)
         consumer, consumer_is_new = self._user("consumer", self._consumer_rights(), folders.consumer)
@@ -128,13 +131,9 @@ class Provisioner:
         arguments: dict[str, Any] = {"Bucket": self._admin.bucket}
         if not self._admin.endpoint_url and self._admin.region != "us-east-1":
             arguments["CreateBucketConfiguration"] = {"LocationConstraint": self._admin.region}
-        try:
+        with suppress(ObjectMissing):
             with translated(self._admin, "look at the bucket"):
-                self._s3.get_bucket_location(Bucket=self._admin.bucket)
-        except Unreachable as error:
-            if error.kind != "bucket_missing":
-                raise
-        else:
+                self._s3.head_bucket(Bucket=self._admin.bucket)
             return False
         try:
             with translated(self._admin, "create the bucket", writes=True, conditional=True):
@@ -148,15 +147,6 @@ class Provisioner:
         with suppress(ObjectExists):
             self._store.put(layout.REGISTRY, document, WriteCondition.CREATE)
         require_registry(self._store)
-        try:
-            self._store.put(layout.REGISTRY, document, WriteCondition.CREATE)
-        except ObjectExists:
-            return
-        raise Rejected(
-            "protocol_version",
-            f"{self._store.location} ignores If-None-Match: a second create of {layout.REGISTRY} was not refused.",
-            remedy="use a store that honours preconditions; on this one, releases would overwrite each other.",
-        )
 
     def _user(self, role: str, rights: list[dict[str, Any]], folder: Path) -> tuple[User, bool]:
         name = "-".join([self._admin.bucket, *filter(None, self._admin.prefix.split("/")), role])
