@@ -15,6 +15,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from urllib3 import HTTPResponse
 
 from edustream_contracts.contract import ModelContract
+from edustream_contracts.errors import NothingToServe
 from edustream_registry import layout
 from edustream_registry.names import Reference
 from edustream_registry.reading import ReleaseReader
@@ -185,6 +186,15 @@ def test_a_poll_of_a_range_reads_the_pages_again_and_no_manifest(old: Grown) -> 
 
     assert len(old.requests) == math.ceil(old.count / PAGE) + 1
     assert {operation for operation, _ in old.requests} == {"ListObjectsV2"}
+
+
+def test_a_refusal_names_the_newest_releases_only(old: Grown) -> None:
+    with pytest.raises(NothingToServe, match=r"released: ") as caught:
+        old.reader.resolve(Reference.parse("churn@9.9.9"))
+
+    assert last(old) in caught.value.fact
+    assert len(caught.value.fact) < 250
+    assert ("and 9990 older ones" in caught.value.fact) is (old.count == MANY)
 
 
 def test_fifty_consumers_cost_seventy_two_thousand_requests_an_hour(promoted: RegistrySimulator) -> None:

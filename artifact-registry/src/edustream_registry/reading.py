@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Final
@@ -24,6 +24,7 @@ from edustream_registry.store import ObjectMissing, Store
 from edustream_registry.trust import TrustPolicy
 
 MAX_HINT_BYTES: Final = 1024
+SHOWN_VERSIONS: Final = 10
 MAX_FOLLOWED: Final = 8
 PUT_RIGHT: Final = "do not use it; publish the release again, which puts the right file back."
 
@@ -262,8 +263,8 @@ class ReleaseReader:
                 return str(version)
         raise NothingToServe(
             "no_version_matches",
-            f"No release of {model} matches {wanted.text}; released: {', '.join(map(str, versions))}"
-            + (f"; yanked: {', '.join(sorted(yanked, key=parse_version))}." if yanked else "."),
+            f"No release of {model} matches {wanted.text}; released: {_newest(list(map(str, versions)))}"
+            + (f"; yanked: {_newest(sorted(yanked, key=parse_version))}." if yanked else "."),
             remedy="ask for another range, or have a matching version published.",
         )
 
@@ -363,7 +364,7 @@ class ReleaseReader:
         usable = [version for version in versions if version not in yanked]
         return NothingToServe(
             "channel_empty",
-            f"Nothing was promoted to {model}@{channel} in {self.store.location}; released: {', '.join(versions)}; "
+            f"Nothing was promoted to {model}@{channel} in {self.store.location}; released: {_newest(versions)}; "
             f"channels: {', '.join(self.channels(model)) or 'none'}.",
             remedy=f"promote a release: edustream-registry promote {model}@{usable[-1]} --to {channel}."
             if usable
@@ -375,7 +376,7 @@ class ReleaseReader:
         if versions:
             return NothingToServe(
                 "release_missing",
-                f"{model}@{wanted} is not in {self.store.location}; released: {', '.join(versions)}.",
+                f"{model}@{wanted} is not in {self.store.location}; released: {_newest(versions)}.",
                 remedy="ask for a released version, or publish this one.",
             )
         models = self.models()
@@ -387,6 +388,12 @@ class ReleaseReader:
             f"{', '.join(models) or 'none'}.",
             remedy="publish one: python train_publish.py in repo-ml.",
         )
+
+
+def _newest(versions: Sequence[str]) -> str:
+    """The highest of some sorted versions, for a message that stays readable however many there are."""
+    older = len(versions) - SHOWN_VERSIONS
+    return ", ".join(versions[-SHOWN_VERSIONS:]) + (f" and {older} older ones" if older > 0 else "")
 
 
 def require_registry(store: Store) -> None:

@@ -46,7 +46,7 @@ _MEMORY: Final = "edustream_memory"
 
 
 PART_BYTES: Final = 8 * 1024 * 1024
-PARTS_IN_FLIGHT: Final = 6
+PARTS_IN_FLIGHT: Final = 5
 IN_PARTS: Final = TransferConfig(multipart_chunksize=PART_BYTES, max_concurrency=PARTS_IN_FLIGHT)
 """How large files are sent: at most `PARTS_IN_FLIGHT` parts of `PART_BYTES` are in memory at any time."""
 IN_PARTS.max_in_memory_upload_chunks = PARTS_IN_FLIGHT
