@@ -1,4 +1,4 @@
-"""`make bench`: publishing, start-up and one-row serving against MLflow and an empty FastAPI endpoint.
+"""`make bench`: against MLflow, an empty endpoint, boto3's own transfers, and a registry with few releases.
 
 Everything is measured side by side, A B A B, in one run; what is written are ratios of medians, with the seconds and
 requests behind them.
@@ -11,22 +11,23 @@ import os
 import platform
 import re
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
+from figures import Figure, figure, printed, timed
+from scale import Growth, LargeFiles
 
 from edustream_lab.company import Company
 from edustream_lab.places import Checkout
-from edustream_lab.processes import ProgramFailed, Stage, environment, free_port, stage
+from edustream_lab.processes import ProgramFailed, Stage, free_port, stage
 
 HERE: Final = Path(__file__).resolve().parent
 ROOT: Final = HERE.parents[1]
@@ -35,41 +36,6 @@ LOAD_SECONDS: Final = 4
 LOAD_ROUNDS: Final = 3
 CONNECTIONS: Final = 8
 READY_BUDGET_S: Final = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One comparison: the medians of both sides, their ratio, and the target for the ratio."""
-
-    name: str
-    ours: float
-    theirs: float
-    unit: str
-    ratio: float
-    target: str
-    met: bool
-
-
-def figure(name: str, ours: list[float], theirs: list[float], unit: str, target: str) -> Figure:
-    """The figure of two series; `target` reads like `<= 0.2` or `>= 0.6`, of ours / theirs."""
-    a, b = statistics.median(ours), statistics.median(theirs)
-    ratio = a / b
-    sign, bound = target.split()
-    met = ratio <= float(bound) if sign == "<=" else ratio >= float(bound)
-    return Figure(name, round(a, 4), round(b, 4), unit, round(ratio, 3), target, met)
-
-
-def timed(command: list[str], cwd: Path) -> float:
-    """Seconds of a whole process."""
-    began = time.perf_counter()
-    subprocess.run(command, cwd=cwd, env=environment(), check=True, capture_output=True)
-    return time.perf_counter() - began
-
-
-def printed(command: list[str], cwd: Path) -> float:
-    """The seconds that a process measured itself and printed last."""
-    done = subprocess.run(command, cwd=cwd, env=environment(), check=True, capture_output=True, text=True)
-    return float(done.stdout.strip().splitlines()[-1])
 
 
 def mlflow_environment(folder: Path) -> Path:
@@ -250,7 +216,8 @@ def measure(programs: Stage, folder: Path) -> dict[str, Any]:
         raise ProgramFailed(f"Pulling failed:\n{pulled.output}")
     bench = Bench(company, folder, mlflow)
     figures: list[Figure] = []
-    for part in (bench.publishing, bench.start_up, bench.serving):
+    growth, large = Growth(company, folder), LargeFiles(company, programs, folder)
+    for part in (bench.publishing, bench.start_up, bench.serving, growth.questions, large.transfers):
         for row in part():
             figures.append(row)
             _report(row)

@@ -1,0 +1,57 @@
+"""What a benchmark reports: comparisons of medians, each with its target."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edustream_lab.processes import environment
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One comparison: the medians of both sides, their ratio, and the target for the ratio."""
+
+    name: str
+    ours: float
+    theirs: float
+    unit: str
+    ratio: float
+    target: str
+    met: bool
+
+
+def figure(name: str, ours: list[float], theirs: list[float], unit: str, target: str) -> Figure:
+    """The figure of two series; `target` reads like `<= 0.2` or `>= 0.6`, of ours / theirs."""
+    a, b = statistics.median(ours), statistics.median(theirs)
+    ratio = a / b
+    sign, bound = target.split()
+    met = ratio <= float(bound) if sign == "<=" else ratio >= float(bound)
+    return Figure(name, round(a, 4), round(b, 4), unit, round(ratio, 3), target, met)
+
+
+def timed(command: list[str], cwd: Path) -> float:
+    """Seconds of a whole process."""
+    began = time.perf_counter()
+    subprocess.run(command, cwd=cwd, env=environment(), check=True, capture_output=True)
+    return time.perf_counter() - began
+
+
+def printed(command: list[str], cwd: Path) -> float:
+    """The seconds that a process measured itself and printed last."""
+    return float(_last_line(command, cwd))
+
+
+def printed_json(command: list[str], cwd: Path) -> Any:
+    """The JSON document that a process printed last."""
+    return json.loads(_last_line(command, cwd))
+
+
+def _last_line(command: list[str], cwd: Path) -> str:
+    done = subprocess.run(command, cwd=cwd, env=environment(), check=True, capture_output=True, text=True)
+    return done.stdout.strip().splitlines()[-1]
