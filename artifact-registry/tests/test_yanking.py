@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
-from edustream_contracts.errors import InvalidInput, NothingToServe
+from edustream_contracts.errors import InvalidInput, NothingToServe, Unreachable
 from edustream_registry import layout
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.testing.faults import Crash, Fault, FaultyStore, PlannedFault
@@ -39,6 +41,19 @@ def test_what_was_never_released_cannot_be_yanked(promoted: RegistrySimulator) -
 def test_a_yank_needs_a_reason(promoted: RegistrySimulator) -> None:
     with pytest.raises(InvalidInput, match="A yank needs a reason"):
         Yanker(promoted.author).yank("churn", "1.0.0", " ")
+
+
+@pytest.mark.parametrize("call", range(8))
+def test_a_yank_that_is_reported_as_failed_did_not_happen(promoted: RegistrySimulator, call: int) -> None:
+    store = FaultyStore(promoted.memory, PlannedFault(call, Fault.REFUSED))
+    author = promoted.author_with(promoted.signer, ReleaseReader(store, promoted.trust, promoted.clock))
+
+    with suppress(Unreachable):
+        Yanker(author).yank("churn", "1.0.0", "a test")
+        assert promoted.reader.yanked("churn")
+        return
+
+    assert not promoted.reader.yanked("churn")
 
 
 @pytest.mark.parametrize("call", range(2))

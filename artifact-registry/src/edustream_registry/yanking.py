@@ -42,8 +42,10 @@ class Yanker:
             reason=reason,
             write_id=author.write_id(),
         )
+        # Looked up before the write: an outage after it would report a yank that stands as one that failed.
+        pointing = tuple(self._pointing(model, version))
         landing, found = create(author, layout.tombstone_key(model, version), tombstone)
-        return Yank(found, landing is Landing.MINE, tuple(self._pointing(model, version)))
+        return Yank(found, landing is Landing.MINE, pointing)
 
     def _pointing(self, model: str, version: str) -> list[str]:
         reader = self._author.reader
