@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal
 
-from edustream_contracts.canonical import document_digest
-from edustream_contracts.errors import InvalidInput, Problem
+from edustream_contracts.canonical import canonical_json, document_digest
+from edustream_contracts.errors import InvalidInput, Problem, Rejected
 from edustream_contracts.resources import documents, read_json
 from edustream_contracts.validation import SchemaValidator, is_pattern
 
@@ -136,6 +136,11 @@ def parse_contract(data: bytes) -> ModelContract:
 
 def contract_from(document: Any) -> ModelContract:
     """Check a parsed document against the profile; see `parse_contract` for what is raised."""
+    try:
+        # What has no canonical form has no digest, so no manifest could name it: NaN, lone surrogates, endless nesting.
+        canonical_json(document)
+    except (Rejected, RecursionError) as error:
+        raise _invalid([Problem("", getattr(error, "fact", "is nested too deeply"))]) from error
     problems = SchemaValidator(read_json("schemas", "model-contract.schema.json")).problems(document)
     if not problems:
         problems = [*_unknown_required(document), *_invalid_patterns(document)]
