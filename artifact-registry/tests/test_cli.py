@@ -94,8 +94,8 @@ def test_a_release_from_promotion_to_yank(repos: Folders, tmp_path: Path) -> Non
     pulled = run_json("pull", "churn@production", "--to", str(tmp_path / "pulled"), env_file=reader)
     assert sorted(pulled["files"]) == ["contract.json", "golden.json", "model.onnx", "model.sig"]
     assert (tmp_path / "pulled" / "model.onnx").read_bytes() == b"b"
-    assert "3 files verified" in run("pull", "churn@1.0.0", "--to", str(tmp_path / "other"), env_file=reader)
-    assert len(run_json("check", "churn@production", env_file=reader)["passed"]) == 4
+    assert "4 files verified" in run("pull", "churn@1.0.0", "--to", str(tmp_path / "other"), env_file=reader)
+    assert len(run_json("check", "churn@production", env_file=reader)["passed"]) == 5
     assert "churn@1.0.1 may be deployed." in run("check", "churn@production", env_file=reader)
 
     back = run_json("rollback", "churn@production", "--reason", "bad", env_file=writer)

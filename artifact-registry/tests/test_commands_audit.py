@@ -81,7 +81,7 @@ def test_damage_ends_with_code_4_and_is_listed(repos: Folders, admin: DeletingS3
     document = run_json(repos, "audit", "churn")
 
     assert text.exit_code == 4
-    assert "1 things are wrong." in text.stdout
+    assert ": 1 wrong." in text.stdout
     assert document["clean"] is False
     wrong = [finding for finding in document["findings"] if finding["severity"] == "wrong"]
     assert [(finding["kind"], finding["key"]) for finding in wrong] == [("malformed", MANIFEST)]
