@@ -7,9 +7,10 @@ the real ones. Every process waits before each of its requests until the test sa
 from __future__ import annotations
 
 import io
+import math
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -17,9 +18,9 @@ from xml.sax.saxutils import escape
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
-from botocore.retries import quota
 
-from edustream_registry.s3_client import make_client
+from edustream_registry.s3_client import WRITING, make_client
+from edustream_registry.s3_store import S3Store
 from edustream_registry.settings import RegistrySettings
 
 BUCKET = "models"
@@ -45,7 +46,7 @@ class Reply(Enum):
     LOST_REQUEST = "lost request"
     """Nothing lands; the client waits in vain."""
     LOST_REPLY = "lost reply"
-    """It is carried out; the connection breaks before the answer. botocore's own repetition then meets a 412."""
+    """It is carried out; the connection breaks before the answer. the client's own repetition then meets a 412."""
     DELAYED = "delayed"
     """The client waits in vain; the request is still under way, and lands at any later moment."""
     CONFLICT = "409"
@@ -135,8 +136,10 @@ class Process:
     """
 
     def __init__(self) -> None:
-        self.client = make_client("s3", SETTINGS)
-        self.client.meta.events.register("before-send.s3", self._before_send)
+        # The schedule alone says how long a request takes, so the age at which one is given up plays no part.
+        client = make_client("s3", SETTINGS, replace(WRITING, budget_s=math.inf))
+        client.meta.events.register("before-send.s3", self._before_send)
+        self.store = S3Store(SETTINGS, client)
         self._stopped, self._go = threading.Semaphore(0), threading.Semaphore(0)
 
     def attach(self, bucket: Bucket) -> None:
@@ -198,17 +201,6 @@ class Process:
                 raise ConnectionClosedError(endpoint_url=request.url)
             case _:
                 raise ReadTimeoutError(endpoint_url=request.url)
-
-
-def processes(count: int, monkeypatch: Any) -> list[Process]:
-    """That many processes; their clients never run out of permission to retry, so that each run can be repeated."""
-    monkeypatch.setattr(quota, "RetryQuota", lambda: _Unlimited(initial_capacity=1))
-    return [Process() for _ in range(count)]
-
-
-class _Unlimited(quota.RetryQuota):  # type: ignore[misc]  # botocore has no types
-    def acquire(self, amount: int) -> bool:
-        return True
 
 
 def write_of(request: AWSPreparedRequest) -> Write:

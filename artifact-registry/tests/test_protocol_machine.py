@@ -10,14 +10,22 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from bucket_double import SETTINGS, Bucket, Process, Reply, processes
+from bucket_double import Bucket, Process, Reply
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from protocol_ledger import CHANNEL, MODEL, Ledger, Moment, sha256
 
 from edustream_contracts.contract import ModelContract
@@ -30,7 +38,6 @@ from edustream_registry.promotion import Promoter, Promotion
 from edustream_registry.publishing import AUTO, Publication, PublicationStatus, Publisher
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.resolved import Resolved
-from edustream_registry.s3_store import S3Store
 from edustream_registry.signing import Signer
 from edustream_registry.testing.clock import ManualClock
 from edustream_registry.testing.simulator import write_release
@@ -92,14 +99,20 @@ class ProtocolMachine(RuleBasedStateMachine):
         for process in self.world.processes:
             process.attach(self.bucket)
 
+    @initialize(released=st.integers(0, 2), promoted=st.booleans())
+    def find(self, released: int, promoted: bool) -> None:
+        """Begin with what somebody released and promoted in quieter times."""
+        for number, version in enumerate(VERSIONS[:released]):
+            self._calmly(partial(self._publish, number, version))
+        if released and promoted:
+            self._calmly(lambda author: Promoter(author).promote(MODEL, CHANNEL, "1.0.0", "a test"))
+
     # --- what a process may begin ---
 
     @rule(who=who, release=st.integers(0, 2), version=st.sampled_from((AUTO, AUTO, *VERSIONS)))
     def publish(self, who: int, release: int, version: str) -> None:
-        content, directory = self.world.releases[release]
-        self._begin(
-            who, "publish", version, lambda author: Publisher(author).publish(content, directory, version), content
-        )
+        content, _ = self.world.releases[release]
+        self._begin(who, "publish", version, partial(self._publish, release, version), content)
 
     @rule(who=who, version=versions)
     def promote(self, who: int, version: str) -> None:
@@ -186,6 +199,20 @@ class ProtocolMachine(RuleBasedStateMachine):
 
     # --- how ---
 
+    def _calmly(self, work: Callable[[Author], Any]) -> None:
+        process = self.world.processes[0]
+        process.start(lambda: work(self._author(self._reader(process), [])))
+        while process.busy:
+            process.step(Reply.SERVED)
+        assert process.error is None, process.error
+
+    def _publish(self, release: int, version: str, author: Author) -> Publication:
+        content, directory = self.world.releases[release]
+        return Publisher(author).publish(content, directory, version)
+
+    def _reader(self, process: Process) -> ReleaseReader:
+        return ReleaseReader(process.store, self.world.trust, self.world.clock)
+
     def _author(self, reader: ReleaseReader, write_ids: list[str]) -> Author:
         def write_id() -> str:
             write_ids.append(f"{next(self.numbers):032x}")
@@ -201,8 +228,7 @@ class ProtocolMachine(RuleBasedStateMachine):
         process = self.world.processes[who]
         operation = Operation(kind, version, content, Moment.of(self.ledger))
         self.operations[who] = operation
-        reader = ReleaseReader(S3Store(SETTINGS, process.client), self.world.trust, self.world.clock)
-        process.start(lambda: work(self._author(reader, operation.write_ids)))
+        process.start(lambda: work(self._author(self._reader(process), operation.write_ids)))
         self._ended(who)
 
     def _step(self, who: int, reply: Reply) -> None:
@@ -308,8 +334,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, contract: ModelContract) -> 
         content = write_release(directory, contract, f"model {number}".encode())
         files = tuple(file for file in content.files if file.name != "contract.json")
         releases.append((content.model_copy(update={"files": files, "contract_digest": digest}), directory))
-    with pytest.MonkeyPatch.context() as patched:
-        return World(processes(PROCESSES, patched), releases)
+    return World([Process() for _ in range(PROCESSES)], releases)
 
 
 @pytest.fixture
