@@ -27,6 +27,7 @@ from edustream_registry.command_line import (
 from edustream_registry.commands_audit import audit, gc
 from edustream_registry.commands_doctor import doctor
 from edustream_registry.commands_keys import keys as keys_app
+from edustream_registry.commands_policy import policy
 from edustream_registry.commands_releases import check, diff, history
 from edustream_registry.env_file import read_env_file
 from edustream_registry.names import Reference, channel_of, exact_release, model_name
@@ -79,6 +80,7 @@ def init(
 
 
 app.command()(doctor)
+app.command()(policy)
 app.add_typer(keys_app, name="keys")
 app.command()(audit)
 app.command()(gc)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,10 +16,11 @@ from edustream_contracts.canonical import canonical_json
 from edustream_contracts.errors import InvalidInput, Unreachable
 from edustream_registry import layout
 from edustream_registry.env_file import read_env_file, write_env_file, write_private
+from edustream_registry.policies import ANY_ACCOUNT, render, user_name
 from edustream_registry.reading import Clock, require_registry, utc_now
 from edustream_registry.s3_client import ConcurrentWrite, make_client, translated
 from edustream_registry.s3_store import S3Store
-from edustream_registry.settings import RegistrySettings
+from edustream_registry.settings import SIGNING_KEY_FILE, RegistrySettings
 from edustream_registry.signing import Signer
 from edustream_registry.statement import PROTOCOL
 from edustream_registry.store import ObjectExists, ObjectMissing, WriteCondition
@@ -32,13 +34,6 @@ ENV: Final = ".env"
 POLICY_NAME: Final = "edustream-registry"
 ATTEMPTS: Final = 8
 MAX_WAIT_S: Final = 5.0
-DENIED_TO_USERS: Final = (
-    "s3:DeleteObject",
-    "s3:DeleteObjectVersion",
-    "s3:DeleteBucket",
-    "s3:PutBucketPolicy",
-    "s3:DeleteBucketPolicy",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +97,19 @@ class Provisioner:
         bucket_created = self._create_bucket()
         StoreDoctor(self._admin).examine_core().require_safe()
         self._announce()
-        producer, producer_is_new = self._user("producer", self._producer_rights(), folders.producer)
-        consumer, consumer_is_new = self._user("consumer", self._consumer_rights(), folders.consumer)
+        producer, producer_is_new = self._user("producer", folders.producer)
+        consumer, consumer_is_new = self._user("consumer", folders.consumer)
         rights_enforced = self._refuses(consumer)
         if rights_enforced and self._keys is None:
-            self._deny_deletes(producer.arn, consumer.arn)
-        signer, key_created = _signing_key(folders.producer / SIGNING_KEY)
+            self._write_bucket_policy(producer, consumer)
+        # Keys that were rotated since stay: the first one named is the producer's own.
+        key_files = read_env_file(folders.producer / ENV).get(SIGNING_KEY_FILE) or SIGNING_KEY
+        key_file = folders.producer / key_files.split(os.pathsep)[0]
+        signer, key_created = _signing_key(key_file)
         trust_files = [_trust_file(folder / TRUST, signer) for folder in folders.all]
         environments = {
             folders.admin: (self._admin_environ(), "The administrator of the registry"),
-            folders.producer: (self._environ(producer) | {"EDUSTREAM_SIGNING_KEY_FILE": SIGNING_KEY}, "The producer"),
+            folders.producer: (self._environ(producer) | {SIGNING_KEY_FILE: key_files}, "The producer"),
             folders.consumer: (self._environ(consumer), "The consumer"),
         }
         for folder, (variables, whose) in environments.items():
@@ -124,7 +122,7 @@ class Provisioner:
             key_id=signer.public.key_id,
             key_created=key_created,
             rights_enforced=rights_enforced,
-            files=(*(folder / ENV for folder in environments), folders.producer / SIGNING_KEY, *trust_files),
+            files=(*(folder / ENV for folder in environments), key_file, *trust_files),
         )
 
     def _create_bucket(self) -> bool:
@@ -148,11 +146,11 @@ class Provisioner:
             self._store.put(layout.REGISTRY, document, WriteCondition.CREATE)
         require_registry(self._store)
 
-    def _user(self, role: str, rights: list[dict[str, Any]], folder: Path) -> tuple[User, bool]:
-        name = "-".join([self._admin.bucket, *filter(None, self._admin.prefix.split("/")), role])
+    def _user(self, role: str, folder: Path) -> tuple[User, bool]:
+        name = user_name(self._admin, role)
         if self._keys is not None:
             return _made_elsewhere(role, name, self._keys), False
-        policy = json.dumps({"Version": "2012-10-17", "Statement": rights})
+        policy = json.dumps(render(role, self._admin))
         with translated(self._admin, f"create the user {name}", writes=True):
             arn = self._arn(name)
             self._iam.put_user_policy(UserName=name, PolicyName=POLICY_NAME, PolicyDocument=policy)
@@ -170,45 +168,20 @@ class Provisioner:
             arn = self._iam.create_user(UserName=name)["User"].get("Arn")
         except self._iam.exceptions.EntityAlreadyExistsException:
             arn = self._iam.get_user(UserName=name)["User"].get("Arn")
-        return str(arn or f"arn:aws:iam::000000000000:user/{name}")
+        return str(arn or f"arn:aws:iam::{ANY_ACCOUNT}:user/{name}")
 
-    def _producer_rights(self) -> list[dict[str, Any]]:
-        return [
-            self._may(["s3:ListBucket"]),
-            self._may(["s3:GetObject"], "*"),
-            self._may(["s3:PutObject", "s3:AbortMultipartUpload"], f"{layout.MODELS}*"),
-        ]
+    def _write_bucket_policy(self, producer: User, consumer: User) -> None:
+        """Deny every delete to the two users; on AWS, let the store itself demand `If-None-Match`.
 
-    def _consumer_rights(self) -> list[dict[str, Any]]:
-        return [
-            self._may(["s3:ListBucket"]),
-            self._may(["s3:GetObject"], "*"),
-            self._may(["s3:PutObject"], f"{layout.CONSUMERS}*"),
-        ]
-
-    def _may(self, actions: list[str], keys: str | None = None) -> dict[str, Any]:
-        return {"Effect": "Allow", "Action": actions, "Resource": [self._resource(keys)]}
-
-    def _resource(self, keys: str | None) -> str:
-        bucket = f"arn:aws:s3:::{self._admin.bucket}"
-        prefix = f"{self._admin.prefix}/" if self._admin.prefix else ""
-        return bucket if keys is None else f"{bucket}/{prefix}{keys}"
-
-    def _deny_deletes(self, *arns: str) -> None:
-        """Deny every delete to the two users: a server that counts deleting as writing needs to be told.
-
-        A server that knows no users gets no such policy, since it would bind the administrator too.
+        A server that counts deleting as writing needs to be told the first. A server that knows no users gets no such
+        policy, since it would bind the administrator too.
         """
-        sid = "NobodyButTheAdministratorDeletes" + "".join(filter(str.isalnum, self._admin.prefix))
-        statement = {
-            "Sid": sid,
-            "Effect": "Deny",
-            "Principal": {"AWS": sorted(arns)},
-            "Action": list(DENIED_TO_USERS),
-            "Resource": [self._resource(None), self._resource("*")],
-        }
-        others = [held for held in self._policy_statements() if held.get("Sid") != sid]
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [*others, statement]})
+        names = ["bucket-policy"] if self._admin.endpoint_url else ["bucket-policy", "aws-create-only"]
+        arns = {"producer_arn": producer.arn, "consumer_arn": consumer.arn}
+        ours = [row for name in names for row in render(name, self._admin, **arns)["Statement"]]
+        sids = {row["Sid"] for row in ours}
+        others = [held for held in self._policy_statements() if held.get("Sid") not in sids]
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [*others, *ours]})
         with translated(self._admin, "write the bucket policy", writes=True):
             self._s3.put_bucket_policy(Bucket=self._admin.bucket, Policy=policy)
 
