@@ -5,16 +5,20 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import refusal, resolve
+from conftest import refusal, resolve, settings_in
 
 from edustream_contracts.errors import InvalidInput, Rejected
 from edustream_registry import key_rotation
+from edustream_registry.env_file import read_env_file, write_env_file
+from edustream_registry.local_server import RunningServer
 from edustream_registry.promotion import Promoter
+from edustream_registry.provisioning import Folders, Provisioner
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.signing import PublicKey, Signer
 from edustream_registry.testing.simulator import RegistrySimulator
@@ -155,3 +159,19 @@ def test_a_key_on_a_strange_curve_is_no_key() -> None:
 
     with pytest.raises(InvalidInput, match="no PEM public key"):
         PublicKey.from_pem(pem)
+
+
+def test_init_keeps_the_keys_that_were_rotated(moto_server: RunningServer, tmp_path: Path) -> None:
+    folders = Folders.below(tmp_path / "repos")
+    provisioner = Provisioner(dataclasses.replace(settings_in(moto_server.admin_env), prefix="rotated"))
+    provisioner.init(folders)
+    key_rotation.generate_key(folders.producer / "new.pem")
+    named = f"new.pem{os.pathsep}signing-key.pem"
+    env_file = folders.producer / ".env"
+    write_env_file(env_file, read_env_file(env_file) | {"EDUSTREAM_SIGNING_KEY_FILE": named})
+
+    done = provisioner.init(folders)
+
+    assert read_env_file(env_file)["EDUSTREAM_SIGNING_KEY_FILE"] == named
+    assert not done.key_created
+    assert done.key_id == Signer.from_pem((folders.producer / "new.pem").read_bytes()).public.key_id
