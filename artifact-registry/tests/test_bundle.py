@@ -138,9 +138,7 @@ def test_without_the_library_nothing_is_sent(
     monkeypatch.setitem(sys.modules, "model_signing", None)
     before = dict(registry.memory.objects)
 
-    with pytest.raises(
-        InvalidInput, match=r"model_signing is not installed.\n.*registry\[publishing\]"
-    ):
+    with pytest.raises(InvalidInput, match=r"model_signing is not installed.\n.*registry\[publishing\]"):
         published(registry, content, release_dir)
 
     assert registry.memory.objects == before
