@@ -188,9 +188,7 @@ def test_a_key_that_is_not_known_yet_is_tried_again(
 ) -> None:
     monkeypatch.setattr("edustream_registry.provisioning.MAX_WAIT_S", 0.0)
     provisioner = Provisioner(settings_in(seaweedfs_server.admin_env))
-    stranger = dataclasses.replace(
-        provisioner._user("consumer", folders.consumer)[0], access_key_id="AKIANEW"
-    )
+    stranger = dataclasses.replace(provisioner._user("consumer", folders.consumer)[0], access_key_id="AKIANEW")
 
     with pytest.raises(Unreachable) as caught:
         provisioner._refuses(stranger)

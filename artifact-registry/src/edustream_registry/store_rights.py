@@ -42,9 +42,9 @@ def rights_of(user: User, owner: StoreProbe, key: StoreProbe | None) -> Finding:
 
 def _problems(user: User, owner: StoreProbe, key: StoreProbe) -> Iterator[str]:
     shown = f"{user.writes}files/rights-of-the-{user.role}"
-    if key.put(shown, b"own", WriteCondition.OVERWRITE) is not Reply.DONE:
+    if key.put(shown, b"own") is not Reply.DONE:
         yield f"it may not write below {_root(user.writes)}"
-        owner.put(shown, b"own", WriteCondition.OVERWRITE)
+        owner.put(shown, b"own")
     yield from _cannot_read(user, shown, key)
     for folder in user.refused:
         for condition in WriteCondition:
