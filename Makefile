@@ -63,7 +63,7 @@ artifact-registry/.venv/ready: artifact-registry/.venv/locked artifact-registry/
 	$(call install_wheels,artifact-registry,contracts/dist/*.whl)
 	$(call install_itself,artifact-registry)
 
-$(REGISTRY_WHEEL): artifact-registry/.venv/ready $(shell find artifact-registry/src -type f -not -name '*.pyc')
+$(REGISTRY_WHEEL): artifact-registry/.venv/ready $(shell find artifact-registry/src artifact-registry/policies -type f -not -name '*.pyc')
 	$(call build_wheel,artifact-registry)
 
 repo-ml/.venv/ready: repo-ml/.venv/locked repo-ml/pyproject.toml $(REGISTRY_WHEEL)
