@@ -164,10 +164,10 @@ def test_a_server_that_is_killed_keeps_what_it_acknowledged(
                     told[writer] += outcomes
                     for outcome in outcomes:
                         tally[outcome.said] = tally.get(outcome.said, 0) + 1
+                logger.info("%d deaths of the server; the writers were told %s", number + 1, tally)
         with server(tmp_path / "data", port):
             check(reader, told)
     assert sum(tally.get(said, 0) for said in ("connection", "write")) == rounds * WRITERS, tally
-    logger.info("%d deaths of the server; the writers were told %s", rounds, tally)
 
 
 @contextlib.contextmanager

@@ -255,10 +255,11 @@ class DeadlyStore:
             deadly, self._left = self._left == 0, self._left - 1
             if deadly and self._moment is Moment.BEFORE:
                 os.kill(os.getpid(), signal.SIGKILL)
-            result = attribute(*arguments, **more)
-            if deadly:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return result
+            try:
+                return attribute(*arguments, **more)
+            finally:
+                if deadly:
+                    os.kill(os.getpid(), signal.SIGKILL)
 
         return call
 
