@@ -91,6 +91,7 @@ def test_damage_ends_with_code_4_and_is_listed(repos: Folders, admin: DeletingS3
 def test_a_young_orphan_is_listed_and_stays(repos: Folders, admin: DeletingS3Store) -> None:
     admin.put(ORPHAN, b"x", WriteCondition.CREATE)
 
+    assert "stays: young" in run(repos, "gc").stdout
     [document] = run_json(repos, "gc", "churn", "--grace", "1h", "--delete")
 
     assert [orphan["key"] for orphan in document["young"]] == [ORPHAN]
@@ -116,16 +117,19 @@ def test_an_old_orphan_goes(repos: Folders, admin: DeletingS3Store, monkeypatch:
     done = run(repos, "gc", "--grace", "1h", "--delete").stdout
 
     assert "1 deleted." in done
+    assert "deleted" in done.splitlines()[1]
+    assert run(repos, "gc", "--grace", "1h", "--delete").stdout.startswith("churn: 0 orphans")
     assert {info.key for info in admin.list("")} == before - {ORPHAN}
 
 
 def test_an_unreadable_manifest_ends_with_code_4(repos: Folders, admin: DeletingS3Store) -> None:
     admin.put(MANIFEST, b"{}", WriteCondition.OVERWRITE)
 
-    result = run(repos, "gc", "--json")
+    result = run(repos, "gc")
 
     assert result.exit_code == 4
-    [document] = json.loads(result.stdout)
+    assert "churn: nothing may be deleted, since not every manifest can be read." in result.stdout
+    [document] = run_json(repos, "gc")
     assert document["refusal"]["kind"] == "malformed"
 
 
