@@ -22,8 +22,8 @@ from edustream_registry.memory_store import too_long
 from edustream_registry.reading import PUT_RIGHT, ReleaseReader
 from edustream_registry.store import ObjectMissing
 
-PART_BYTES: Final = 8 * 1024 * 1024
-PARTS_IN_FLIGHT: Final = 4
+PART_BYTES: Final = 4 * 1024 * 1024
+PARTS_IN_FLIGHT: Final = 8
 CHUNK_BYTES: Final = 1024 * 1024
 ATTEMPTS: Final = 3
 MAX_WAIT_S: Final = 2.0
@@ -38,7 +38,13 @@ def no_progress(count: int) -> None:
 
 
 def download(
-    reader: ReleaseReader, model: str, file: ReleaseFile, path: Path, progress: Progress = no_progress
+    reader: ReleaseReader,
+    model: str,
+    file: ReleaseFile,
+    path: Path,
+    progress: Progress = no_progress,
+    *,
+    flushed: bool = False,
 ) -> None:
     """Bring a file of a release to `path`, a name that only the right bytes get: the SHA-256 of all is checked before.
 
@@ -52,6 +58,7 @@ def download(
         file: name, size and digest, as a verified manifest states them.
         path: where the file belongs; its folder is made.
         progress: told of every part.
+        flushed: whether the bytes must be on the medium before the file gets its name.
 
     Raises:
         NothingToServe: kind `file_missing`.
@@ -68,7 +75,8 @@ def download(
             else:
                 _Download(partial, reader, model, file, progress).complete()
                 partial.flush()
-                os.fsync(partial.fileno())
+                if flushed:
+                    os.fsync(partial.fileno())
                 Path(partial.name).replace(path)
                 return
     progress(file.size)
@@ -167,8 +175,9 @@ class _Download:
             coming = deque(pool.submit(self._part, at) for at in islice(starts, PARTS_IN_FLIGHT))
             try:
                 while coming:
-                    yield coming.popleft().result()
+                    part = coming.popleft().result()
                     coming.extend(pool.submit(self._part, at) for at in islice(starts, 1))
+                    yield part
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 

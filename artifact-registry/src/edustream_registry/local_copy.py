@@ -76,7 +76,7 @@ class LocalCopy:
         release = LocalRelease(resolved, self._directory)
         for file in resolved.manifest.content.files:
             path = _file_path(self._directory, file.sha256, file.name)
-            download(reader, resolved.model, file, path)
+            download(reader, resolved.model, file, path, flushed=True)
         return release
 
     def commit(self, release: LocalRelease) -> None:
