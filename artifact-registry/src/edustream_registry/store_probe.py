@@ -21,7 +21,7 @@ from edustream_registry.store import ObjectExists, ObjectMissing, WriteCondition
 CREATE: Final = WriteCondition.CREATE
 WAIT_S: Final = 60.0
 """Longer than clients wait: a slow answer is one that a client reads back, and no reason to condemn a store."""
-ONE_LONG_ATTEMPT: Final = Patience(connect_timeout_s=2, read_timeout_s=WAIT_S, attempts=1, budget_s=0, conflicts=1)
+ONE_LONG_ATTEMPT: Final = Patience(connect_timeout_s=10, read_timeout_s=WAIT_S, attempts=1, budget_s=0, conflicts=1)
 
 
 class Reply(Enum):
