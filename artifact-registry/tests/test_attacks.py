@@ -17,12 +17,13 @@ from conftest import refusal, resolve
 from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import Rejected
 from edustream_registry import layout
+from edustream_registry.announcement import MAX_HINT_BYTES, require_registry
 from edustream_registry.local_copy import LocalCopy
 from edustream_registry.names import Reference
 from edustream_registry.promotion import Promoter
 from edustream_registry.publishing import Publisher
 from edustream_registry.pulling import pull
-from edustream_registry.reading import MAX_HINT_BYTES, ReleaseReader, require_registry
+from edustream_registry.reading import ReleaseReader
 from edustream_registry.signing import Signer
 from edustream_registry.statement import MAX_STATEMENT_BYTES
 from edustream_registry.testing.simulator import RegistrySimulator, write_release

@@ -22,11 +22,12 @@ from hypothesis import strategies as st
 from edustream_contracts.contract import load_contract, parse_contract
 from edustream_contracts.errors import EduStreamError, InvalidInput, Rejected, Unreachable
 from edustream_registry import layout, verification
+from edustream_registry.announcement import require_registry
 from edustream_registry.channel import LogEntry, Tombstone
 from edustream_registry.local_copy import LocalCopy
 from edustream_registry.manifest import Manifest
 from edustream_registry.names import Reference
-from edustream_registry.reading import ReleaseReader, require_registry
+from edustream_registry.reading import ReleaseReader
 from edustream_registry.statement import MAX_STATEMENT_BYTES, Statement
 from edustream_registry.testing.simulator import RegistrySimulator, write_release
 from edustream_registry.trust import parse_trust

@@ -11,11 +11,12 @@ import pytest
 from edustream_contracts.canonical import sha256_hex
 from edustream_contracts.schemas import ObjectName, object_validator
 from edustream_registry import layout
+from edustream_registry.announcement import require_registry
 from edustream_registry.auditing import Auditor
 from edustream_registry.local_copy import LocalCopy
 from edustream_registry.memory_store import MemoryStore
 from edustream_registry.names import Reference
-from edustream_registry.reading import ReleaseReader, require_registry
+from edustream_registry.reading import ReleaseReader
 from edustream_registry.store import WriteCondition
 from edustream_registry.testing.clock import ManualClock
 from edustream_registry.trust import read_trust

@@ -9,9 +9,10 @@ from conftest import refusal, resolve
 
 from edustream_contracts.errors import NothingToServe, Rejected, Unreachable
 from edustream_registry import layout
+from edustream_registry.announcement import require_registry
 from edustream_registry.manifest import ReleaseContent
 from edustream_registry.names import Reference
-from edustream_registry.reading import ReleaseReader, require_registry
+from edustream_registry.reading import ReleaseReader
 from edustream_registry.signing import Signer
 from edustream_registry.testing.simulator import RegistrySimulator
 from edustream_registry.trust import TrustPolicy

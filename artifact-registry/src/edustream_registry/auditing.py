@@ -10,11 +10,12 @@ from typing import Final, TypeVar
 
 from edustream_contracts.errors import EduStreamError, NothingToServe, Rejected, Unreachable
 from edustream_registry import layout
+from edustream_registry.announcement import require_registry
 from edustream_registry.channel import LogEntry, check_link
 from edustream_registry.manifest import Manifest, ReleaseFile
 from edustream_registry.names import parse_version
 from edustream_registry.object_keys import KeyKind, ObjectKey, parse_key
-from edustream_registry.reading import ReleaseReader, require_registry
+from edustream_registry.reading import ReleaseReader
 from edustream_registry.statement import Signed
 
 MAX_FAILURES_IN_A_ROW: Final = 3

@@ -11,10 +11,10 @@ from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_a
 
 from edustream_contracts.errors import Conflict, InvalidInput, NothingToServe, OutcomeUnknown, Unreachable
 from edustream_registry import layout
+from edustream_registry.announcement import require_registry
 from edustream_registry.channel import LogEntry
 from edustream_registry.manifest import Manifest
 from edustream_registry.names import model_name, parse_version
-from edustream_registry.reading import require_registry
 from edustream_registry.statement import Signed
 from edustream_registry.store import ObjectMissing, WriteCondition
 from edustream_registry.writing import Author, Landing, create

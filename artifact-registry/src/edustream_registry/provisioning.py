@@ -15,9 +15,10 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 from edustream_contracts.canonical import canonical_json
 from edustream_contracts.errors import InvalidInput, Unreachable
 from edustream_registry import layout
+from edustream_registry.announcement import require_registry
 from edustream_registry.env_file import read_env_file, write_env_file, write_private
 from edustream_registry.policies import ANY_ACCOUNT, render, user_name
-from edustream_registry.reading import Clock, require_registry, utc_now
+from edustream_registry.reading import Clock, utc_now
 from edustream_registry.s3_client import ConcurrentWrite, make_client, translated
 from edustream_registry.s3_store import S3Store
 from edustream_registry.settings import SIGNING_KEY_FILE, RegistrySettings

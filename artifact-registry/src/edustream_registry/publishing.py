@@ -22,11 +22,11 @@ from tenacity import (
 
 from edustream_contracts.errors import Conflict, InvalidInput, NothingToServe
 from edustream_registry import layout
+from edustream_registry.announcement import require_registry
 from edustream_registry.bundle import Bundler, bundled, openssf_bundle, refuse_other_bundle
 from edustream_registry.collection import NOTICE_S, REFRESH_AFTER_S, live_notices
 from edustream_registry.manifest import Manifest, ReleaseContent, ReleaseFile
 from edustream_registry.names import model_name, parse_version
-from edustream_registry.reading import require_registry
 from edustream_registry.sending import SourceFile
 from edustream_registry.statement import Signed
 from edustream_registry.store import ObjectMissing

@@ -11,19 +11,19 @@ from typing import Final
 
 from semver import Version
 
-from edustream_contracts.errors import NothingToServe, Rejected, Unreachable
+from edustream_contracts.errors import NothingToServe, Rejected
 from edustream_contracts.schemas import object_validator
 from edustream_registry import layout
+from edustream_registry.announcement import MAX_HINT_BYTES, require_registry
 from edustream_registry.channel import LogEntry, Tombstone, broken_chain, check_link
 from edustream_registry.manifest import Manifest, ReleaseFile
 from edustream_registry.memory_store import too_long
 from edustream_registry.names import Reference, VersionRange, is_name, is_version, parse_version
 from edustream_registry.resolved import Resolved
-from edustream_registry.statement import MAX_STATEMENT_BYTES, PROTOCOL, S, Signed
+from edustream_registry.statement import MAX_STATEMENT_BYTES, S, Signed
 from edustream_registry.store import ObjectMissing, Store
 from edustream_registry.trust import TrustPolicy
 
-MAX_HINT_BYTES: Final = 1024
 SHOWN_VERSIONS: Final = 10
 MAX_FOLLOWED: Final = 8
 PUT_RIGHT: Final = "do not use it; publish the release again, which puts the right file back."
@@ -394,26 +394,3 @@ def _newest(versions: Sequence[str]) -> str:
     """The highest of some sorted versions, for a message that stays readable however many there are."""
     older = len(versions) - SHOWN_VERSIONS
     return ", ".join(versions[-SHOWN_VERSIONS:]) + (f" and {older} older ones" if older > 0 else "")
-
-
-def require_registry(store: Store) -> None:
-    """Raise unless `registry.json` is there and speaks this version of the protocol.
-
-    Raises `Unreachable` (kind `not_a_registry`), `Rejected` (kind `protocol_version`).
-    """
-    try:
-        document = json.loads(store.get(layout.REGISTRY, MAX_HINT_BYTES))
-    except ObjectMissing as error:
-        raise Unreachable(
-            "not_a_registry",
-            f"{store.location} answers, but holds no {layout.REGISTRY}.",
-            remedy="check REGISTRY_URL, or prepare the bucket with edustream-registry init.",
-        ) from error
-    except (ValueError, RecursionError):
-        document = None
-    if not object_validator("registry").is_valid(document) or document["protocol"] != PROTOCOL:
-        raise Rejected(
-            "protocol_version",
-            f"{layout.REGISTRY} in {store.location} does not announce version {PROTOCOL} of the protocol.",
-            remedy="use a client of the registry's version.",
-        )

@@ -16,10 +16,10 @@ from edustream_ml.configuration import load_plan
 from edustream_ml.progress import ProgressReport
 from edustream_ml.summary import print_summary
 from edustream_ml.workflow import PUBLISHING_STAGES, TRAINING_STAGES, deploy, document, train
+from edustream_registry.announcement import require_registry
 from edustream_registry.authorship import author_name, open_author
 from edustream_registry.names import model_name, parse_version
 from edustream_registry.publishing import AUTO
-from edustream_registry.reading import require_registry
 from edustream_registry.settings import RegistrySettings, with_env_file
 from edustream_registry.writing import Author
 
