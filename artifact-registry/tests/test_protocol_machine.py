@@ -10,13 +10,11 @@ import pytest
 from bucket_double import Process, Reply
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
-from protocol_ledger import CHANNEL, MODEL
 from protocol_machine import PROCESSES, ProtocolMachine, World
 
 from edustream_contracts.contract import ModelContract
-from edustream_contracts.errors import EduStreamError, Unreachable
-from edustream_registry import promotion, publishing, s3_client, writing
-from edustream_registry.publishing import Publisher
+from edustream_contracts.errors import EduStreamError
+from edustream_registry import writing
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.s3_store import S3Store
 from edustream_registry.store import WriteCondition
@@ -77,24 +75,6 @@ def skip_the_readback(broken: pytest.MonkeyPatch) -> None:
     broken.setattr(writing, "_told_apart", all_theirs)
 
 
-def commit_before_the_files(broken: pytest.MonkeyPatch) -> None:
-    upload, late = Publisher._upload_missing, []
-
-    def postpone(self: Publisher, *arguments: Any) -> bool:
-        late.append((self, arguments))
-        return False
-
-    def create(*arguments: Any) -> Any:
-        made = writing.create(*arguments)
-        while late:
-            publisher, rest = late.pop()
-            upload(publisher, *rest)
-        return made
-
-    broken.setattr(Publisher, "_upload_missing", postpone)
-    broken.setattr(publishing, "create", create)
-
-
 def overwrite(broken: pytest.MonkeyPatch) -> None:
     put = S3Store.put
     broken.setattr(S3Store, "put", lambda self, key, data, _: put(self, key, data, WriteCondition.OVERWRITE))
@@ -102,26 +82,6 @@ def overwrite(broken: pytest.MonkeyPatch) -> None:
 
 def believe_the_hint(broken: pytest.MonkeyPatch) -> None:
     broken.setattr(ReleaseReader, "_probe", lambda _, entry: entry)
-
-
-def link_to_what_the_hint_names(broken: pytest.MonkeyPatch) -> None:
-    def create(author: Author, key: str, entry: Any) -> Any:
-        hinted = author.reader._hint(MODEL, CHANNEL)
-        named = author.reader.entry(MODEL, CHANNEL, hinted) if hinted else None
-        return writing.create(author, key, entry.model_copy(update={"previous": named.digest if named else None}))
-
-    broken.setattr(promotion, "create", create)
-
-
-def call_silence_a_failure(broken: pytest.MonkeyPatch) -> None:
-    def no_reply(_: Any, doing: str, why: str, __: bool) -> EduStreamError:
-        return Unreachable("connection", f"No reply to {doing}: {why}.", remedy="try again.")
-
-    broken.setattr(s3_client, "_no_reply", no_reply)
-
-
-def promote_what_is_yanked(broken: pytest.MonkeyPatch) -> None:
-    broken.setattr(ReleaseReader, "tombstone", lambda *_: None)
 
 
 def sweep(machine: type[ProtocolMachine], reply: Reply) -> None:
@@ -164,13 +124,7 @@ def test_a_single_fault_finds_what_is_broken(
 @pytest.mark.parametrize(
     "fault",
     [
-        skip_the_readback,
-        commit_before_the_files,
         overwrite,
-        believe_the_hint,
-        link_to_what_the_hint_names,
-        call_silence_a_failure,
-        promote_what_is_yanked,
     ],
 )
 def test_the_machine_finds_what_is_broken(
