@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import settings_in
@@ -12,6 +16,7 @@ from edustream_contracts.errors import InvalidInput, Unreachable
 from edustream_registry import local_server
 from edustream_registry.env_file import read_env_file
 from edustream_registry.local_server import HOST, Engine, RunningServer, choose_engine, free_ports, running_server
+from edustream_registry.moto_engine import one_at_a_time
 from edustream_registry.s3_client import make_client
 from edustream_registry.s3_store import S3Store
 from edustream_registry.store import WriteCondition
@@ -145,3 +150,25 @@ def test_what_a_killed_server_left_does_not_stop_the_next(tmp_path: Path) -> Non
     )
     with running_server(Engine.MOTO, tmp_path, 0) as server:
         assert "127.0.0.1:1'" not in server.admin_env.read_text()
+
+
+def test_moto_is_called_by_one_request_at_a_time_and_gets_whole_bodies() -> None:
+    inside, seen = threading.Lock(), []
+
+    def application(environ: Any, _: Any) -> list[bytes]:
+        assert inside.acquire(blocking=False), "two requests at once"
+        seen.append(environ["wsgi.input"].read())
+        inside.release()
+        return []
+
+    serve = one_at_a_time(application)
+
+    def send(number: int) -> None:
+        body = str(number).encode()
+        chunked = {"wsgi.input_terminated": True} if number % 2 else {"CONTENT_LENGTH": str(len(body))}
+        serve({"wsgi.input": BytesIO(body), **chunked}, lambda *_: lambda _: None)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(send, range(64)))
+
+    assert sorted(seen, key=int) == [str(number).encode() for number in range(64)]

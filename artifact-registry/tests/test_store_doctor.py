@@ -271,11 +271,7 @@ def test_a_broken_promise_is_found(
     assert re.search(said, found.detail), found.detail
 
 
-# moto looks whether a key is free and writes it in two steps, so that it loses a race now and then.
-KEPT_BY_MOTO = [check for check in store_checks.ALL if check is not store_checks.create_race]
-
-
-@pytest.mark.parametrize("check", KEPT_BY_MOTO, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", store_checks.ALL, ids=lambda check: check.__name__)
 def test_a_kept_promise_is_found_kept(upstream: RegistrySettings, check: Check) -> None:
     with behind(honest, upstream) as settings:
         found = finding(check, settings)
@@ -407,7 +403,7 @@ def test_moto_is_condemned_for_its_rights(upstream: RegistrySettings) -> None:
     with behind(watched, upstream) as settings:
         found = StoreDoctor(settings, {"producer": settings, "consumer": settings}, rounds=1).examine()
 
-    condemned = {one.check for one in found.condemning} - {"create race"}
+    condemned = {one.check for one in found.condemning}
     assert condemned == {"rights of the producer", "rights of the consumer"}
     assert detail(found, "rights of the consumer") == (
         "it may write below models/; it may write below the registry's prefix; it may delete"

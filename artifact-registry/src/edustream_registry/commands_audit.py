@@ -90,8 +90,7 @@ def _print_audit(done: Audit) -> None:
         OUT.print(table)
     say(
         f"{done.models} models, {done.releases} releases, {done.files} files ({done.bytes} bytes), {done.entries} log "
-        f"entries, {done.tombstones} tombstones: "
-        + ("nothing is wrong." if done.clean else f"{_wrong(done)} wrong.")
+        f"entries, {done.tombstones} tombstones: " + ("nothing is wrong." if done.clean else f"{_wrong(done)} wrong.")
     )
 
 

@@ -14,7 +14,9 @@ from edustream_registry.settings import RegistrySettings
 
 def policy(
     name: Annotated[str, typer.Argument(help="bucket-policy, aws-create-only, producer, ...; see policies/.")],
-    url: Annotated[str, typer.Option(help="The registry's address, s3://bucket[/prefix].")] = "s3://models",
+    url: Annotated[
+        str, typer.Option(help="The registry's address, s3://bucket or s3://bucket/prefix.")
+    ] = "s3://models",
     account: Annotated[str, typer.Option(help="The AWS account of the users.")] = policies.ANY_ACCOUNT,
     values: Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE for the rest of a template.")] = None,
 ) -> None:

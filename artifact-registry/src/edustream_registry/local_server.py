@@ -192,7 +192,7 @@ def _environ(settings: RegistrySettings) -> dict[str, str]:
 
 @contextmanager
 def _moto(data: Path, port: int, admin: RegistrySettings) -> Iterator[None]:
-    command = [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(port)]
+    command = [sys.executable, "-m", "edustream_registry.moto_engine", str(port)]
     with _process(command, data / "moto.log", admin):
         yield
 
