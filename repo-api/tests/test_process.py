@@ -61,7 +61,7 @@ class Registry:
 
     def release(self, version: str, **changes: Any) -> None:
         content, directory = self.bench.content(version, **changes)
-        Publisher(self._author).publish(content, directory, version)
+        Publisher(self._author, bundler=None).publish(content, directory, version)
         Promoter(self._author).promote("churn", "production", version, "a test")
 
     def delete(self, part: str) -> None:
