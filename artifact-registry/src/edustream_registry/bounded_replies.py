@@ -16,7 +16,7 @@ from urllib3.exceptions import HTTPError
 GRACE_S: Final = 10.0
 LEAST_BYTES_PER_S: Final = 16 * 1024
 MAX_REPLY_BYTES: Final = 16 * 1024 * 1024
-CHUNK_BYTES: Final = 256 * 1024
+CHUNK_BYTES: Final = 1024 * 1024
 
 GiveUp = Callable[[str], Exception]
 """Makes the error that the client knows as "no usable reply"."""
@@ -50,9 +50,11 @@ class BoundedBody:
 
     def readinto(self, buffer: Any) -> int:
         """Fill `buffer` as far as there are bytes; how many came."""
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
+        count = 0
+        while count < len(buffer) and (piece := self._next(min(len(buffer) - count, CHUNK_BYTES))):
+            buffer[count : count + len(piece)] = piece
+            count += len(piece)
+        return count
 
     def stream(self, amt: int = CHUNK_BYTES, **_: Any) -> Iterator[bytes]:
         """The rest in pieces of at most `amt` bytes."""

@@ -22,8 +22,8 @@ from edustream_registry.memory_store import too_long
 from edustream_registry.reading import PUT_RIGHT, ReleaseReader
 from edustream_registry.store import ObjectMissing
 
-PART_BYTES: Final = 4 * 1024 * 1024
-PARTS_IN_FLIGHT: Final = 8
+PART_BYTES: Final = 8 * 1024 * 1024
+PARTS_IN_FLIGHT: Final = 4
 CHUNK_BYTES: Final = 1024 * 1024
 ATTEMPTS: Final = 3
 MAX_WAIT_S: Final = 2.0
@@ -168,7 +168,7 @@ class _Download:
                 self._progress(len(part))
         return size, digest.hexdigest()
 
-    def _parts(self, start: int) -> Generator[bytes, None, None]:
+    def _parts(self, start: int) -> Generator[bytearray, None, None]:
         """The object's parts from `start` on, in order; a few of them are on their way at any time."""
         starts = iter(range(start, self._file.size, PART_BYTES))
         with ThreadPoolExecutor(PARTS_IN_FLIGHT) as pool:
@@ -181,7 +181,7 @@ class _Download:
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
-    def _part(self, start: int) -> bytes:
+    def _part(self, start: int) -> bytearray:
         # The last part asks for one byte more than the manifest states, so that a longer object is noticed.
         rest = self._file.size - start
         length = PART_BYTES if rest > PART_BYTES else rest + 1
@@ -192,7 +192,7 @@ class _Download:
             reraise=True,
         )
         try:
-            data: bytes = retrying(self._reader.store.read_range, self._key, start, length)
+            data: bytearray = retrying(self._reader.store.read_range, self._key, start, length)
         except ObjectMissing as error:
             raise self._reader.file_missing(self._model, self._file) from error
         if start + len(data) > self._file.size:

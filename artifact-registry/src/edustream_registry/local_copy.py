@@ -13,7 +13,7 @@ from typing import Any, Final
 from edustream_contracts.errors import Rejected
 from edustream_registry.channel import LogEntry
 from edustream_registry.downloading import download
-from edustream_registry.manifest import Manifest
+from edustream_registry.manifest import Manifest, ReleaseFile
 from edustream_registry.names import Reference, parse_version
 from edustream_registry.reading import Clock, ReleaseReader, utc_now
 from edustream_registry.resolved import Resolved
@@ -78,6 +78,10 @@ class LocalCopy:
             path = _file_path(self._directory, file.sha256, file.name)
             download(reader, resolved.model, file, path, flushed=True)
         return release
+
+    def holds(self, file: ReleaseFile) -> bool:
+        """Whether something lies on this disk under a file's digest and name; whether it is intact is not checked."""
+        return _file_path(self._directory, file.sha256, file.name).exists()
 
     def commit(self, release: LocalRelease) -> None:
         """Remember a release as the last known good one, confirmed now. Call it only after every check passed."""

@@ -43,7 +43,7 @@ class MemoryStore:
         data = self._held(key)
         return (data[start : start + CHUNK] for start in range(0, len(data), CHUNK))
 
-    def read_range(self, key: str, start: int, length: int) -> bytes:
+    def read_range(self, key: str, start: int, length: int) -> bytearray:
         """Part of an object; see `Store.read_range`."""
         data = self._held(key)
         if start >= len(data):
@@ -52,7 +52,7 @@ class MemoryStore:
                 f"{key} is shorter than its manifest states: it has {len(data)} bytes.",
                 remedy="publish the release again, which puts the right file back.",
             )
-        return data[start : start + length]
+        return bytearray(data[start : start + length])
 
     def size(self, key: str) -> int:
         """The object's length in bytes."""

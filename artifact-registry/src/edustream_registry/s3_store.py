@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
@@ -70,22 +69,23 @@ class S3Store:
         with translated(self._settings, f"read {key}"), body:
             yield from body.iter_chunks(CHUNK_BYTES)
 
-    def read_range(self, key: str, start: int, length: int) -> bytes:
+    def read_range(self, key: str, start: int, length: int) -> bytearray:
         """Part of an object; see `Store.read_range`."""
         with self._reading(f"read {key}"):
             answer = self._client.get_object(**self._object(key), Range=f"bytes={start}-{start + length - 1}")
-            # In chunks: boto3 needs twice the memory of what is read at once.
-            part = io.BytesIO()
-            with answer["Body"] as body:
-                while chunk := body.read(min(CHUNK_BYTES, length - part.tell())):
-                    part.write(chunk)
+            # One buffer, filled in place: 1 GiB passes here, and every copy of it costs time and memory.
+            part, count = bytearray(length), 0
+            with answer["Body"] as body, memoryview(part) as free:
+                while taken := body.readinto(free[count:]):
+                    count += taken
+            del part[count:]
         if not answer.get("ContentRange", "").startswith(f"bytes {start}-"):
             raise Unreachable(
                 "server_error",
                 f"{self.location} does not serve parts of objects: it ignored the header Range for {key}.",
                 remedy="use a store that answers ranged GETs.",
             )
-        return part.getvalue()
+        return part
 
     def size(self, key: str) -> int:
         """The object's length in bytes; see `Store.size`."""

@@ -71,7 +71,7 @@ class Store(Protocol):
     def stream(self, key: str) -> Iterator[bytes]:
         """The object's bytes in chunks. Raises `ObjectMissing` before the first."""
 
-    def read_range(self, key: str, start: int, length: int) -> bytes:
+    def read_range(self, key: str, start: int, length: int) -> bytearray:
         """`length` bytes of the object from the offset `start`, fewer where it ends before.
 
         Raises `ObjectMissing`; `Rejected` (kind `digest`) where the object has no byte at `start`.

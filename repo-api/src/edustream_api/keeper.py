@@ -152,7 +152,7 @@ class Keeper:
 
     def _require_files(self, resolved: Resolved) -> None:
         # Files on this disk are not fetched again, and so would hide that they were deleted from the registry.
-        for file in resolved.manifest.content.files:
+        for file in filter(self._copy.holds, resolved.manifest.content.files):
             try:
                 self._reader.store.size(layout.file_key(resolved.model, file.sha256, file.name))
             except ObjectMissing:

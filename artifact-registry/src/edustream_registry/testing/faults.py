@@ -69,7 +69,7 @@ class FaultyStore:
         with _Call(self, "stream", key, writes=False):
             return self._store.stream(key)
 
-    def read_range(self, key: str, start: int, length: int) -> bytes:
+    def read_range(self, key: str, start: int, length: int) -> bytearray:
         """See `Store.read_range`."""
         with _Call(self, "read_range", key, writes=False):
             return self._store.read_range(key, start, length)
