@@ -20,7 +20,7 @@ DIGEST, ID = "0" * 64, "0" * 32
         (layout.entry_key("churn", "production", 7), ObjectKey(KeyKind.ENTRY, "churn", "production", "7")),
         (layout.head_key("churn", "production"), ObjectKey(KeyKind.HEAD, "churn", "production")),
         (layout.notice_key("churn", ID), ObjectKey(KeyKind.NOTICE, "churn", name=f"{ID}.json")),
-        (f"consumers/api/{ID}.json", ObjectKey(KeyKind.CONSUMER_STATEMENT, name=f"{ID}.json")),
+        (f"consumers/api/{ID}.json", ObjectKey(KeyKind.CONSUMER_STATEMENT, name=ID, consumer="api")),
     ],
 )
 def test_every_key_of_the_protocol_is_known(key: str, meaning: ObjectKey) -> None:

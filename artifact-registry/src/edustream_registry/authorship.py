@@ -5,10 +5,10 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from edustream_contracts.errors import InvalidInput
 from edustream_registry.connection import open_reader
+from edustream_registry.key_files import read_signer
 from edustream_registry.reading import Clock, utc_now
 from edustream_registry.settings import RegistrySettings
 from edustream_registry.signing import Signer
@@ -43,19 +43,6 @@ def open_author(settings: RegistrySettings, who: str, clock: Clock = utc_now) ->
     reader = open_reader(settings, clock)
     _check_trusted([signer, *cosigners], reader.trust, settings)
     return Author(reader.store, reader, signer, who, clock, cosigners=tuple(cosigners))
-
-
-def read_signer(path: Path) -> Signer:
-    """The signing key in a file. Raises `InvalidInput` (kind `configuration`)."""
-    try:
-        pem = path.read_bytes()
-    except OSError as error:
-        raise InvalidInput(
-            "configuration",
-            f"The signing key {path} cannot be read: {error.strerror}.",
-            remedy="correct EDUSTREAM_SIGNING_KEY_FILE, or run edustream-registry init.",
-        ) from error
-    return Signer.from_pem(pem)
 
 
 def _check_trusted(signers: list[Signer], trust: TrustPolicy, settings: RegistrySettings) -> None:

@@ -78,6 +78,16 @@ def notice_key(model: str, notice_id: str) -> str:
     return f"{notices_prefix(model)}{notice_id}.json"
 
 
+def needs_prefix(consumer: str) -> str:
+    """Prefix of what one consumer states about its needs."""
+    return f"{CONSUMERS}{consumer}/"
+
+
+def needs_key(consumer: str, statement_id: str) -> str:
+    """Key of a consumer statement."""
+    return f"{needs_prefix(consumer)}{statement_id}.json"
+
+
 def is_file_key(key: str, model: str) -> bool:
     """Whether `key` has the form of a content-addressed file of `model`."""
     digest, _, name = key.removeprefix(files_prefix(model)).partition("/")

@@ -32,6 +32,7 @@ class ObjectKey:
     model: str = ""
     channel: str = ""
     name: str = ""
+    consumer: str = ""
 
 
 _ID: Final = re.compile(r"[0-9a-f]{32}")
@@ -43,7 +44,7 @@ def parse_key(key: str) -> ObjectKey | None:
         return ObjectKey(KeyKind.REGISTRY)
     match key.split("/"):
         case ["consumers", consumer, name] if is_name(consumer) and _is_id(name):
-            return ObjectKey(KeyKind.CONSUMER_STATEMENT, name=name)
+            return ObjectKey(KeyKind.CONSUMER_STATEMENT, name=name.removesuffix(".json"), consumer=consumer)
         case ["models", model, *_] if is_name(model):
             return _of_model(key, model)
     return None

@@ -20,7 +20,7 @@ from edustream_registry.manifest import Manifest, ReleaseFile
 from edustream_registry.memory_store import too_long
 from edustream_registry.names import Reference, VersionRange, is_name, is_version, parse_version
 from edustream_registry.resolved import Resolved
-from edustream_registry.statement import MAX_STATEMENT_BYTES, S, Signed
+from edustream_registry.statement import MAX_STATEMENT_BYTES, S, Signed, require_place
 from edustream_registry.store import ObjectMissing, Store
 from edustream_registry.trust import TrustPolicy
 
@@ -76,7 +76,7 @@ class ReleaseReader:
             signed = self.statement(key, Tombstone)
         except ObjectMissing:
             return None
-        self._expect(key, {"model": (signed.statement.model, model), "version": (signed.statement.version, version)})
+        require_place(key, {"model": (signed.statement.model, model), "version": (signed.statement.version, version)})
         return signed
 
     def manifest(self, model: str, version: str) -> Signed[Manifest]:
@@ -90,7 +90,7 @@ class ReleaseReader:
         except ObjectMissing as error:
             raise self._no_release(model, version) from error
         content = signed.statement.content
-        self._expect(key, {"model": (content.model, model), "version": (signed.statement.version, version)})
+        require_place(key, {"model": (content.model, model), "version": (signed.statement.version, version)})
         return signed
 
     def entry(self, model: str, channel: str, sequence: int) -> Signed[LogEntry] | None:
@@ -101,7 +101,7 @@ class ReleaseReader:
         except ObjectMissing:
             return None
         said = signed.statement
-        self._expect(
+        require_place(
             key,
             {
                 "model": (said.model, model),
@@ -323,15 +323,6 @@ class ReleaseReader:
         except (ObjectMissing, ValueError, RecursionError, Rejected):
             return None
         return int(head["sequence"]) if object_validator("channel-head").is_valid(head) else None
-
-    def _expect(self, key: str, pairs: dict[str, tuple[object, object]]) -> None:
-        for field, (said, meant) in pairs.items():
-            if said != meant:
-                raise Rejected(
-                    "mix_and_match",
-                    f"{key} speaks of the {field} {said!r}, not of {meant!r}: it belongs elsewhere.",
-                    remedy="do not use it; a genuine statement was put in the wrong place.",
-                )
 
     def _refuse_stale(self, entry: Signed[LogEntry]) -> None:
         limit = self.trust.max_entry_age_s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Final, Generic, Literal, Self, TypeVar
@@ -69,6 +70,20 @@ def _is_time(value: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return True
+
+
+def require_place(key: str, pairs: Mapping[str, tuple[object, object]]) -> None:
+    """Raise `Rejected` (kind `mix_and_match`) unless a statement says of each field what its `key` says.
+
+    `pairs` holds, by field, what the statement says and what the key means.
+    """
+    for field, (said, meant) in pairs.items():
+        if said != meant:
+            raise Rejected(
+                "mix_and_match",
+                f"{key} speaks of the {field} {said!r}, not of {meant!r}: it belongs elsewhere.",
+                remedy="do not use it; a genuine statement was put in the wrong place.",
+            )
 
 
 S = TypeVar("S", bound=Statement)

@@ -106,6 +106,6 @@ class Conflict(EduStreamError):
 
 
 class GateRefused(EduStreamError):
-    """A gate, fixed before the evaluation, said no. Nothing was published."""
+    """A gate said no: one that was fixed before the evaluation, or what consumers need. Nothing was moved."""
 
-    KINDS = frozenset({"threshold", "onnx_parity", "store"})
+    KINDS = frozenset({"threshold", "onnx_parity", "golden", "store", "needs"})
