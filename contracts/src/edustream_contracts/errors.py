@@ -108,4 +108,4 @@ class Conflict(EduStreamError):
 class GateRefused(EduStreamError):
     """A gate said no: one that was fixed before the evaluation, or what consumers need. Nothing was moved."""
 
-    KINDS = frozenset({"threshold", "onnx_parity", "golden", "store", "needs"})
+    KINDS = frozenset({"threshold", "onnx_parity", "golden", "store", "needs", "version"})
