@@ -64,6 +64,13 @@ def rewrite(directory: Path, change: Callable[[dict[str, Any]], object]) -> None
     path.write_text(json.dumps(state))
 
 
+def test_named_files_alone_are_fetched(copy: LocalCopy, promoted: RegistrySimulator, found: Resolved) -> None:
+    release = copy.fetch(promoted.reader, found, {"contract.json"})
+
+    assert release.read("contract.json")
+    assert [file.name for file in found.manifest.content.files if copy.holds(file)] == ["contract.json"]
+
+
 def test_a_fetched_release_is_read_from_this_disk(
     fetched: LocalRelease, promoted: RegistrySimulator, content: ReleaseContent, release_dir: Path
 ) -> None:

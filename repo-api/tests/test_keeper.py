@@ -8,6 +8,7 @@ from consumers import BUDGET_S, ConsumerBench
 from edustream_contracts.contract import ModelContract, contract_from
 from edustream_contracts.errors import InvalidInput
 from edustream_registry.local_copy import LocalCopy, LocalRelease
+from edustream_registry.manifest import ReleaseFile
 from edustream_registry.names import Reference
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.resolved import Resolved
@@ -16,6 +17,7 @@ from edustream_registry.trust import TrustPolicy
 
 from edustream_api.events import PollResult, Refused, StateChanged, Swapped
 from edustream_api.keeper import Keeper
+from edustream_api.loading import FILES
 from edustream_api.states import State
 
 
@@ -63,6 +65,17 @@ class TestStart:
         assert snapshot.state is State.NO_RELEASE
         assert snapshot.error is not None
         assert snapshot.error.kind == "channel_empty"
+
+    def test_fetches_only_what_it_uses(self, bench: ConsumerBench) -> None:
+        content, directory = bench.content("1.0.0")
+        (directory / "roc.png").write_bytes(b"a picture")
+        content = content.model_copy(update={"files": (*content.files, ReleaseFile.of(directory / "roc.png"))})
+        bench.registry.publish(content, directory, "1.0.0")
+        bench.registry.promote("churn", "1.0.0")
+        bench.keeper().start()
+        assert {path.name for path in (bench.directory / "cache" / "files").rglob("*.*")} == FILES
+        assert bench.delete("roc.png")
+        assert bench.keeper().start().state is State.READY
 
     @pytest.mark.parametrize("part", ["model.onnx", "releases/1.0.0.json"])
     def test_a_deletion_is_obeyed_even_with_a_local_copy(self, bench: ConsumerBench, part: str) -> None:
@@ -339,8 +352,8 @@ class TestPoll:
         bench.release("1.0.0")
         fetch = LocalCopy.fetch
 
-        def spoiling(copy: LocalCopy, reader: ReleaseReader, resolved: Resolved) -> LocalRelease:
-            release = fetch(copy, reader, resolved)
+        def spoiling(copy: LocalCopy, reader: ReleaseReader, resolved: Resolved, *names: object) -> LocalRelease:
+            release = fetch(copy, reader, resolved, *names)
             next(release.directory.glob("files/*/model.onnx")).write_bytes(b"spoilt")
             return release
 

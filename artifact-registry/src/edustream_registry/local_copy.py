@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -67,16 +68,17 @@ class LocalCopy:
         self._trust = trust
         self._clock = clock
 
-    def fetch(self, reader: ReleaseReader, resolved: Resolved) -> LocalRelease:
-        """Bring every file of a release onto this disk; what is there and intact is not fetched again.
+    def fetch(self, reader: ReleaseReader, resolved: Resolved, names: Collection[str] | None = None) -> LocalRelease:
+        """Bring a release's files, or those of `names` alone, onto this disk; what is intact is not fetched again.
 
         An interrupted call is gone on with by the next one. Raises `NothingToServe` (kind `file_missing`), `Rejected`
         (kind `digest`), `Unreachable`.
         """
         release = LocalRelease(resolved, self._directory)
         for file in resolved.manifest.content.files:
-            path = _file_path(self._directory, file.sha256, file.name)
-            download(reader, resolved.model, file, path, flushed=True)
+            if names is None or file.name in names:
+                path = _file_path(self._directory, file.sha256, file.name)
+                download(reader, resolved.model, file, path, flushed=True)
         return release
 
     def holds(self, file: ReleaseFile) -> bool:

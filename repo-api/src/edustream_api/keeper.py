@@ -34,7 +34,7 @@ from edustream_api.events import (
     StateChanged,
     Swapped,
 )
-from edustream_api.loading import ModelLoader, ServedModel
+from edustream_api.loading import FILES, ModelLoader, ServedModel
 from edustream_api.states import State, state_of
 
 
@@ -129,7 +129,7 @@ class Keeper:
         if not same:
             self._require_files(resolved)
         with self._disk():
-            release = self._copy.fetch(self._reader, resolved)
+            release = self._copy.fetch(self._reader, resolved, FILES)
         after = replace(before, release=resolved) if before and same else self._load(release)
         with self._disk():
             self._copy.commit(release)
@@ -152,7 +152,8 @@ class Keeper:
 
     def _require_files(self, resolved: Resolved) -> None:
         # Files on this disk are not fetched again, and so would hide that they were deleted from the registry.
-        for file in filter(self._copy.holds, resolved.manifest.content.files):
+        used = (file for file in resolved.manifest.content.files if file.name in FILES)
+        for file in filter(self._copy.holds, used):
             try:
                 self._reader.store.size(layout.file_key(resolved.model, file.sha256, file.name))
             except ObjectMissing:

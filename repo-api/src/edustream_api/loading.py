@@ -17,6 +17,8 @@ from edustream_api import golden
 from edustream_api.inference import Inference, beyond_float32, unbounded
 
 MODEL_FILE: Final = "model.onnx"
+# A release also holds what people read: plots and cards are nothing that a consumer waits for.
+FILES: Final = frozenset({contracts.FILE_NAME, MODEL_FILE, golden.FILE_NAME})
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -36,6 +37,9 @@ def serve(consumer: Consumer, environ: dict[str, str]) -> None:
     """
     settings = consumer.settings
     _require_address(settings.host, settings.port)
+    # What start-up made stays: no collection needs to look at it again.
+    gc.freeze()
+    gc.enable()
     options: dict[str, Any] = {
         "host": settings.host,
         "port": settings.port,
