@@ -12,8 +12,8 @@ from edustream_registry.local_copy import LocalCopy
 from edustream_registry.manifest import ReleaseContent
 from edustream_registry.names import Reference
 from edustream_registry.reading import ReleaseReader
+from edustream_registry.testing.onnx_models import tenure_golden, tenure_model
 from edustream_registry.testing.simulator import RegistrySimulator, write_release
-from onnx_models import tenure_model, tenure_probability
 
 from edustream_api.consumer import Consumer, assemble
 from edustream_api.events import Event, Listener
@@ -34,16 +34,10 @@ class ConsumerBench:
     events: list[Event] = field(default_factory=list)
 
     def model(self, **changes: Any) -> bytes:
-        return tenure_model(len(self.contract.numeric), len(self.contract.categorical), **changes)
+        return tenure_model(self.contract, **changes)
 
     def golden(self, scale: float, **changes: Any) -> list[Mapping[str, Any]]:
-        rows = [{**self.contract.example(), "tenure": tenure} for tenure in (0, 12, 120)]
-        answers = []
-        for row in rows:
-            probability = tenure_probability(row["tenure"], scale)
-            label = "Yes" if probability > 0.5 else "No"
-            answers.append({"prediction": label, "probability": probability, **changes})
-        return [{"input": row, "output": answer} for row, answer in zip(rows, answers, strict=True)]
+        return tenure_golden(self.contract, scale, **changes)
 
     def content(
         self,

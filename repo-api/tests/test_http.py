@@ -12,10 +12,10 @@ import pytest
 from clients import JSON, client_of, pointers, problem_of
 from consumers import BUDGET_S, ConsumerBench
 from edustream_contracts.contract import ModelContract, contract_from
-from onnx_models import constant_model, tenure_probability
+from edustream_registry.inference.session import Inference
+from edustream_registry.testing.onnx_models import constant_model, tenure_probability
 from starlette.testclient import TestClient
 
-from edustream_api.inference import Inference
 from edustream_api.states import State
 
 

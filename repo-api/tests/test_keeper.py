@@ -7,6 +7,7 @@ import pytest
 from consumers import BUDGET_S, ConsumerBench
 from edustream_contracts.contract import ModelContract, contract_from
 from edustream_contracts.errors import InvalidInput
+from edustream_registry.inference.loading import FILES
 from edustream_registry.local_copy import LocalCopy, LocalRelease
 from edustream_registry.manifest import ReleaseFile
 from edustream_registry.names import Reference
@@ -17,7 +18,6 @@ from edustream_registry.trust import TrustPolicy
 
 from edustream_api.events import PollResult, Refused, StateChanged, Swapped
 from edustream_api.keeper import Keeper
-from edustream_api.loading import FILES
 from edustream_api.states import State
 
 

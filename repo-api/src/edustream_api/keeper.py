@@ -17,6 +17,7 @@ from edustream_contracts.errors import (
     Unreachable,
 )
 from edustream_registry import layout
+from edustream_registry.inference.loading import FILES
 from edustream_registry.local_copy import LocalCopy, LocalRelease, Recalled
 from edustream_registry.names import Reference
 from edustream_registry.reading import ReleaseReader
@@ -34,7 +35,7 @@ from edustream_api.events import (
     StateChanged,
     Swapped,
 )
-from edustream_api.loading import FILES, ModelLoader, ServedModel
+from edustream_api.loading import ModelLoader, ServedModel
 from edustream_api.states import State, state_of
 
 

@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from edustream_contracts import contract as contracts
 from edustream_contracts.contract import Field, ModelContract, load_contract, parse_contract
-from edustream_contracts.errors import Incompatible, InvalidInput, Problem, Rejected
+from edustream_contracts.errors import Incompatible, InvalidInput, Problem
+from edustream_registry.inference.loading import prove_model, read_contract
+from edustream_registry.inference.session import Inference, beyond_float32, unbounded
 from edustream_registry.local_copy import LocalRelease
 from edustream_registry.resolved import Resolved
-
-from edustream_api import golden
-from edustream_api.inference import Inference, beyond_float32, unbounded
-
-MODEL_FILE: Final = "model.onnx"
-# A release also holds what people read: plots and cards are nothing that a consumer waits for.
-FILES: Final = frozenset({contracts.FILE_NAME, MODEL_FILE, golden.FILE_NAME})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,24 +103,10 @@ class ModelLoader:
         """
         content = release.resolved.manifest.content
         name = f"{content.model}@{release.resolved.manifest.version}"
-        contract = _contract(_file(release, contracts.FILE_NAME), name)
-        if contract.digest != content.contract_digest:
-            raise Rejected(
-                "digest",
-                f"The contract of {name} has the digest {contract.digest}; its manifest says "
-                f"{content.contract_digest}.",
-                remedy="do not serve it; have the release made again.",
-            )
-        if contract.model != content.model:
-            raise Rejected(
-                "mix_and_match",
-                f"The contract of {name} is that of the model {contract.model!r}.",
-                remedy="do not serve it; have the release made again with the contract of its own model.",
-            )
+        contract = read_contract(content, release.read, name)
         self.pin.check(contract, name)
-        inference = Inference(_file(release, MODEL_FILE), content, contract)
-        rows = golden.replay(_file(release, golden.FILE_NAME), inference, contract)
-        return ServedModel(release.resolved, contract, inference, rows, unbounded(contract))
+        proved = prove_model(content, contract, release.read)
+        return ServedModel(release.resolved, contract, proved.inference, proved.golden_rows, unbounded(contract))
 
 
 def _shallow(row: Any) -> Any:
@@ -141,29 +121,6 @@ def _shallow(row: Any) -> Any:
 
 def _emptied(value: Any) -> Any:
     return type(value)() if isinstance(value, list | dict) else value
-
-
-def _file(release: LocalRelease, name: str) -> bytes:
-    stated = {file.name for file in release.resolved.manifest.content.files}
-    if name not in stated:
-        raise Rejected(
-            "malformed",
-            f"The release has no {name}; it has {', '.join(sorted(stated))}.",
-            remedy="have the release made again, with all files that the protocol asks for.",
-        )
-    return release.read(name)
-
-
-def _contract(data: bytes, release: str) -> ModelContract:
-    try:
-        return parse_contract(data)
-    except InvalidInput as error:
-        raise Rejected(
-            "malformed",
-            f"The contract of {release} is not valid.",
-            remedy="do not serve it; have the release made again from a valid contract.",
-            problems=error.problems,
-        ) from error
 
 
 def _differing_fields(pinned: ModelContract, offered: ModelContract) -> list[Problem]:

@@ -6,9 +6,9 @@ from typing import Any
 
 import orjson
 from edustream_contracts.errors import Problem
+from edustream_registry.inference.session import AnswerUnusable
 
 from edustream_api import json_document
-from edustream_api.inference import AnswerUnusable
 from edustream_api.loading import ServedModel
 from edustream_api.problems import INVALID, MODEL_FAILED, TOO_LARGE, RequestRefused
 

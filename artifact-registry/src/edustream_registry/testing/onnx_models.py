@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
-from edustream_contracts.contract import ModelContract
 from onnx import TensorProto, helper, numpy_helper
+
+from edustream_contracts.contract import ModelContract
 
 IR_VERSION = 10
 OPSET = 17
 
 
 def tenure_model(
-    k: int,
-    m: int,
+    contract: ModelContract,
     *,
     column: int = 4,
     scale: float = -0.05,
@@ -51,12 +52,22 @@ def tenure_model(
         numpy_helper.from_array(np.array(scale, dtype=np.float32), "scale"),
         numpy_helper.from_array(np.array(1.0, dtype=np.float32), "one"),
     ]
-    return _serialized(nodes, constants, k, m, len(classes), extra_outputs)
+    return _serialized(nodes, constants, contract, len(classes), extra_outputs)
 
 
 def tenure_probability(tenure: float, scale: float = -0.05) -> float:
     """What `tenure_model` answers, in float64."""
     return float(1 / (1 + np.exp(-scale * tenure)))
+
+
+def tenure_golden(contract: ModelContract, scale: float = -0.05, **changes: Any) -> list[Mapping[str, Any]]:
+    """Three golden rows of `tenure_model`; `changes` are put into every answer."""
+    rows = [{**contract.example(), "tenure": tenure} for tenure in (0, 12, 120)]
+    answers = []
+    for row in rows:
+        probability = tenure_probability(row["tenure"], scale)
+        answers.append({"prediction": "Yes" if probability > 0.5 else "No", "probability": probability, **changes})
+    return [{"input": row, "output": answer} for row, answer in zip(rows, answers, strict=True)]
 
 
 def constant_model(contract: ModelContract, value: float, width: int = 2) -> bytes:
@@ -73,14 +84,13 @@ def constant_model(contract: ModelContract, value: float, width: int = 2) -> byt
         numpy_helper.from_array(np.array(value, dtype=np.float32), "value"),
         numpy_helper.from_array(np.array(["Yes"], dtype=object), "yes"),
     ]
-    return _serialized(nodes, constants, len(contract.numeric), len(contract.categorical), width)
+    return _serialized(nodes, constants, contract, width)
 
 
 def _serialized(
     nodes: Sequence[onnx.NodeProto],
     constants: Sequence[onnx.TensorProto],
-    k: int,
-    m: int,
+    contract: ModelContract,
     width: int,
     extra_outputs: Sequence[tuple[str, int]] = (),
 ) -> bytes:
@@ -88,8 +98,8 @@ def _serialized(
         nodes,
         "tiny",
         [
-            helper.make_tensor_value_info("numeric", TensorProto.FLOAT, [None, k]),
-            helper.make_tensor_value_info("categorical", TensorProto.STRING, [None, m]),
+            helper.make_tensor_value_info("numeric", TensorProto.FLOAT, [None, len(contract.numeric)]),
+            helper.make_tensor_value_info("categorical", TensorProto.STRING, [None, len(contract.categorical)]),
         ],
         [
             helper.make_tensor_value_info("label", TensorProto.STRING, [None]),
@@ -100,4 +110,4 @@ def _serialized(
     )
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", 3)]
     model = helper.make_model(graph, ir_version=IR_VERSION, opset_imports=opsets)
-    return model.SerializeToString(deterministic=True)
+    return bytes(model.SerializeToString(deterministic=True))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from consumers import ConsumerBench
-from edustream_contracts.contract import ModelContract
-from edustream_contracts.errors import Rejected
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edustream_api import golden
-from edustream_api.loading import ServedModel
+from edustream_contracts.contract import ModelContract
+from edustream_contracts.errors import Rejected
+from edustream_registry.inference import golden
+from edustream_registry.inference.session import Inference
+from edustream_registry.testing.onnx_models import tenure_golden, tenure_model
+from edustream_registry.testing.simulator import write_release
 
 LIMITS = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 TOKENS = [
@@ -36,31 +39,37 @@ VALUES = st.recursive(
 )
 
 
+@pytest.fixture(scope="module")
+def inference(contract: ModelContract, tmp_path_factory: pytest.TempPathFactory) -> Inference:
+    directory: Path = tmp_path_factory.mktemp("release")
+    return Inference(tenure_model(contract), write_release(directory, contract), contract)
+
+
 @LIMITS
 @given(data=st.data())
 def test_golden_bytes_are_replayed_or_refused(
-    data: st.DataObject, bench: ConsumerBench, served: ServedModel, contract: ModelContract
+    data: st.DataObject, inference: Inference, contract: ModelContract
 ) -> None:
-    found = json.dumps({"golden_format": 1, "rows": bench.golden(-0.05)}).encode()
+    found = json.dumps({"golden_format": 1, "rows": tenure_golden(contract)}).encode()
     for _ in range(data.draw(st.integers(0, 3))):
         start = data.draw(st.integers(0, len(found)))
         end = start + data.draw(st.integers(0, 30))
         found = found[:start] + data.draw(st.sampled_from(TOKENS) | st.binary(max_size=4)) + found[end:]
 
     with suppress(Rejected):
-        golden.replay(found, served.inference, contract)
+        golden.replay(found, inference, contract)
 
 
 @LIMITS
 @given(data=st.data())
 def test_golden_values_are_replayed_or_refused(
-    data: st.DataObject, bench: ConsumerBench, served: ServedModel, contract: ModelContract
+    data: st.DataObject, inference: Inference, contract: ModelContract
 ) -> None:
-    rows: list[dict[str, Any]] = json.loads(json.dumps(bench.golden(-0.05)))
+    rows: list[dict[str, Any]] = json.loads(json.dumps(tenure_golden(contract)))
     for _ in range(data.draw(st.integers(1, 3))):
         side = data.draw(st.sampled_from(rows))[data.draw(st.sampled_from(["input", "output"]))]
         name = data.draw(st.sampled_from(sorted(side)) | st.text(max_size=4))
         side[name] = data.draw(VALUES | st.integers(0, 500) | st.floats(0, 500))
 
     with suppress(Rejected):
-        golden.replay(json.dumps({"golden_format": 1, "rows": rows}).encode(), served.inference, contract)
+        golden.replay(json.dumps({"golden_format": 1, "rows": rows}).encode(), inference, contract)

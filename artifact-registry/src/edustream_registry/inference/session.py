@@ -1,4 +1,4 @@
-"""Runs a model: rows that satisfy the contract go in, answers that satisfy the contract come out. Knows no web."""
+"""Runs a model: rows that satisfy the contract go in, answers that satisfy the contract come out."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as failures
+
 from edustream_contracts.contract import Field, ModelContract
 from edustream_contracts.errors import Incompatible, Problem, Rejected
 from edustream_registry.manifest import InputTensor, ReleaseContent
-from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
 ONNX_TYPES: Final = {"float32": "tensor(float)", "string": "tensor(string)"}
+TEXT: Final = "tensor(string)"
+PROBABILITY_TYPES: Final = ("tensor(float)", "tensor(double)")
 ABSENT_TEXT: Final = ""
 FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
 
@@ -24,6 +27,7 @@ ROUNDING: Final = 1e-5
 Row = Mapping[str, Any]
 Answer = dict[str, Any]
 
+LABELS: Final = {"integer": int, "boolean": bool}
 
 LOAD_FAILURES: Final = (
     failures.Fail,
@@ -64,6 +68,7 @@ class Inference:
         self._inputs = tuple((tensor.name, tensor.dtype, tensor.columns) for tensor in content.inputs)
         classes = content.outputs.classes
         self._label = content.outputs.label
+        self._classes = len(classes)
         self._fetch = [name for name in (content.outputs.label, content.outputs.probabilities) if name]
         self._label_field = next(field for field in contract.outputs if field.for_class is None)
         self._class_columns = tuple(
@@ -84,7 +89,11 @@ class Inference:
         except RUN_FAILURES as error:
             raise AnswerUnusable(str(error)) from error
         answers: list[Answer] = [{self._label_field.name: label} for label in self._labels(outputs[0])]
+        if len(answers) != len(rows):
+            raise AnswerUnusable(f"{self._label} has {len(answers)} values for {len(rows)} rows")
         if self._class_columns:
+            if outputs[1].shape != (len(rows), self._classes):
+                raise AnswerUnusable(f"the probabilities of {len(rows)} rows have the shape {outputs[1].shape}")
             # On one row, plain numbers are several times faster than array operations.
             for answer, probabilities in zip(answers, outputs[1].tolist(), strict=True):
                 for name, column in self._class_columns:
@@ -97,7 +106,9 @@ class Inference:
             return values if label.dtype == object else [str(value) for value in values]
         if not all(map(isfinite, values)):
             raise AnswerUnusable(f"{self._label} has values that are not finite")
-        return [int(value) for value in values] if self._label_field.kind == "integer" else values
+        if self._label_field.kind == "number":
+            return values
+        return [LABELS[self._label_field.kind](value) for value in values]
 
 
 def _probability(value: float) -> float:
@@ -161,7 +172,7 @@ def _disagreements(
 ) -> list[Problem]:
     return [
         *_input_disagreements({node.name: node for node in session.get_inputs()}, content.inputs, contract),
-        *_output_disagreements({node.name for node in session.get_outputs()}, content, contract),
+        *_output_disagreements({node.name: node for node in session.get_outputs()}, content, contract),
     ]
 
 
@@ -187,16 +198,21 @@ def _input_disagreements(
     return problems
 
 
-def _output_disagreements(names: set[str], content: ReleaseContent, contract: ModelContract) -> list[Problem]:
+def _output_disagreements(nodes: Mapping[str, Any], content: ReleaseContent, contract: ModelContract) -> list[Problem]:
     outputs = content.outputs
     problems = [
-        Problem(name, f"is not among the graph's outputs {sorted(names)}")
+        Problem(name, f"is not among the graph's outputs {sorted(nodes)}")
         for name in (outputs.label, outputs.probabilities)
-        if name and name not in names
+        if name and name not in nodes
     ]
     labels = [field for field in contract.outputs if field.for_class is None]
     if len(labels) != 1:
         problems.append(Problem("outputs", f"one field without x-class carries the label; there are {len(labels)}"))
+    for field in labels:
+        problems.extend(_label_disagreements(nodes.get(outputs.label), field))
+    probabilities = nodes.get(outputs.probabilities) if outputs.probabilities else None
+    if probabilities and probabilities.type not in PROBABILITY_TYPES:
+        problems.append(Problem(probabilities.name, f"is {probabilities.type}; tensor(float) is expected"))
     asked = [field.for_class for field in contract.outputs if field.for_class is not None]
     problems.extend(
         Problem("outputs", f"has no class {name!r}; its classes are {outputs.classes}")
@@ -206,3 +222,9 @@ def _output_disagreements(names: set[str], content: ReleaseContent, contract: Mo
     if asked and outputs.probabilities is None:
         problems.append(Problem("outputs", "has no probabilities, which the contract asks for"))
     return problems
+
+
+def _label_disagreements(node: Any, field: Field) -> list[Problem]:
+    if node is None or (node.type.startswith("tensor(") and (field.kind == "string" or node.type != TEXT)):
+        return []
+    return [Problem(node.name, f"is {node.type}, from which {field.name} ({field.kind}) cannot be made")]

@@ -3,14 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from consumers import ConsumerBench
+from onnx import TensorProto, helper
+
 from edustream_contracts.contract import ModelContract, contract_from
 from edustream_contracts.errors import Incompatible, Rejected
-from edustream_registry.manifest import ModelOutputs
-from onnx import TensorProto, helper
-from onnx_models import constant_model, tenure_probability
-
-from edustream_api.inference import AnswerUnusable, Inference, beyond_float32, unbounded
+from edustream_registry.inference.session import AnswerUnusable, Inference, beyond_float32, unbounded
+from edustream_registry.manifest import ModelOutputs, ReleaseContent
+from edustream_registry.testing.onnx_models import constant_model, tenure_model, tenure_probability
 
 
 def changed(contract: ModelContract, side: str, properties: dict[str, Any], example: dict[str, Any]) -> ModelContract:
@@ -29,10 +28,17 @@ def regression(contract: ModelContract, kind: str) -> ModelContract:
     )
 
 
+def one_row_model(content: ReleaseContent, contract: ModelContract) -> Inference:
+    """A model that answers one row, and several as if they were one."""
+    largest = helper.make_node("ReduceMax", ["raw_probabilities"], ["largest"], axes=[0], keepdims=1)
+    outputs = content.outputs.model_copy(update={"probabilities": "largest"})
+    model = tenure_model(contract, extra_nodes=[largest], extra_outputs=[("largest", TensorProto.FLOAT)])
+    return Inference(model, content.model_copy(update={"outputs": outputs}), contract)
+
+
 @pytest.fixture
-def inference(bench: ConsumerBench, contract: ModelContract) -> Inference:
-    content, _ = bench.content("1.0.0")
-    return Inference(bench.model(), content, contract)
+def inference(content: ReleaseContent, contract: ModelContract) -> Inference:
+    return Inference(tenure_model(contract), content, contract)
 
 
 class TestAnswers:
@@ -57,52 +63,57 @@ class TestAnswers:
 
     @pytest.mark.parametrize(("given", "answered"), [(1.000001, 1.0), (-0.000001, 0.0), (0.25, 0.25)])
     def test_float32_rounding_stays_within_a_probability(
-        self, bench: ConsumerBench, contract: ModelContract, given: float, answered: float
+        self, content: ReleaseContent, contract: ModelContract, given: float, answered: float
     ) -> None:
-        content, _ = bench.content("1.0.0")
         inference = Inference(constant_model(contract, given), content, contract)
         assert inference.answer(contract.example())["probability"] == answered
 
     @pytest.mark.parametrize("given", [1.1, -0.5, float("nan"), float("inf")])
     def test_what_is_no_probability_is_no_answer(
-        self, bench: ConsumerBench, contract: ModelContract, given: float
+        self, content: ReleaseContent, contract: ModelContract, given: float
     ) -> None:
-        content, _ = bench.content("1.0.0")
         inference = Inference(constant_model(contract, given), content, contract)
         with pytest.raises(AnswerUnusable):
             inference.answer(contract.example())
 
     @pytest.mark.parametrize(("kind", "answered"), [("number", 12.5), ("integer", 12)])
-    def test_regression(self, bench: ConsumerBench, contract: ModelContract, kind: str, answered: float) -> None:
+    def test_regression(self, content: ReleaseContent, contract: ModelContract, kind: str, answered: float) -> None:
         contract = regression(contract, kind)
-        content, _ = bench.content("1.0.0", contract=contract, golden=[{"input": {}, "output": {}}])
         content = content.model_copy(update={"outputs": ModelOutputs(label="probabilities")})
         inference = Inference(constant_model(contract, 12.5, width=1), content, contract)
         assert inference.answer(contract.example()) == {"price": answered}
 
     def test_a_regression_that_gives_no_number_is_no_answer(
-        self, bench: ConsumerBench, contract: ModelContract
+        self, content: ReleaseContent, contract: ModelContract
     ) -> None:
         contract = regression(contract, "number")
-        content, _ = bench.content("1.0.0", contract=contract, golden=[{"input": {}, "output": {}}])
         content = content.model_copy(update={"outputs": ModelOutputs(label="probabilities")})
         inference = Inference(constant_model(contract, float("nan"), width=1), content, contract)
         with pytest.raises(AnswerUnusable, match="not finite"):
             inference.answer(contract.example())
 
-    def test_a_graph_that_fails_on_a_row_gives_no_answer(self, bench: ConsumerBench, contract: ModelContract) -> None:
+    def test_a_graph_that_fails_on_a_row_gives_no_answer(
+        self, content: ReleaseContent, contract: ModelContract
+    ) -> None:
         gather = helper.make_node("Gather", ["numeric", "winner"], ["beyond"], axis=0)
-        content, _ = bench.content("1.0.0")
-        model = bench.model(scale=1.0, extra_nodes=[gather], extra_outputs=[("beyond", TensorProto.FLOAT)])
+        model = tenure_model(contract, scale=1.0, extra_nodes=[gather], extra_outputs=[("beyond", TensorProto.FLOAT)])
         inference = Inference(model, content, contract)
         inference._fetch.append("beyond")
         with pytest.raises(AnswerUnusable, match="indices"):
             inference.answer(contract.example())
 
+    def test_other_numbers_of_rows_are_no_answer(self, content: ReleaseContent, contract: ModelContract) -> None:
+        rows = [contract.example()] * 2
+        with pytest.raises(AnswerUnusable, match=r"the probabilities of 2 rows have the shape \(1, 2\)"):
+            one_row_model(content, contract).answers(rows)
+        wide = content.model_copy(update={"outputs": ModelOutputs(label="probabilities")})
+        contract = regression(contract, "number")
+        with pytest.raises(AnswerUnusable, match="probabilities has 4 values for 2 rows"):
+            Inference(tenure_model(contract), wide, contract).answers(rows)
+
 
 class TestTensors:
-    def test_bytes_that_are_no_model(self, bench: ConsumerBench, contract: ModelContract) -> None:
-        content, _ = bench.content("1.0.0")
+    def test_bytes_that_are_no_model(self, content: ReleaseContent, contract: ModelContract) -> None:
         with pytest.raises(Rejected, match=r"model\.onnx cannot be loaded"):
             Inference(b"no model", content, contract)
 
@@ -115,34 +126,39 @@ class TestTensors:
         ],
     )
     def test_outputs_that_disagree(
-        self, bench: ConsumerBench, contract: ModelContract, outputs: ModelOutputs, words: str
+        self, content: ReleaseContent, contract: ModelContract, outputs: ModelOutputs, words: str
     ) -> None:
-        content, _ = bench.content("1.0.0", outputs=outputs)
+        content = content.model_copy(update={"outputs": outputs})
         with pytest.raises(Incompatible, match=words):
-            Inference(bench.model(), content, contract)
+            Inference(tenure_model(contract), content, contract)
 
-    def test_inputs_with_other_names(self, bench: ConsumerBench, contract: ModelContract) -> None:
-        content, _ = bench.content("1.0.0")
+    def test_inputs_with_other_names(self, content: ReleaseContent, contract: ModelContract) -> None:
         inputs = (content.inputs[0].model_copy(update={"name": "numbers"}), content.inputs[1])
         with pytest.raises(Incompatible, match="the graph's are"):
-            Inference(bench.model(), content.model_copy(update={"inputs": inputs}), contract)
+            Inference(tenure_model(contract), content.model_copy(update={"inputs": inputs}), contract)
 
-    def test_inputs_of_another_type_and_width(self, bench: ConsumerBench, contract: ModelContract) -> None:
-        content, _ = bench.content("1.0.0")
+    def test_inputs_of_another_type_and_width(self, content: ReleaseContent, contract: ModelContract) -> None:
         swapped = (
             content.inputs[0].model_copy(update={"name": "categorical"}),
             content.inputs[1].model_copy(update={"name": "numeric"}),
         )
         with pytest.raises(Incompatible) as caught:
-            Inference(bench.model(), content.model_copy(update={"inputs": swapped}), contract)
+            Inference(tenure_model(contract), content.model_copy(update={"inputs": swapped}), contract)
         assert len(caught.value.problems) == 4
 
-    def test_an_output_contract_without_a_label(self, bench: ConsumerBench, contract: ModelContract) -> None:
+    def test_outputs_of_other_types(self, content: ReleaseContent, contract: ModelContract) -> None:
+        swapped = ModelOutputs(label="label", probabilities="label", classes=("No", "Yes"))
+        with pytest.raises(Incompatible, match=r"label: is tensor\(string\); tensor\(float\) is expected"):
+            Inference(tenure_model(contract), content.model_copy(update={"outputs": swapped}), contract)
+        price = regression(contract, "number")
+        with pytest.raises(Incompatible, match=r"from which price \(number\) cannot be made"):
+            Inference(tenure_model(price), content, price)
+
+    def test_an_output_contract_without_a_label(self, content: ReleaseContent, contract: ModelContract) -> None:
         only = {"probability": contract.document["output"]["properties"]["probability"]}
         contract = changed(contract, "output", only, {"probability": 0.5})
-        content, _ = bench.content("1.0.0", contract=contract)
         with pytest.raises(Incompatible, match="carries the label"):
-            Inference(bench.model(), content, contract)
+            Inference(tenure_model(contract), content, contract)
 
 
 class TestRange:
