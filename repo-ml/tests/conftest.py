@@ -56,7 +56,7 @@ def write_project(folder: Path, document: Document | None = None, csv: str | Non
 
 @pytest.fixture(scope="session")
 def report() -> ProgressReport:
-    return ProgressReport(Console(quiet=True), 7)
+    return ProgressReport(Console(quiet=True), 8)
 
 
 @pytest.fixture(scope="session")

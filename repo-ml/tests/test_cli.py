@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import re
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from conftest import small_csv, small_document, write_project
 
-from edustream_ml import cli
+from edustream_ml import cli, release
+from edustream_ml.golden import golden_vectors
+from edustream_ml.training import Training
 from edustream_registry.store import WriteCondition
 from edustream_registry.testing.simulator import RegistrySimulator
 from edustream_registry.writing import Author
@@ -56,11 +60,39 @@ def test_a_gate_that_says_no_exits_with_8_and_publishes_nothing(
     assert connected.reader.versions("churn") == []
 
 
+def test_golden_vectors_that_disagree_exit_with_8_and_publish_nothing(
+    connected: RegistrySimulator,
+    repository: Path,
+    environ: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    small_training: Training,
+) -> None:
+    def shifted(*arguments: Any) -> dict[str, Any]:
+        document = golden_vectors(*arguments)
+        document["rows"][2]["output"]["probability"] += 1e-3
+        return document
+
+    monkeypatch.setattr(cli, "train", lambda plan, report: small_training)
+    monkeypatch.setattr(release, "golden_vectors", shifted)
+    before = dict(connected.memory.objects)
+    assert cli.main([], environ, repository) == 8
+    said = capsys.readouterr().err
+    assert "A clean process, without the training code, refuses the release" in said
+    assert re.search(
+        r"1 of 100 golden rows; the largest difference is 0\.001\.\n"
+        r"  - /rows/2/output/probability: is 0\.\d+ and was recorded as 0\.\d+: 0\.001 apart, 1e-05 allowed\n"
+        r"Next: nothing was published",
+        said,
+    )
+    assert connected.memory.objects == before
+
+
 def test_without_settings_nothing_is_trained(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([], {}, repository) == 2
     captured = capsys.readouterr()
     assert "REGISTRY_URL" in captured.err
-    assert "[1/7]" not in captured.out
+    assert "[1/8]" not in captured.out
 
 
 def test_a_registry_that_does_not_answer_exits_with_6_before_any_training(
@@ -83,7 +115,7 @@ def test_a_registry_that_does_not_answer_exits_with_6_before_any_training(
     assert cli.main([], {}, repository) == 6
     captured = capsys.readouterr()
     assert "make registry" in captured.err
-    assert "[1/7]" not in captured.out
+    assert "[1/8]" not in captured.out
 
 
 def test_a_wrong_version_or_channel_is_refused_at_once(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,7 +140,7 @@ def test_bad_data_is_refused_before_any_training(
     assert cli.main([], environ, tmp_path) == 2
     captured = capsys.readouterr()
     assert "row 1 (line 2), internet_service" in captured.err
-    assert "[2/7]" not in captured.out
+    assert "[2/8]" not in captured.out
 
 
 def test_a_mistaken_configuration_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

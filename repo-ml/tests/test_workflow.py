@@ -12,7 +12,7 @@ from edustream_ml.progress import ProgressReport
 from edustream_ml.release import write_release
 from edustream_ml.summary import print_summary
 from edustream_ml.training import Training
-from edustream_ml.workflow import Deployment, deploy, train
+from edustream_ml.workflow import Deployment, deploy, prove, train
 from edustream_registry.manifest import ReleaseContent
 from edustream_registry.names import Reference
 from edustream_registry.publishing import PublicationStatus
@@ -34,7 +34,7 @@ class Deployer:
         self._training = training
 
     def __call__(self, version: str = "auto", channel: str | None = "production") -> Deployment:
-        report = ProgressReport(Console(quiet=True), 7)
+        report = ProgressReport(Console(quiet=True), 8)
         return deploy(self._registry.author, self._content, self._folder, version, channel, report)
 
     def summary(self, deployment: Deployment | None, channel: str | None = "production", terminal: bool = False) -> str:
@@ -121,6 +121,17 @@ def test_a_dry_run_says_that_nothing_was_published(deployer: Deployer) -> None:
     summary = deployer.summary(None)
     assert "DRY RUN COMPLETE: nothing was published" in summary
     assert "version " not in summary
+
+
+def test_what_was_written_is_proved_where_no_training_code_is(
+    content: ReleaseContent, tmp_path: Path, report: ProgressReport
+) -> None:
+    prove(content, tmp_path / "release", report)
+    model = tmp_path / "release" / "model.onnx"
+    model.write_bytes(model.read_bytes() + b"\0")
+    with pytest.raises(GateRefused, match=r"model\.onnx .* the manifest states") as refused:
+        prove(content, tmp_path / "release", report)
+    assert refused.value.kind == "golden"
 
 
 def test_a_model_below_its_thresholds_is_refused(tmp_path: Path, report: ProgressReport) -> None:

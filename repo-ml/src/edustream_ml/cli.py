@@ -15,7 +15,7 @@ from edustream_contracts.exit_codes import DONE, exit_code
 from edustream_ml.configuration import load_plan
 from edustream_ml.progress import ProgressReport
 from edustream_ml.summary import print_summary
-from edustream_ml.workflow import PUBLISHING_STAGES, TRAINING_STAGES, deploy, document, train
+from edustream_ml.workflow import PUBLISHING_STAGES, TRAINING_STAGES, deploy, document, prove, train
 from edustream_registry.announcement import require_registry
 from edustream_registry.authorship import author_name, open_author
 from edustream_registry.names import model_name, parse_version
@@ -26,7 +26,8 @@ from edustream_registry.writing import Author
 INTERRUPTED: Final = 130
 DESCRIPTION: Final = """\
 Train a model as its configuration says, prove that the ONNX export agrees with it on every row, publish it as a
-release, and promote it. Nothing is published unless every threshold of the configuration is kept."""
+release, and promote it. Nothing is published unless every threshold of the configuration is kept, and a clean process
+without the training code gives every recorded answer again."""
 EPILOGUE: Final = """\
 The registry is read from the environment, or from the env file: REGISTRY_URL, AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID,
 AWS_SECRET_ACCESS_KEY, AWS_REGION, EDUSTREAM_TRUST_FILE, EDUSTREAM_SIGNING_KEY_FILE.
@@ -119,7 +120,7 @@ class ProducerRun:
         self.standing = "Nothing was published."
 
     def execute(self) -> None:
-        """Check everything that can be checked in seconds, then train, write, publish and promote."""
+        """Check everything that can be checked in seconds, then train, write, prove, publish and promote."""
         arguments = self._arguments
         _check(arguments)
         plan = load_plan(arguments.config)
@@ -128,6 +129,7 @@ class ProducerRun:
         training = train(plan, report)
         directory = arguments.out or self._repository / "releases" / plan.configuration.model
         content = document(training, directory, self._repository, report)
+        prove(content, directory, report)
         deployment = None
         if author:
             self.standing = (

@@ -19,12 +19,13 @@ from edustream_ml.release import write_release
 from edustream_ml.selection import CandidateScore, best, cross_validate, fit, split
 from edustream_ml.tensors import Tensors
 from edustream_ml.training import Training, answers, measured, positive_probability
+from edustream_registry.inference.clean_process import prove_in_clean_process
 from edustream_registry.manifest import ReleaseContent
 from edustream_registry.promotion import Promoter, Promotion
 from edustream_registry.publishing import Publication, PublicationStatus, Publisher
 from edustream_registry.writing import Author
 
-TRAINING_STAGES = 6
+TRAINING_STAGES = 7
 PUBLISHING_STAGES = 1
 
 
@@ -100,6 +101,16 @@ def document(training: Training, directory: Path, repository: Path, report: Prog
     content = write_release(training, directory, repository)
     report.note(f"{len(content.files)} files in {directory}")
     return content
+
+
+def prove(content: ReleaseContent, directory: Path, report: ProgressReport) -> None:
+    """Replay the golden vectors of the written release as a consumer will: without a line of the training code.
+
+    Raises `GateRefused` (kind `golden`) when the model answers otherwise than recorded, or cannot be run there.
+    """
+    report.stage("Replaying the golden vectors in a clean process")
+    rows = prove_in_clean_process(content, directory)
+    report.note(f"{rows} golden rows agree, without the training code")
 
 
 def deploy(
