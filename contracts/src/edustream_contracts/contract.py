@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal
 
 from edustream_contracts.canonical import canonical_json, document_digest
+from edustream_contracts.contract_profile import profile_problems
 from edustream_contracts.errors import InvalidInput, Problem, Rejected
-from edustream_contracts.resources import documents, read_json
-from edustream_contracts.validation import SchemaValidator, is_pattern
+from edustream_contracts.json_document import parse_json
+from edustream_contracts.resources import documents
+from edustream_contracts.validation import SchemaValidator
 
 FILE_NAME: Final = "contract.json"
 MAX_BYTES: Final = 1024 * 1024
@@ -128,24 +129,26 @@ def parse_contract(data: bytes) -> ModelContract:
     if len(data) > MAX_BYTES:
         raise _invalid([Problem("", f"has {len(data)} bytes; at most {MAX_BYTES} are allowed")])
     try:
-        document = json.loads(data)
+        document, repeated = parse_json(data)
     except (ValueError, RecursionError) as error:
         raise _invalid([Problem("", f"is no JSON: {error}")]) from error
-    return contract_from(document)
+    return _checked(document, repeated)
 
 
 def contract_from(document: Any) -> ModelContract:
     """Check a parsed document against the profile; see `parse_contract` for what is raised."""
+    return _checked(document, [])
+
+
+def _checked(document: Any, problems: list[Problem]) -> ModelContract:
     try:
         # What has no canonical form has no digest, so no manifest could name it: NaN, lone surrogates, endless nesting.
-        canonical_json(document)
+        size = len(canonical_json(document))
     except (Rejected, RecursionError) as error:
-        raise _invalid([Problem("", getattr(error, "fact", "is nested too deeply"))]) from error
-    problems = SchemaValidator(read_json("schemas", "model-contract.schema.json")).problems(document)
-    if not problems:
-        problems = [*_unknown_required(document), *_invalid_patterns(document)]
-    if not problems:
-        problems = _examples_that_fail(document)
+        raise _invalid([*problems, Problem("", getattr(error, "fact", "is nested too deeply"))]) from error
+    if size > MAX_BYTES:
+        raise _invalid([Problem("", f"has {size} bytes; at most {MAX_BYTES} are allowed")])
+    problems = [*problems, *profile_problems(document)]
     if problems:
         raise _invalid(problems)
     return ModelContract(document)
@@ -179,33 +182,6 @@ def _invalid(problems: list[Problem]) -> InvalidInput:
         remedy="correct the document; PROTOCOL.md, section 8, lists what a contract may say.",
         problems=problems,
     )
-
-
-def _unknown_required(document: Mapping[str, Any]) -> list[Problem]:
-    return [
-        Problem(f"/{side}/required/{index}", f"names {name!r}, which is not among the properties")
-        for side in ("input", "output")
-        for index, name in enumerate(document[side]["required"])
-        if name not in document[side]["properties"]
-    ]
-
-
-def _invalid_patterns(document: Mapping[str, Any]) -> list[Problem]:
-    return [
-        Problem(f"/{side}/properties/{name}/pattern", f"{spec['pattern']!r} is no regular expression")
-        for side in ("input", "output")
-        for name, spec in document[side]["properties"].items()
-        if "pattern" in spec and not is_pattern(spec["pattern"])
-    ]
-
-
-def _examples_that_fail(document: Mapping[str, Any]) -> list[Problem]:
-    return [
-        Problem(f"/{side}/examples/{index}{problem.pointer}", problem.message)
-        for side in ("input", "output")
-        for index, example in enumerate(document[side]["examples"])
-        for problem in SchemaValidator(document[side]).problems(example)
-    ]
 
 
 def _fields(schema: Mapping[str, Any]) -> tuple[Field, ...]:

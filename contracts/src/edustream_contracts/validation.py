@@ -10,13 +10,15 @@ import jsonschema_rs
 from edustream_contracts.errors import Problem
 
 MAX_SHOWN = 120
+# A pattern that needs more memory is refused; a text that needs more steps to be matched does not match.
+PATTERN_LIMITS = jsonschema_rs.FancyRegexOptions(size_limit=1024 * 1024, backtrack_limit=10_000)
 
 
 class SchemaValidator:
     """A compiled schema: `is_valid` in microseconds, `problems` with every violation and its JSON Pointer."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
-        self._validator = jsonschema_rs.Draft202012Validator(dict(schema))
+        self._validator = jsonschema_rs.Draft202012Validator(dict(schema), pattern_options=PATTERN_LIMITS)
 
     def is_valid(self, instance: Any) -> bool:
         """Whether `instance` (anything `json.loads` returns) satisfies the schema."""
@@ -41,15 +43,16 @@ class SchemaValidator:
 
 
 def is_pattern(text: str) -> bool:
-    """Whether `text` is a regular expression that the keyword `pattern` may hold."""
+    """Whether `text` is a regular expression that the keyword `pattern` may hold, and no larger than 1 MiB compiled."""
     try:
-        jsonschema_rs.Draft202012Validator({"pattern": text})
+        SchemaValidator({"pattern": text})
     except ValueError:
         return False
     return True
 
 
-def _pointer(parts: Iterable[str | int]) -> str:
+def json_pointer(parts: Iterable[str | int]) -> str:
+    """The JSON Pointer (RFC 6901) that leads along member names and array indices."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
@@ -57,12 +60,12 @@ def _named(error: jsonschema_rs.ValidationError) -> Iterable[Problem]:
     kind = error.kind
     path = list(error.instance_path)
     if isinstance(kind, jsonschema_rs.ValidationErrorKind.Required):
-        yield Problem(_pointer([*path, kind.property]), "is missing")
+        yield Problem(json_pointer([*path, kind.property]), "is missing")
     elif isinstance(kind, jsonschema_rs.ValidationErrorKind.AdditionalProperties):
         for name in kind.unexpected:
-            yield Problem(_pointer([*path, name]), "is not a field of the contract")
+            yield Problem(json_pointer([*path, name]), "is not a field of the contract")
     else:
-        yield Problem(_pointer(path), _shortened(error.message))
+        yield Problem(json_pointer(path), _shortened(error.message))
 
 
 def _shortened(message: str) -> str:

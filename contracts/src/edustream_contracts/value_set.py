@@ -88,22 +88,23 @@ def admitted(spec: Mapping[str, Any]) -> ValueSet:
     """The values that the schema of a field admits (PROTOCOL.md, section 8.3)."""
     family = _family(spec)
     null = "null" in spec["type"] and None in spec.get("enum", [None]) and spec.get("const") is None
-    listed = _listed(spec, family)
-    if listed is not None:
+    body: Listed | NumberSet | TextSet | None = None if "enum" in spec or "const" in spec else bounded(spec)
+    if body is None:
         validator = SchemaValidator(spec)
-        return ValueSet(null, family, Listed(tuple(v for v in listed if v is not None and validator.is_valid(v))))
-    return ValueSet(null, family, NumberSet.of(spec) if family == "number" else TextSet.of(spec))
+        values = [spec["const"]] if "const" in spec else spec.get("enum", [False, True])
+        body = Listed(tuple(value for value in values if value is not None and validator.is_valid(value)))
+    return ValueSet(null, family, body)
+
+
+def bounded(spec: Mapping[str, Any]) -> NumberSet | TextSet | None:
+    """What a field's bounds, lengths and pattern admit, its enumeration apart; None for a boolean, which has none."""
+    family = _family(spec)
+    if family == "boolean":
+        return None
+    return NumberSet.of(spec) if family == "number" else TextSet.of(spec)
 
 
 def _family(spec: Mapping[str, Any]) -> Family:
     types = spec["type"] if isinstance(spec["type"], list) else [spec["type"]]
     kind = types[0]
     return kind if kind in ("string", "boolean") else "number"
-
-
-def _listed(spec: Mapping[str, Any], family: Family) -> list[Any] | None:
-    if "const" in spec:
-        return [spec["const"]]
-    if "enum" in spec:
-        return list(spec["enum"])
-    return [False, True] if family == "boolean" else None
