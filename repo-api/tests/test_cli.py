@@ -6,6 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from consumers import ConsumerBench
 
 from edustream_api import cli
 from edustream_api.settings import ConsumerSettings
@@ -42,6 +43,18 @@ def test_no_registry_is_exit_6_with_the_command_that_starts_one(main: Main, caps
     assert f"s3://models at {UNUSED_PORT}" in told
     assert "make registry" in told
     assert "--wait" in told
+
+
+def test_golden_vectors_that_disagree_are_exit_4_with_row_field_and_difference(
+    main: Main, bench: ConsumerBench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.release("1.0.0", golden=bench.golden(scale=-0.06))
+    monkeypatch.setattr(cli, "consumer_from", lambda environ: bench.consumer())
+    assert main() == 4
+    told = capsys.readouterr().err
+    assert "churn@production cannot be served: REJECTED" in told
+    assert "2 of 3 golden rows; the largest difference is 0.027" in told
+    assert "/rows/1/output/probability: is 0.354343712 and was recorded as 0.327392983: 0.027 apart" in told
 
 
 def test_all_wrong_settings_are_named_at_once(main: Main, capsys: pytest.CaptureFixture[str]) -> None:

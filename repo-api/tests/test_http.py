@@ -253,6 +253,27 @@ def outage(bench: ConsumerBench) -> None:
     bench.registry.store.cut_off = True
 
 
+class TestRejectedGoldenVectors:
+    POINTER = "/rows/1/output/probability"
+    WORDS = "is 0.354343712 and was recorded as 0.00247262316: 0.352 apart, 1e-05 allowed"
+
+    def test_health_and_probes_say_which_row_which_field_and_by_how_much(
+        self, bench: ConsumerBench, row: dict[str, Any]
+    ) -> None:
+        corruption(bench)
+        with client_of(bench.consumer()) as client:
+            told = {"pointer": self.POINTER, "detail": self.WORDS}
+            for response in (client.get("/health/ready"), client.post("/predict", json=row)):
+                document = problem_of(response, 503)
+                assert document["reason"] == "REJECTED"
+                assert "2 of 3 golden rows; the largest difference is 0.352" in document["detail"]
+                assert told in document["errors"]
+            health = client.get("/health").json()
+            assert (health["state"], health["error"]["kind"]) == ("REJECTED", "golden")
+            assert told in health["error"]["problems"]
+            assert health["last_refusal"] == {"at": health["last_refusal"]["at"], **health["error"]}
+
+
 class TestStates:
     @pytest.mark.parametrize(
         ("damage", "state"),

@@ -189,6 +189,19 @@ class TestStart:
         keeper.poll()
         assert keeper.snapshot.state is State.UNREACHABLE
 
+    def test_a_copy_that_answers_otherwise_than_recorded_is_not_served(self, bench: ConsumerBench) -> None:
+        """As on another machine, or under another onnxruntime, than the one that the copy was proved on."""
+        bench.release("1.0.0", golden=bench.golden(scale=-0.06))
+        registry = bench.registry
+        copy = LocalCopy(bench.directory / "cache", registry.trust, registry.clock)
+        copy.commit(copy.fetch(registry.reader, registry.reader.resolve(Reference.parse("churn@production"))))
+        registry.store.cut_off = True
+        snapshot = bench.keeper().start()
+        assert (snapshot.state, snapshot.serving) == (State.UNREACHABLE, None)
+        assert snapshot.refusal is not None
+        assert snapshot.refusal.error.kind == "golden"
+        assert snapshot.refusal.error.problems[0].pointer == "/rows/1/output/probability"
+
     @pytest.mark.parametrize("part", ["model.onnx", "releases/1.0.0.json"])
     def test_a_deletion_is_obeyed_also_behind_a_bad_promotion(self, bench: ConsumerBench, part: str) -> None:
         bench.release("1.0.0")

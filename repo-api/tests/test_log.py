@@ -56,3 +56,15 @@ def test_a_line_stays_a_line(stream: io.StringIO) -> None:
     (line,) = lines(stream)
     assert "color_message" not in line
     assert "ZeroDivisionError" in line["exc_info"]
+
+
+def test_golden_vectors_that_disagree_are_told_with_row_field_and_difference(
+    bench: ConsumerBench, stream: io.StringIO
+) -> None:
+    bench.release("1.0.0", golden=bench.golden(scale=-0.06))
+    bench.keeper(listeners=[log.listen]).start()
+    refused = next(line for line in lines(stream) if line["event"] == "release_refused")
+    assert refused["kind"] == "golden"
+    assert "2 of 3 golden rows; the largest difference is 0.027" in refused["fact"]
+    told = "/rows/1/output/probability: is 0.354343712 and was recorded as 0.327392983: 0.027 apart, 1e-05 allowed"
+    assert told in refused["problems"]

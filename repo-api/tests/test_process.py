@@ -182,7 +182,9 @@ def test_a_deletion_stops_the_next_one_and_a_release_heals_the_waiting_one(
             assert waiting.end(signal.SIGINT) == 0
 
 
-def test_workers_share_one_set_of_metrics(registry: Registry, contract: ModelContract) -> None:
+def test_workers_share_one_set_of_metrics_and_each_replays_the_golden_vectors_of_a_new_release(
+    registry: Registry, contract: ModelContract
+) -> None:
     registry.release("1.0.0")
     with serving(registry, "--workers", "2") as process:
         process.until("Uvicorn running")
@@ -191,4 +193,10 @@ def test_workers_share_one_set_of_metrics(registry: Registry, contract: ModelCon
         for _ in range(6):
             process.predict(contract.example())
         assert 'edustream_requests_total{route="/predict",status="200"} 6.0' in process.get("/metrics")
+        registry.release("1.1.0", scale=0.05, golden=registry.bench.golden(scale=-0.5))
+        for _ in range(2):
+            refused = process.until("release_refused")
+            assert refused["kind"] == "golden"
+            assert refused["problems"][0].startswith("/rows/1/output/prediction: ")
+        assert {process.predict(contract.example())["model_version"] for _ in range(6)} == {"1.0.0"}
         assert process.end(signal.SIGTERM) == 0

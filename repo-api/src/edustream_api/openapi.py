@@ -95,7 +95,10 @@ def _problem_schema() -> dict[str, Any]:
     error = {
         "type": "object",
         "properties": {
-            "pointer": {"type": "string", "description": "JSON Pointer (RFC 6901) to the place at fault"},
+            "pointer": {
+                "type": "string",
+                "description": "JSON Pointer (RFC 6901) to the place at fault, in the input or a refused file",
+            },
             "detail": {"type": "string", "description": "What is wrong there"},
         },
         "required": ["pointer", "detail"],
@@ -109,7 +112,7 @@ def _problem_schema() -> dict[str, Any]:
             "status": {"type": "integer"},
             "detail": {"type": "string", "description": "What happened, and what to do next"},
             "reason": {"enum": [state.value for state in State], "description": "The consumer's state, with a 503"},
-            "errors": {"type": "array", "items": error, "description": "Every field at fault"},
+            "errors": {"type": "array", "items": error, "description": "Every place at fault"},
             "errors_omitted": {"type": "integer", "description": "How many more errors there are than are listed"},
         },
         "required": ["type", "title", "status", "detail"],

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from edustream_contracts.errors import EduStreamError
+
 from edustream_api.events import Refusal, Snapshot
 from edustream_api.keeper import Keeper
 from edustream_api.loading import ServedModel
@@ -19,6 +21,7 @@ def not_serving(snapshot: Snapshot, keeper: Keeper) -> dict[str, Any]:
         NOT_SERVING,
         f"{keeper.reference} is not served: {snapshot.state.meaning}{fact}",
         reason=snapshot.state,
+        errors=error.problems if error else (),
     )
 
 
@@ -35,7 +38,7 @@ def health(keeper: Keeper) -> dict[str, Any]:
         "reference": str(keeper.reference),
         "registry": keeper.where,
         "model_version": snapshot.serving.version if snapshot.serving else None,
-        "error": {"kind": error.kind, "fact": error.fact, "next": error.remedy} if error else None,
+        "error": _explained(error) if error else None,
         "last_contact": _time(snapshot.contacted_at),
         "staleness_s": keeper.staleness_s(),
         "staleness_budget_s": keeper.staleness_budget_s,
@@ -78,9 +81,11 @@ def model(served: ServedModel) -> dict[str, Any]:
 def _refusal(refusal: Refusal | None) -> dict[str, Any] | None:
     if refusal is None:
         return None
-    error = refusal.error
+    return {"at": _time(refusal.at), **_explained(refusal.error)}
+
+
+def _explained(error: EduStreamError) -> dict[str, Any]:
     return {
-        "at": _time(refusal.at),
         "kind": error.kind,
         "fact": error.fact,
         "problems": [{"pointer": problem.pointer, "detail": problem.message} for problem in error.problems],
