@@ -56,7 +56,7 @@ endef
 contracts/.venv/ready: contracts/.venv/locked contracts/pyproject.toml
 	$(call install_itself,contracts)
 
-$(CONTRACTS_WHEEL): contracts/.venv/ready $(shell find contracts/src contracts/schemas contracts/models -type f -not -name '*.pyc')
+$(CONTRACTS_WHEEL): contracts/.venv/ready $(shell find contracts/src contracts/schemas contracts/models contracts/compatibility -type f -not -name '*.pyc')
 	$(call build_wheel,contracts)
 
 artifact-registry/.venv/ready: artifact-registry/.venv/locked artifact-registry/pyproject.toml $(CONTRACTS_WHEEL)

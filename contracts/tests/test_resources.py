@@ -53,7 +53,7 @@ def test_the_wheel_holds_every_document(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         packed = {name: archive.read(name) for name in archive.namelist()}
 
-    for folder in ("schemas", "models"):
+    for folder in ("schemas", "models", "compatibility"):
         for path in (CHECKOUT / folder).rglob("*.json"):
             name = f"edustream_contracts/documents/{path.relative_to(CHECKOUT).as_posix()}"
             assert packed[name] == path.read_bytes()

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import InvalidInput, Problem
-from edustream_contracts.schema_change import Change, SchemaChange, Side
+from edustream_contracts.schema_change import Change, SchemaChange, Side, restricted
 
 # Changes that no instance shows: what was valid stays valid, and means something else.
 OF_MEANING: Final = frozenset({"unit-changed", "unit-removed", "class-changed", "tolerance-raised"})
@@ -132,16 +132,6 @@ def compare_for(old: ModelContract, new: ModelContract, sends: Collection[str], 
         old,
         new,
     )
-
-
-def restricted(schema: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
-    """A flat object schema as seen by somebody who knows no fields but `names`, with its examples."""
-    return {
-        **schema,
-        "properties": {name: spec for name, spec in schema["properties"].items() if name in names},
-        "required": [name for name in schema["required"] if name in names],
-        "examples": [{key: row[key] for key in row if key in names} for row in schema["examples"]],
-    }
 
 
 def _of_one_model(old: ModelContract, new: ModelContract) -> None:

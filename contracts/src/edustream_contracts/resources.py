@@ -13,7 +13,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def documents() -> Traversable:
-    """The folder that holds `schemas/` and `models/`."""
+    """The folder that holds `schemas/`, `models/` and `compatibility/`."""
     return PACKAGED if PACKAGED.is_dir() else CHECKOUT
 
 

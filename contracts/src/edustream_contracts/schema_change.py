@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal
@@ -76,7 +76,7 @@ class SchemaChange:
         # An old row may carry the field. A new answer never does, which matters where it was always there.
         required = name in self._required[0]
         direction: Direction = "widened" if self.side == "output" and required else "narrowed"
-        text = f"{name} is no field any more; it was {'required' if required else 'optional'}."
+        text = f"{name} goes; it was {'required' if required else 'optional'}."
         before = {"required": required, **_constraints(self.old["properties"][name])}
         return self._change(
             name, "", "field-removed", text, direction, self._presence_shown(name, direction), before, {}
@@ -86,7 +86,7 @@ class SchemaChange:
         # An old row lacks the field. A new answer may carry it, and the old schema is closed.
         required = name in self._required[1]
         direction: Direction = "narrowed" if self.side == "input" and required else "widened"
-        text = f"{name} is a new field; it is {'required' if required else 'optional'}."
+        text = f"{name} comes in as {'a required' if required else 'an optional'} field."
         after = {"required": required, **_constraints(self.new["properties"][name])}
         return self._change(name, "", "field-added", text, direction, self._presence_shown(name, direction), {}, after)
 
@@ -207,6 +207,16 @@ class SchemaChange:
         rows = (row.get(name) for schema in (self.old, self.new) for row in schema["examples"])
         listed = (value for spec in specs for value in (*spec.get("examples", ()), *spec.get("enum", ())))
         return tuple(dict.fromkeys(value for value in (*rows, *listed) if isinstance(value, str)))
+
+
+def restricted(schema: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """A flat object schema as seen by somebody who knows no fields but `names`, with its examples."""
+    return {
+        **schema,
+        "properties": {name: spec for name, spec in schema["properties"].items() if name in names},
+        "required": [name for name in schema["required"] if name in names],
+        "examples": [{key: row[key] for key in row if key in names} for row in schema["examples"]],
+    }
 
 
 def _constraints(spec: Mapping[str, Any]) -> dict[str, Any]:
