@@ -117,12 +117,22 @@ class TestStart:
         assert snapshot.error is not None
         assert snapshot.error.kind == "golden"
 
-    def test_another_contract_is_incompatible(self, bench: ConsumerBench, contract: ModelContract) -> None:
+    def test_a_contract_that_extends_the_pinned_one_is_served(
+        self, bench: ConsumerBench, contract: ModelContract
+    ) -> None:
+        bench.release("1.1.0", contract=wider(contract))
+        keeper = bench.keeper(pin=contract)
+        assert keeper.start().state is State.READY
+        assert version(keeper) == "1.1.0"
+
+    def test_a_contract_that_breaks_the_pinned_one_is_incompatible(
+        self, bench: ConsumerBench, contract: ModelContract
+    ) -> None:
         bench.release("1.0.0")
         snapshot = bench.keeper(pin=wider(contract)).start()
         assert snapshot.state is State.INCOMPATIBLE
         assert snapshot.error is not None
-        assert [problem.pointer for problem in snapshot.error.problems] == ["/input/properties/tenure"]
+        assert [problem.pointer for problem in snapshot.error.problems] == ["/input/properties/tenure/maximum"]
 
     def test_no_registry_and_no_copy_is_unreachable(self, bench: ConsumerBench) -> None:
         bench.registry.store.cut_off = True
@@ -158,7 +168,7 @@ class TestStart:
         assert snapshot.refusal is not None
         assert snapshot.refusal.error.kind == "golden"
 
-    def test_a_copy_that_keeps_another_contract_is_not_served(
+    def test_a_copy_that_breaks_the_pinned_contract_is_not_served(
         self, bench: ConsumerBench, contract: ModelContract
     ) -> None:
         bench.release("1.0.0")

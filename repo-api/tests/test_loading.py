@@ -36,6 +36,12 @@ class TestPin:
         with pytest.raises(InvalidInput, match=r"nowhere/contract\.json cannot be read"):
             ContractPin.of("nowhere/contract.json", "churn")
 
+    def test_a_path_of_another_model_s_contract(self, tmp_path: Path, contract: ModelContract) -> None:
+        path = tmp_path / "contract.json"
+        path.write_text(json.dumps({**contract.document, "model": "weather"}))
+        with pytest.raises(InvalidInput, match=r"contract\.json is that of the model 'weather', not of 'churn'"):
+            ContractPin.of(str(path), "churn")
+
     def test_a_path_that_holds_no_contract(self, tmp_path: Path) -> None:
         path = tmp_path / "contract.json"
         path.write_text("{}")
@@ -80,7 +86,7 @@ class TestLoader:
         assert (error.kind, bool(error.problems)) == ("malformed", True)
 
     @pytest.mark.parametrize("side", ["input", "output"])
-    def test_differing_contracts_name_their_fields(
+    def test_a_refused_contract_names_the_fields_that_break(
         self, bench: ConsumerBench, contract: ModelContract, tmp_path: Path, side: str
     ) -> None:
         document: dict[str, Any] = json.loads(json.dumps(contract.document))
@@ -95,10 +101,7 @@ class TestLoader:
         bench.release("1.0.0")
         error = bench.consumer(contract=str(path)).keeper.start().error
         assert error is not None
-        assert [(problem.pointer.rpartition("/")[2], problem.message) for problem in error.problems] == [
-            ("renamed", "is in the pinned contract only"),
-            (name, "is in the release's contract only"),
-        ]
+        assert {problem.pointer.rpartition("/")[2] for problem in error.problems} == {"renamed", name}
 
 
 def test_a_row_that_is_no_object_has_problems(served: ServedModel) -> None:

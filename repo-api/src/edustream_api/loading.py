@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edustream_contracts.compatibility import compare
 from edustream_contracts.contract import Field, ModelContract, load_contract, parse_contract
 from edustream_contracts.errors import Incompatible, InvalidInput, Problem
 from edustream_registry.inference.loading import prove_model, read_contract
@@ -51,7 +52,7 @@ class ServedModel:
 
 @dataclass(frozen=True, slots=True)
 class ContractPin:
-    """The contract that this consumer was built for; None accepts whatever contract a release brings."""
+    """The contract that this consumer was built for, which a release may extend; None accepts whatever it brings."""
 
     contract: ModelContract | None
 
@@ -59,7 +60,8 @@ class ContractPin:
     def of(setting: str, model: str) -> ContractPin:
         """Read the setting: `installed`, `any`, or the path of a contract document.
 
-        Raises `InvalidInput` (kind `contract`) where there is no such contract, or it is not valid.
+        Raises `InvalidInput` (kind `contract`) where there is no such contract, it is not valid, or it is another
+        model's.
         """
         if setting == "any":
             return ContractPin(None)
@@ -73,19 +75,30 @@ class ContractPin:
                 f"The contract {setting} cannot be read: {error.strerror}.",
                 remedy="give --contract the path of a contract document, or one of installed and any.",
             ) from error
-        return ContractPin(parse_contract(data))
+        contract = parse_contract(data)
+        if contract.model != model:
+            raise InvalidInput(
+                "contract",
+                f"The contract {setting} is that of the model {contract.model!r}, not of {model!r}.",
+                remedy=f"give --contract the path of a contract of {model}, or one of installed and any.",
+            )
+        return ContractPin(contract)
 
     def check(self, offered: ModelContract, release: str) -> None:
-        """Raises `Incompatible` (kind `contract`) where a release's contract is not the pinned one."""
+        """Raises `Incompatible` (kind `contract`) where a release's contract breaks the pinned one."""
         pinned = self.contract
         if pinned is None or pinned.digest == offered.digest:
             return
+        breaking = compare(pinned, offered).breaking
+        if not breaking:
+            return
         raise Incompatible(
             "contract",
-            f"{release} keeps the contract {offered.digest[:12]}…; this consumer pins {pinned.digest[:12]}….",
+            f"{release} keeps the contract {offered.digest[:12]}…, which breaks {pinned.digest[:12]}…, the one that this "
+            "consumer pins.",
             remedy="install the edustream-contracts that the release was made with, or have a release promoted that "
             "keeps the pinned contract; --contract any accepts every contract.",
-            problems=_differing_fields(pinned, offered),
+            problems=[Problem(reason.pointer, reason.sentence) for reason in breaking],
         )
 
 
@@ -121,18 +134,3 @@ def _shallow(row: Any) -> Any:
 
 def _emptied(value: Any) -> Any:
     return type(value)() if isinstance(value, list | dict) else value
-
-
-def _differing_fields(pinned: ModelContract, offered: ModelContract) -> list[Problem]:
-    problems = []
-    for side in ("input", "output"):
-        ours, theirs = pinned.document[side]["properties"], offered.document[side]["properties"]
-        for name in [*ours, *(name for name in theirs if name not in ours)]:
-            pointer = f"/{side}/properties/{name}"
-            if name not in theirs:
-                problems.append(Problem(pointer, "is in the pinned contract only"))
-            elif name not in ours:
-                problems.append(Problem(pointer, "is in the release's contract only"))
-            elif ours[name] != theirs[name]:
-                problems.append(Problem(pointer, "is described differently"))
-    return problems

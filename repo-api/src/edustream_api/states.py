@@ -36,7 +36,7 @@ MEANINGS: Final[dict[State, str]] = {
     State.DEGRADED: "The registry cannot be reached; the last known good release answers, within its staleness budget.",
     State.NO_RELEASE: "The registry answers, and there is nothing to serve.",
     State.REJECTED: "What was found cannot be trusted, and there is nothing older to serve.",
-    State.INCOMPATIBLE: "The release's contract is not the one that this consumer pins.",
+    State.INCOMPATIBLE: "The release's contract breaks the one that this consumer pins.",
     State.UNREACHABLE: "The registry cannot be reached, and no verified copy is within its staleness budget.",
 }
 
