@@ -12,7 +12,7 @@ from edustream_contracts.contract_profile import profile_problems
 from edustream_contracts.errors import InvalidInput, Problem, Rejected
 from edustream_contracts.json_document import parse_json
 from edustream_contracts.resources import documents
-from edustream_contracts.validation import SchemaValidator
+from edustream_contracts.row_validator import RowValidator
 
 FILE_NAME: Final = "contract.json"
 MAX_BYTES: Final = 1024 * 1024
@@ -106,14 +106,14 @@ class ModelContract:
         return tuple(field.name for field in self.inputs if not field.is_numeric)
 
     @cached_property
-    def input_validator(self) -> SchemaValidator:
+    def input_validator(self) -> RowValidator:
         """The compiled input schema."""
-        return SchemaValidator(self.input_schema)
+        return RowValidator(self.input_schema)
 
     @cached_property
-    def output_validator(self) -> SchemaValidator:
+    def output_validator(self) -> RowValidator:
         """The compiled output schema."""
-        return SchemaValidator(self.output_schema)
+        return RowValidator(self.output_schema)
 
     def example(self) -> dict[str, Any]:
         """The first example row of the input schema."""
