@@ -31,7 +31,7 @@ HELP: Final = {
     "workers": "processes that answer",
     "poll_interval_s": "seconds between two looks at the registry",
     "staleness_budget_s": "seconds for which the local copy may be served while the registry is unreachable",
-    "contract": "contract that releases may extend and must not break: installed, any, or the path of a contract document",
+    "contract": "contract that releases may extend, but not break: installed, any, or the path of a document",
     "cache_dir": "directory of the verified local copy",
     "max_rows": "most rows in one batch",
     "max_body_bytes": "most bytes in one request body",

@@ -94,8 +94,8 @@ class ContractPin:
             return
         raise Incompatible(
             "contract",
-            f"{release} keeps the contract {offered.digest[:12]}…, which breaks {pinned.digest[:12]}…, the one that this "
-            "consumer pins.",
+            f"{release} keeps the contract {offered.digest[:12]}…, which breaks {pinned.digest[:12]}…, the one that "
+            "this consumer pins.",
             remedy="install the edustream-contracts that the release was made with, or have a release promoted that "
             "keeps the pinned contract; --contract any accepts every contract.",
             problems=[Problem(reason.pointer, reason.sentence) for reason in breaking],
