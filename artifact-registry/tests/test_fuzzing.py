@@ -191,7 +191,7 @@ def test_only_errors_of_our_own(target: Callable[[st.DataObject], None]) -> None
 @pytest.mark.prove
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.__name__)
 def test_only_errors_of_our_own_in_ten_minutes(target: Callable[[st.DataObject], None]) -> None:
-    fuzz(target, int(os.environ.get("EDUSTREAM_FUZZ_EXAMPLES", "3000")))
+    fuzz(target, int(os.environ.get("EDUSTREAM_FUZZ_EXAMPLES", "6000")))
 
 
 # --- bounds ---
