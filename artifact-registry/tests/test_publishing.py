@@ -10,20 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from edustream_contracts.contract import ModelContract, contract_from
+from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import Conflict, EduStreamError, InvalidInput, OutcomeUnknown, Rejected, Unreachable
 from edustream_registry import layout, publishing
-from edustream_registry.manifest import Manifest, ReleaseContent, ReleaseFile
+from edustream_registry.manifest import ReleaseContent, ReleaseFile
 from edustream_registry.memory_store import MemoryStore
 from edustream_registry.names import Reference
-from edustream_registry.publishing import Publication, PublicationStatus, Publisher, next_version
+from edustream_registry.publishing import Publication, PublicationStatus, Publisher
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.store import Source, WriteCondition
 from edustream_registry.testing.faults import Crash, Fault, FaultyStore, PlannedFault
 from edustream_registry.testing.simulator import RegistrySimulator, write_release
 from edustream_registry.writing import Author
 
-CALLS_OF_A_PUBLICATION = 18
+CALLS_OF_A_PUBLICATION = 19
 
 
 def author_on(registry: RegistrySimulator, *faults: PlannedFault) -> Author:
@@ -120,59 +120,6 @@ def test_another_content_under_the_same_version_is_a_conflict(
 
     assert caught.value.kind == "release_exists"
     assert registry.memory.objects[layout.manifest_key("churn", "1.0.0")] == manifest
-
-
-def test_a_retraining_is_a_patch_and_another_contract_a_major(
-    registry: RegistrySimulator,
-    content: ReleaseContent,
-    release_dir: Path,
-    another: tuple[ReleaseContent, Path],
-    contract: ModelContract,
-) -> None:
-    registry.publish(content, release_dir)
-
-    assert registry.publish(*another).manifest.version == "1.0.1"
-
-    changed, directory = (
-        write_release(another[1], contract_from({**contract.document, "title": "Another title"})),
-        another[1],
-    )
-    assert registry.publish(changed, directory).manifest.version == "2.0.0"
-
-
-@pytest.mark.parametrize(
-    ("latest", "same_contract", "following"),
-    [
-        (None, True, "1.0.0"),
-        ("1.2.3", True, "1.2.4"),
-        ("1.2.3", False, "2.0.0"),
-        ("0.1.0", True, "0.1.1"),
-        ("2.0.0-rc.1", True, "2.0.0"),
-        ("2.0.0-rc.1", False, "3.0.0"),
-        ("9.9.9", True, "9.9.10"),
-    ],
-)
-def test_next_version(content: ReleaseContent, latest: str | None, same_contract: bool, following: str) -> None:
-    before = content if same_contract else content.model_copy(update={"contract_digest": "0" * 64})
-    manifest = latest and Manifest(
-        version=latest, content=before, published_at="x", published_by="t", write_id="0" * 32
-    )
-
-    assert next_version(manifest or None, content, [latest] if latest else []) == following
-
-
-@pytest.mark.parametrize(("same_contract", "following"), [(True, "1.4.1"), (False, "2.0.0")])
-def test_a_number_that_only_a_tombstone_holds_is_taken(
-    content: ReleaseContent, same_contract: bool, following: str
-) -> None:
-    before = content if same_contract else content.model_copy(update={"contract_digest": "0" * 64})
-    latest = Manifest(version="1.3.0", content=before, published_at="x", published_by="t", write_id="0" * 32)
-
-    assert next_version(latest, content, ["1.3.0", "1.4.0"]) == following
-
-
-def test_where_every_manifest_was_deleted_the_next_major_is_safe(content: ReleaseContent) -> None:
-    assert next_version(None, content, ["1.3.0"]) == "2.0.0"
 
 
 @pytest.mark.parametrize("name", ["MODEL.ONNX", "manifest.json"])

@@ -1,4 +1,4 @@
-"""Compare two releases: contract, metrics, thresholds, data, code, libraries, files."""
+"""Compare two releases: contract and its verdict, metrics, thresholds, data, code, libraries, files."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edustream_contracts.contract import FILE_NAME, ModelContract, parse_contract
-from edustream_contracts.errors import InvalidInput, Rejected
+from edustream_contracts import compatibility
+from edustream_contracts.compatibility import Verdict
 from edustream_registry.manifest import ReleaseContent
 from edustream_registry.reading import ReleaseReader
+from edustream_registry.released_contracts import ReleasedContracts
 from edustream_registry.resolved import Resolved
 
 
@@ -38,11 +39,16 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two releases and what differs between them; `identical` if a consumer could not tell them apart."""
+    """Two releases and what differs between them; `identical` if a consumer could not tell them apart.
+
+    `contract` is the verdict on the change of the contract and every reason for it; None between two models, whose
+    contracts nobody takes for one another.
+    """
 
     before: Resolved
     after: Resolved
     identical: bool
+    contract: compatibility.Comparison | None
     changes: tuple[Change, ...]
 
 
@@ -54,8 +60,9 @@ def compare(reader: ReleaseReader, before: Resolved, after: Resolved) -> Compari
     Raises `NothingToServe` (kind `file_missing`), `Rejected` for a contract that is damaged or none.
     """
     one, other = before.manifest.content, after.manifest.content
+    verdict, contract_changes = _contract_change(reader, before, after)
     changes = (
-        *_contract_changes(reader, before, after),
+        *contract_changes,
         *_changes("tensors", _tensors(one), _tensors(other)),
         *_changes("metrics", one.metrics, other.metrics),
         *_changes("thresholds", one.thresholds, other.thresholds),
@@ -65,33 +72,19 @@ def compare(reader: ReleaseReader, before: Resolved, after: Resolved) -> Compari
         *_changes("rebuild", one.rebuild.model_dump(), other.rebuild.model_dump()),
         *_changes("files", _files(one), _files(other)),
     )
-    return Comparison(before, after, one.identity == other.identity, changes)
+    return Comparison(before, after, one.identity == other.identity, verdict, changes)
 
 
-def _contract_changes(reader: ReleaseReader, before: Resolved, after: Resolved) -> Iterator[Change]:
+def _contract_change(
+    reader: ReleaseReader, before: Resolved, after: Resolved
+) -> tuple[compatibility.Comparison | None, list[Change]]:
     digests = [one.manifest.content.contract_digest for one in (before, after)]
-    if digests[0] != digests[1]:
-        yield Change("contract", "digest", *digests)
-        yield from _document_changes("", _contract(reader, before).document, _contract(reader, after).document)
-
-
-def _contract(reader: ReleaseReader, found: Resolved) -> ModelContract:
-    content = found.manifest.content
-    try:
-        contract = parse_contract(reader.read_file(found.model, content.file(FILE_NAME)))
-    except InvalidInput as error:
-        raise _unusable(found, f"has no valid {FILE_NAME}") from error
-    if contract.digest != content.contract_digest:
-        raise _unusable(found, f"has a {FILE_NAME} whose digest is not the one that its manifest states")
-    return contract
-
-
-def _unusable(found: Resolved, how: str) -> Rejected:
-    return Rejected(
-        "malformed",
-        f"{found.model}@{found.version} {how}.",
-        remedy="run edustream-registry check on it; publish a corrected release, and yank this one.",
-    )
+    if digests[0] == digests[1]:
+        return compatibility.Comparison(Verdict.IDENTICAL, Verdict.IDENTICAL, ()), []
+    contracts = ReleasedContracts(reader)
+    old, new = (contracts.of(one.manifest) for one in (before, after))
+    verdict = compatibility.compare(old, new) if before.model == after.model else None
+    return verdict, [Change("contract", "digest", *digests), *_document_changes("", old.document, new.document)]
 
 
 def _document_changes(pointer: str, before: Any, after: Any) -> Iterator[Change]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Final
 
-import semver
 from tenacity import (
     RetryError,
     Retrying,
@@ -20,6 +19,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from edustream_contracts.contract import FILE_NAME, MAX_BYTES, ModelContract, parse_contract
 from edustream_contracts.errors import Conflict, InvalidInput, NothingToServe
 from edustream_registry import layout
 from edustream_registry.announcement import require_registry
@@ -27,9 +27,12 @@ from edustream_registry.bundle import Bundler, bundled, openssf_bundle, refuse_o
 from edustream_registry.collection import NOTICE_S, REFRESH_AFTER_S, live_notices
 from edustream_registry.manifest import Manifest, ReleaseContent, ReleaseFile
 from edustream_registry.names import model_name, parse_version
+from edustream_registry.precedents import Precedents
+from edustream_registry.released_contracts import ReleasedContracts
 from edustream_registry.sending import SourceFile
 from edustream_registry.statement import Signed
 from edustream_registry.store import ObjectMissing
+from edustream_registry.versioning import Numbering, Verdicts, check_version, next_version
 from edustream_registry.writing import Author, Landing, create
 
 AUTO: Final = "auto"
@@ -55,11 +58,12 @@ class PublicationStatus(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A release as it now stands in the registry."""
+    """A release as it now stands in the registry; `why` says why a new one has its number."""
 
     status: PublicationStatus
     release: Signed[Manifest]
     location: str
+    why: str = ""
 
     @property
     def manifest(self) -> Manifest:
@@ -107,7 +111,10 @@ class Publisher:
             progress: told of every file once it is in the registry.
 
         Raises:
-            InvalidInput: a file is missing or differs from `content`, or the version is none.
+            InvalidInput: a file is missing or differs from `content`, or the version is none; kind `contract`, the
+                contract has to be compared and is not the one that `content` states.
+            GateRefused: kind `version`, the stated version says less than the contract does (see `check_version`), or
+                nothing can be said, since the contract of a release cannot be read.
             Conflict: kind `release_exists`, the version holds something different; kind `collection`, an administrator
                 is deleting orphans of the model.
             OutcomeUnknown: no reply came to the write of the manifest; publish again to learn what happened.
@@ -127,15 +134,18 @@ class Publisher:
     def _publish(
         self, content: ReleaseContent, directory: Path, version: str, progress: Progress | None
     ) -> Publication:
+        verdicts = Verdicts(
+            ReleasedContracts(self._author.reader), content.contract_digest, lambda: _contract(content, directory)
+        )
         if version != AUTO:
-            return self._publish_exactly(str(parse_version(version)), content, directory, progress)
+            return self._publish_exactly(str(parse_version(version)), verdicts, content, directory, progress)
         retrying = Retrying(
             retry=retry_if_exception_type(_VersionTaken),
             stop=stop_after_attempt(ATTEMPTS),
             wait=wait_random_exponential(multiplier=0.01, max=MAX_WAIT_S),
         )
         try:
-            return retrying(self._publish_next, content, directory, progress)
+            return retrying(self._publish_next, verdicts, content, directory, progress)
         except RetryError as error:
             raise Conflict(
                 "release_exists",
@@ -143,40 +153,37 @@ class Publisher:
                 remedy="publish again when fewer publish at once.",
             ) from error
 
-    def _publish_next(self, content: ReleaseContent, directory: Path, progress: Progress | None) -> Publication:
-        reader = self._author.reader
-        versions = reader.versions(content.model)
-        latest = reader.manifest(content.model, versions[-1]) if versions else None
-        if latest and latest.statement.content.identity == content.identity and not self._yanked(latest.statement):
-            return self._same(latest, directory, progress)
-        taken = {*versions, *reader.yanked(content.model)}
-        version = next_version(latest.statement if latest else None, content, taken)
+    def _publish_next(
+        self, verdicts: Verdicts, content: ReleaseContent, directory: Path, progress: Progress | None
+    ) -> Publication:
+        precedents = Precedents(self._author.reader, content.model)
+        same = precedents.same_as(content)
+        if same:
+            return self._same(same, directory, progress)
+        numbering = next_version(precedents, verdicts)
         try:
-            return self._publish_as(version, content, directory, progress)
+            return self._publish_as(numbering, content, directory, progress)
         except Conflict as error:
             if error.kind != "release_exists":
                 raise
-            raise _VersionTaken(version) from error
+            raise _VersionTaken(numbering.number) from error
 
     def _publish_exactly(
-        self, version: str, content: ReleaseContent, directory: Path, progress: Progress | None
+        self, version: str, verdicts: Verdicts, content: ReleaseContent, directory: Path, progress: Progress | None
     ) -> Publication:
         released = self._released(content.model, version)
-        if released is None or self._yanked(released.statement):
-            return self._publish_as(version, content, directory, progress)
-        _refuse_other_content(released.statement, content)
-        return self._same(released, directory, progress)
+        if released and not self._yanked(released.statement):
+            _refuse_other_content(released.statement, content)
+            return self._same(released, directory, progress)
+        self._refuse_yanked(content.model, version)
+        numbering = check_version(parse_version(version), Precedents(self._author.reader, content.model), verdicts)
+        return self._publish_as(numbering, content, directory, progress)
 
     def _publish_as(
-        self, version: str, content: ReleaseContent, directory: Path, progress: Progress | None
+        self, numbering: Numbering, content: ReleaseContent, directory: Path, progress: Progress | None
     ) -> Publication:
-        author = self._author
-        if author.reader.tombstone(content.model, version):
-            raise Conflict(
-                "release_exists",
-                f"{content.model}@{version} was yanked; a number is never used again.",
-                remedy="publish under another version, or with --version auto.",
-            )
+        author, version = self._author, str(numbering.number)
+        self._refuse_yanked(content.model, version)
         self._place(content, directory, progress)
         manifest = Manifest(
             version=version,
@@ -187,7 +194,7 @@ class Publisher:
         )
         landing, found = create(author, layout.manifest_key(content.model, version), manifest)
         if landing is Landing.MINE:
-            return self._publication(PublicationStatus.PUBLISHED, found)
+            return self._publication(PublicationStatus.PUBLISHED, found, numbering.why)
         _refuse_other_content(found.statement, content)
         return self._publication(PublicationStatus.IDENTICAL, found)
 
@@ -277,31 +284,39 @@ class Publisher:
     def _yanked(self, manifest: Manifest) -> bool:
         return self._author.reader.tombstone(manifest.content.model, manifest.version) is not None
 
-    def _publication(self, status: PublicationStatus, release: Signed[Manifest]) -> Publication:
+    def _refuse_yanked(self, model: str, version: str) -> None:
+        if self._author.reader.tombstone(model, version):
+            raise Conflict(
+                "release_exists",
+                f"{model}@{version} was yanked; a number is never used again.",
+                remedy="publish under another version, or with --version auto.",
+            )
+
+    def _publication(self, status: PublicationStatus, release: Signed[Manifest], why: str = "") -> Publication:
         manifest = release.statement
         key = layout.manifest_key(manifest.content.model, manifest.version)
-        return Publication(status, release, f"{self._author.store.url}/{key}")
+        return Publication(status, release, f"{self._author.store.url}/{key}", why)
 
 
-def next_version(latest: Manifest | None, content: ReleaseContent, taken: Collection[str]) -> str:
-    """The version that follows the highest one that was ever used.
+def _contract(content: ReleaseContent, directory: Path) -> ModelContract:
+    """The contract among the files of what is to be published."""
+    if FILE_NAME not in {file.name for file in content.files}:
+        raise _other_contract(content, f"has no {FILE_NAME}")
+    with (directory / FILE_NAME).open("rb") as file:
+        contract = parse_contract(file.read(MAX_BYTES + 1))
+    if contract.digest != content.contract_digest:
+        raise _other_contract(content, f"holds the contract {contract.digest} in {FILE_NAME}")
+    if contract.model != content.model:
+        raise _other_contract(content, f"holds a {FILE_NAME} that is about the model {contract.model}")
+    return contract
 
-    The first release is 1.0.0. The same contract makes a retraining, a patch (or the release that a prerelease
-    announced); any other contract counts as breaking, a major, since nothing here proves the opposite. Whoever knows
-    better states the version.
 
-    Args:
-        latest: the manifest of the highest version; None where there is none.
-        content: what is to be published.
-        taken: every version that carries a manifest or a tombstone.
-    """
-    if not taken:
-        return "1.0.0"
-    highest = max(map(parse_version, taken))
-    released: semver.Version = highest.finalize_version()
-    if latest is None or latest.content.contract_digest != content.contract_digest:
-        return str(released.bump_major())
-    return str(released if highest.prerelease else released.bump_patch())
+def _other_contract(content: ReleaseContent, how: str) -> InvalidInput:
+    return InvalidInput(
+        "contract",
+        f"The release of {content.model} states the contract {content.contract_digest}, but {how}.",
+        remedy="export the release again, with the contract that the model was trained for.",
+    )
 
 
 def _refuse_other_content(released: Manifest, content: ReleaseContent) -> None:
