@@ -51,6 +51,7 @@ def test_a_rotation_step_by_step(env_file: Path, tmp_path: Path) -> None:
         "keys": sorted([old, new]),
         "threshold": 2,
         "max_entry_age_s": 3600.0,
+        "consumers": {},
     }
     assert PublicKey.from_pem(run("export", new[:12], *here)).key_id == new
     assert document("demand", "--threshold", 1, "--any-age", *here)["max_entry_age_s"] is None

@@ -175,3 +175,43 @@ def test_init_keeps_the_keys_that_were_rotated(moto_server: RunningServer, tmp_p
     assert read_env_file(env_file)["EDUSTREAM_SIGNING_KEY_FILE"] == named
     assert not done.key_created
     assert done.key_id == Signer.from_pem((folders.producer / "new.pem").read_bytes()).public.key_id
+
+
+def test_a_consumers_key_is_trusted_with_its_needs_alone(registry: RegistrySimulator, trust_file: Path) -> None:
+    new = Signer.generate().public
+    before = read_trust(trust_file)
+
+    policy = key_rotation.trust_key(trust_file, new, "billing")
+
+    assert read_trust(trust_file).to_json() == policy.to_json()
+    assert policy.keys == before.keys
+    assert dict(policy.consumers) == {**before.consumers, "billing": (new,)}
+    assert key_rotation.trust_key(trust_file, new, "billing").to_json() == policy.to_json()
+    second = Signer.generate().public
+    assert key_rotation.trust_key(trust_file, second, "billing").consumers["billing"] == (new, second)
+
+
+def test_a_distrusted_consumer_stays_named(registry: RegistrySimulator, trust_file: Path) -> None:
+    key_id = registry.consumer_signer.public.key_id
+
+    assert key_rotation.distrust_key(trust_file, key_id[:8]).consumers == {"api": ()}
+    assert read_trust(trust_file).consumers == {"api": ()}
+    assert ids(read_trust(trust_file)) == ids(registry.trust)
+
+
+def test_no_key_signs_releases_and_needs(registry: RegistrySimulator, trust_file: Path) -> None:
+    before = trust_file.read_bytes()
+
+    for key, consumer in ((registry.signer.public, "api"), (registry.consumer_signer.public, None)):
+        kind, name, text = refusal(lambda key=key, consumer=consumer: key_rotation.trust_key(trust_file, key, consumer))
+        assert (kind, name) == (InvalidInput, "configuration")
+        assert "may also sign releases" in text
+
+    assert trust_file.read_bytes() == before
+
+
+def test_a_consumers_name_and_trust_file_have_to_be_there(trust_file: Path, tmp_path: Path) -> None:
+    new = Signer.generate().public
+
+    assert refusal(lambda: key_rotation.trust_key(trust_file, new, "No Name"))[:2] == (InvalidInput, "argument")
+    assert refusal(lambda: key_rotation.trust_key(tmp_path / "none", new, "api"))[:2] == (InvalidInput, "configuration")

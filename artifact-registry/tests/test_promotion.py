@@ -20,8 +20,8 @@ from edustream_registry.testing.faults import Crash, Fault, FaultyStore, Planned
 from edustream_registry.testing.simulator import RegistrySimulator, write_release
 
 HEAD = layout.head_key("churn", "production")
-REGISTRY_GET, ENTRY_PUT, HEAD_PUT = 0, 8, 9
-CALLS_OF_A_PROMOTION = 10
+REGISTRY_GET, NEEDS_LIST, ENTRY_PUT, HEAD_PUT = 0, 8, 9, 10
+CALLS_OF_A_PROMOTION = 11
 
 
 @pytest.fixture
@@ -150,6 +150,7 @@ def test_the_calls_of_a_promotion(registry: RegistrySimulator) -> None:
     calls = registry.store.calls
     assert len(calls) == CALLS_OF_A_PROMOTION
     assert calls[REGISTRY_GET] == ("get", layout.REGISTRY)
+    assert calls[NEEDS_LIST] == ("list", layout.CONSUMERS)
     assert calls[ENTRY_PUT] == ("put", layout.entry_key("churn", "production", 1))
     assert calls[HEAD_PUT] == ("put", HEAD)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from conftest import settings_in
 
 from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import InvalidInput, Rejected, Unreachable
+from edustream_registry import key_rotation
 from edustream_registry.authorship import open_author
 from edustream_registry.connection import open_reader
-from edustream_registry.env_file import read_env_file
+from edustream_registry.env_file import read_env_file, write_env_file
 from edustream_registry.local_server import RunningServer
 from edustream_registry.names import Reference
+from edustream_registry.needs import Needs, read_living
 from edustream_registry.promotion import Promoter
 from edustream_registry.provisioning import Folders, Provisioner
 from edustream_registry.publishing import Publisher
@@ -25,6 +28,7 @@ from edustream_registry.reading import ReleaseReader
 from edustream_registry.s3_client import ConcurrentWrite, make_client
 from edustream_registry.s3_store import S3Store
 from edustream_registry.settings import RegistrySettings
+from edustream_registry.stating import open_consumer_author
 from edustream_registry.testing.simulator import write_release
 from edustream_registry.trust import read_trust
 
@@ -79,8 +83,18 @@ def test_the_consumer_writes_nothing_outside_its_folder(folders: Folders, key: s
     assert refused(client_of(folders.consumer).put_object, Key=key, Body=b"x")
 
 
-def test_the_consumer_states_its_needs(folders: Folders) -> None:
-    assert not refused(client_of(folders.consumer).put_object, Key="consumers/api/1.json", Body=b"x")
+def test_the_consumer_states_its_needs_and_the_others_read_them(folders: Folders) -> None:
+    author = open_consumer_author(settings_in(folders.consumer / ".env"), "api")
+    needs = Needs("fraud", ("amount",), ("score",), 1, "1.0.0", "production")
+
+    signed = author.state(needs, author.clock() + timedelta(hours=1))
+
+    for folder in folders.all:
+        reader = open_reader(settings_in(folder / ".env"))
+        living = read_living(reader.store, reader.trust, author.clock())
+        assert [one.statement.needs for one in living.stated if one.digest == signed.digest] == [needs]
+    assert refused(client_of(folders.producer).put_object, Key=signed.statement.key, Body=b"x")
+    assert author.end("fraud") == (signed.statement.write_id,)
 
 
 def test_the_producer_writes_releases_and_nothing_else(folders: Folders) -> None:
@@ -119,10 +133,58 @@ def test_the_administrator_deletes(held: str, admin_client: Any) -> None:
 
 
 def test_secrets_are_for_their_owner_alone(folders: Folders) -> None:
-    for path in (*(folder / ".env" for folder in folders.all), folders.producer / "signing-key.pem"):
+    keys = [folder / "signing-key.pem" for folder in (folders.producer, folders.consumer)]
+    for path in (*(folder / ".env" for folder in folders.all), *keys):
         assert path.stat().st_mode & 0o777 == 0o600
-    assert not (folders.consumer / "signing-key.pem").exists()
-    assert "EDUSTREAM_SIGNING_KEY_FILE" not in read_env_file(folders.consumer / ".env")
+    assert keys[0].read_bytes() != keys[1].read_bytes()
+    assert not (folders.admin / "signing-key.pem").exists()
+
+
+def test_the_consumer_has_a_key_that_speaks_for_its_needs_alone(folders: Folders) -> None:
+    author = open_consumer_author(settings_in(folders.consumer / ".env"), "api")
+
+    assert read_env_file(folders.consumer / ".env")["EDUSTREAM_CONSUMER"] == "api"
+    for folder in folders.all:
+        trust = read_trust(folder / "trust.json")
+        assert [key.key_id for key in trust.consumers["api"]] == [author.signer.public.key_id]
+        assert author.signer.public not in trust.keys
+    with pytest.raises(InvalidInput, match="is not in the trust file"):
+        open_author(settings_in(folders.consumer / ".env"), "the consumer")
+
+
+def test_an_older_deployment_gets_the_consumers_key(seaweedfs_server: RunningServer, tmp_path: Path) -> None:
+    """As init left it before consumers had keys: what is there stays, and goes on working."""
+    admin = dataclasses.replace(settings_in(seaweedfs_server.admin_env), bucket="older")
+    folders = Folders.below(tmp_path)
+    first = Provisioner(admin).init(folders)
+    (folders.consumer / "signing-key.pem").unlink()
+    env_file = folders.consumer / ".env"
+    old = {"EDUSTREAM_SIGNING_KEY_FILE", "EDUSTREAM_CONSUMER"}
+    write_env_file(env_file, {name: value for name, value in read_env_file(env_file).items() if name not in old})
+    for folder in folders.all:
+        trust = dataclasses.replace(read_trust(folder / "trust.json"), consumers={}, max_entry_age_s=77.0)
+        (folder / "trust.json").write_bytes(trust.to_json())
+
+    done = Provisioner(admin).init(folders)
+
+    assert (done.users_created, done.key_id, done.consumer_key_created) == ((), first.key_id, True)
+    author = open_consumer_author(settings_in(env_file), read_env_file(env_file)["EDUSTREAM_CONSUMER"])
+    assert author.signer.public.key_id == done.consumer_key_id != first.consumer_key_id
+    for folder in folders.all:
+        trust = read_trust(folder / "trust.json")
+        assert trust.max_entry_age_s == 77.0
+        assert trust.consumers == {"api": (author.signer.public,)}
+
+
+def test_a_key_that_was_distrusted_is_not_trusted_anew(seaweedfs_server: RunningServer, tmp_path: Path) -> None:
+    admin = dataclasses.replace(settings_in(seaweedfs_server.admin_env), bucket="distrusted")
+    folders = Folders.below(tmp_path)
+    first = Provisioner(admin).init(folders)
+    key_rotation.distrust_key(folders.producer / "trust.json", first.consumer_key_id)
+
+    Provisioner(admin).init(folders)
+
+    assert read_trust(folders.producer / "trust.json").consumers == {"api": ()}
 
 
 def test_everybody_trusts_the_producers_key(folders: Folders) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,16 @@ import pytest
 
 from edustream_contracts.errors import InvalidInput
 from edustream_contracts.schemas import object_validator
-from edustream_registry.signing import Signer
+from edustream_registry.signing import PublicKey, Signer
 from edustream_registry.trust import TrustPolicy, parse_trust, read_trust
 
 ONE, TWO = Signer.generate().public, Signer.generate().public
-POLICY = TrustPolicy((ONE, TWO), threshold=2, max_entry_age_s=60.0)
+THREE, FOUR = Signer.generate().public, Signer.generate().public
+POLICY = TrustPolicy((ONE, TWO), threshold=2, max_entry_age_s=60.0, consumers={"api": (THREE, FOUR), "billing": ()})
+
+
+def ids(keys: Iterable[PublicKey]) -> set[str]:
+    return {key.key_id for key in keys}
 
 
 def damaged(**changes: Any) -> bytes:
@@ -26,8 +32,11 @@ def test_a_trust_file_round_trips_and_obeys_its_schema(policy: TrustPolicy, tmp_
 
     read = read_trust(path)
 
-    assert {key.key_id for key in read.keys} == {key.key_id for key in policy.keys}
+    assert ids(read.keys) == ids(policy.keys)
     assert (read.threshold, read.max_entry_age_s) == (policy.threshold, policy.max_entry_age_s)
+    assert {name: ids(keys) for name, keys in read.consumers.items()} == {
+        name: ids(keys) for name, keys in policy.consumers.items()
+    }
     assert read.to_json() == policy.to_json()
     assert object_validator("trust").problems(json.loads(policy.to_json())) == []
 
@@ -50,6 +59,10 @@ def test_a_missing_trust_file_is_named(tmp_path: Path) -> None:
         (damaged(keys=[]), "/keys"),
         (damaged(surprise=1), "/surprise"),
         (damaged(max_entry_age_s=0), "/max_entry_age_s"),
+        (damaged(consumers=[]), "/consumers"),
+        (damaged(consumers={"No Name": []}), "No Name"),
+        (damaged(consumers={"api": [{"key_id": "0" * 64}]}), "/consumers/api/0"),
+        (damaged(consumers={"api": json.loads(POLICY.to_json())["keys"]}), "of the consumer api may also sign"),
     ],
 )
 def test_bad_trust_files(data: bytes, fact: str) -> None:

@@ -52,7 +52,8 @@ def _check_trusted(signers: list[Signer], trust: TrustPolicy, settings: Registry
         raise InvalidInput(
             "configuration",
             f"The signing key {min(held - trusted)[:12]} is not in the trust file {settings.trust_file}.",
-            remedy="sign with a key that is trusted, or add this one: edustream-registry keys trust.",
+            remedy="sign with the producer's key, whose .env file names it, or add this one: edustream-registry keys "
+            "trust. A key that states a consumer's needs signs nothing else.",
         )
     if len(held) < trust.threshold:
         raise InvalidInput(

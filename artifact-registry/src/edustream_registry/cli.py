@@ -25,10 +25,13 @@ from edustream_registry.command_line import (
     settings_from,
 )
 from edustream_registry.commands_audit import audit, gc
+from edustream_registry.commands_check import check
 from edustream_registry.commands_doctor import doctor
 from edustream_registry.commands_keys import keys as keys_app
+from edustream_registry.commands_needs import needs as needs_app
 from edustream_registry.commands_policy import policy
-from edustream_registry.commands_releases import check, diff, history
+from edustream_registry.commands_releases import diff, history
+from edustream_registry.commands_types import types
 from edustream_registry.env_file import read_env_file
 from edustream_registry.names import Reference, channel_of, exact_release, model_name
 from edustream_registry.promotion import Promoter
@@ -82,11 +85,13 @@ def init(
 app.command()(doctor)
 app.command()(policy)
 app.add_typer(keys_app, name="keys")
+app.add_typer(needs_app, name="needs")
 app.command()(audit)
 app.command()(gc)
 app.command()(check)
 app.command()(diff)
 app.command()(history)
+app.command()(types)
 
 
 @app.command()
@@ -134,17 +139,24 @@ def promote(
     release: Exact,
     to: Annotated[str, typer.Option("--to", help="The channel, e.g. production.")],
     reason: Reason = "promoted by hand",
+    broken: Annotated[
+        list[str] | None,
+        typer.Option("--break", help="A consumer that may break; recorded in the log. Once for each."),
+    ] = None,
     renew: Annotated[
         bool, typer.Option("--renew", help="Confirm what the channel points at by a new entry; never moves it.")
     ] = False,
     env_file: EnvFile = DEFAULT_ENV,
     as_json: AsJson = False,
 ) -> None:
-    """Make a channel point at a release."""
+    """Make a channel point at a release, unless that breaks a consumer."""
     model, version = exact_release(release)
     promoter = Promoter(author_from(env_file))
-    move = promoter.renew if renew else promoter.promote
-    presentation.promotion(move(model, to, version, reason), as_json)
+    if renew:
+        done = promoter.renew(model, to, version, reason)
+    else:
+        done = promoter.promote(model, to, version, reason, broken or ())
+    presentation.promotion(done, as_json)
 
 
 @app.command()
@@ -155,7 +167,7 @@ def rollback(
     env_file: EnvFile = DEFAULT_ENV,
     as_json: AsJson = False,
 ) -> None:
-    """Make a channel point at an older release again; the log only grows."""
+    """Make a channel point at an older release again, whatever consumers need; the log only grows."""
     model, name = channel_of(channel)
     presentation.promotion(Promoter(author_from(env_file)).rollback(model, name, reason, to_version), as_json)
 

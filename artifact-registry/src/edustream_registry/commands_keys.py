@@ -52,13 +52,16 @@ def export(key: KeyId, trust_file: TrustFile = None, env_file: EnvFile = DEFAULT
 @keys.command()
 def trust(
     public_key: Annotated[Path, typer.Argument(help="The .public.pem file of a key whose owner you know.")],
+    consumer: Annotated[
+        str | None, typer.Option(help="Trust it with what this consumer states of its needs, and with nothing else.")
+    ] = None,
     trust_file: TrustFile = None,
     env_file: EnvFile = DEFAULT_ENV,
     as_json: AsJson = False,
 ) -> None:
     """Trust a key from now on; what other trusted keys signed stays valid."""
     path = _trust_file(trust_file, env_file)
-    _print(path, key_rotation.trust_key(path, key_rotation.read_public_key(public_key)), as_json)
+    _print(path, key_rotation.trust_key(path, key_rotation.read_public_key(public_key), consumer), as_json)
 
 
 @keys.command()
@@ -99,6 +102,7 @@ def _trust_file(given: Path | None, env_file: Path) -> Path:
 
 def _print(path: Path, policy: TrustPolicy, as_json: bool) -> None:
     ids = sorted(key.key_id for key in policy.keys)
+    consumers = {name: sorted(key.key_id for key in keys) for name, keys in sorted(policy.consumers.items())}
     if as_json:
         print_json(
             {
@@ -106,12 +110,16 @@ def _print(path: Path, policy: TrustPolicy, as_json: bool) -> None:
                 "keys": ids,
                 "threshold": policy.threshold,
                 "max_entry_age_s": policy.max_entry_age_s,
+                "consumers": consumers,
             }
         )
         return
-    table = new_table("trusted key")
+    table = new_table("trusted key", "signs")
     for key_id in ids:
-        table.add_row(key_id)
+        table.add_row(key_id, "releases")
+    for name, held in consumers.items():
+        for key_id in held:
+            table.add_row(key_id, f"needs of {name}")
     OUT.print(table)
     age = "of any age" if policy.max_entry_age_s is None else f"at most {policy.max_entry_age_s:g} s old"
     say(f"{path}: {policy.threshold} of {len(ids)} must sign; a channel's last entry may be {age}.")

@@ -1,4 +1,4 @@
-"""The commands that judge and compare releases: check, diff, history."""
+"""The commands that compare releases: diff, history."""
 
 from __future__ import annotations
 
@@ -7,54 +7,18 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from edustream_contracts.errors import EduStreamError
-from edustream_contracts.exit_codes import exit_code
 from edustream_registry import presentation
 from edustream_registry.command_line import DEFAULT_ENV, AsJson, ChannelOf, EnvFile, Wanted, reader_from
 from edustream_registry.comparison import Change, Comparison, compare
 from edustream_registry.console import OUT, new_table, print_json, say
-from edustream_registry.deployment import Checked, Requirements, pinned_contract
-from edustream_registry.deployment import check as check_release
-from edustream_registry.durations import duration_s
 from edustream_registry.names import Reference, channel_of
 from edustream_registry.reading import utc_now
 from edustream_registry.resolved import Resolved
 from edustream_registry.timeline import Reign, Window, live
 
-Contract = Annotated[
-    str | None, typer.Option(help="The contract that the consumer pins: a contract.json, or its digest.")
-]
-Major = Annotated[int | None, typer.Option("--contract-major", help="The major version that the consumer pins.", min=0)]
-MaxAge = Annotated[
-    str | None, typer.Option(help="Greatest age of the promotion, or of the release outside a channel: 36h, 90d.")
-]
 At = Annotated[
     str | None, typer.Option(help="What was live then: ISO 8601, UTC unless it says otherwise; a date is that day.")
 ]
-
-
-def check(
-    wanted: Wanted,
-    contract: Contract = None,
-    contract_major: Major = None,
-    max_age: MaxAge = None,
-    env_file: EnvFile = DEFAULT_ENV,
-    as_json: AsJson = False,
-) -> None:
-    """May this release be deployed? Verifies signatures, chain, every file, contract, thresholds, yanks and age."""
-    requirements = Requirements(
-        contract=contract and pinned_contract(contract),
-        major=contract_major,
-        max_age_s=None if max_age is None else duration_s(max_age),
-    )
-    reference = Reference.parse(wanted)
-    try:
-        done = check_release(reader_from(env_file), reference, utc_now(), requirements)
-    except EduStreamError as error:
-        if as_json:
-            print_json(_refusal(reference, error))
-        raise
-    _print_checked(done, as_json)
 
 
 def diff(before: Wanted, after: Wanted, env_file: EnvFile = DEFAULT_ENV, as_json: AsJson = False) -> None:
@@ -73,27 +37,6 @@ def history(channel: ChannelOf, at: At = None, env_file: EnvFile = DEFAULT_ENV, 
     else:
         window = Window.parse(at)
         _print_reigns(live(reader, model, name, window, utc_now()), channel, window, as_json)
-
-
-def _refusal(reference: Reference, error: EduStreamError) -> dict[str, Any]:
-    return {
-        "may_be_deployed": False,
-        "reference": str(reference),
-        "exit_code": exit_code(error),
-        "kind": error.kind,
-        "message": error.fact,
-        "problems": [str(problem) for problem in error.problems],
-        "next": error.remedy,
-    }
-
-
-def _print_checked(done: Checked, as_json: bool) -> None:
-    found = done.resolved
-    if as_json:
-        return print_json({"may_be_deployed": True} | presentation.summary(found) | {"passed": list(done.passed)})
-    for sentence in done.passed:
-        say(f"  ok  {sentence}")
-    return say(f"{found.model}@{found.version} may be deployed.")
 
 
 def _print_comparison(done: Comparison, as_json: bool) -> None:

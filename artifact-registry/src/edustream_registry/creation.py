@@ -40,16 +40,10 @@ def create_statement(
     try:
         store.put(key, data, WriteCondition.CREATE)
     except ObjectExists as refusal:
-        unknown, cause = _unreadable(key, store.location), refusal
-    except OutcomeUnknown as error:
-        unknown, cause = error, error.__cause__
-    else:
-        return Landing.MINE, mine
-    try:
-        found = verified(store.get(key, MAX_STATEMENT_BYTES))
-    except (ObjectMissing, Unreachable):
-        raise unknown from cause
-    return (Landing.MINE if found.statement.write_id == statement.write_id else Landing.THEIRS), found
+        return _told_apart(store, key, statement, verified, _unreadable(key, store.location), refusal)
+    except OutcomeUnknown as unknown:
+        return _told_apart(store, key, statement, verified, unknown, unknown.__cause__)
+    return Landing.MINE, mine
 
 
 def timestamp(moment: datetime) -> str:
@@ -66,6 +60,21 @@ def _check(statement: Statement) -> None:
             remedy=f"correct it; contracts/schemas/{statement.SCHEMA}.schema.json says what it may hold.",
             problems=problems,
         )
+
+
+def _told_apart(
+    store: Store,
+    key: str,
+    statement: S,
+    verified: Callable[[bytes], Signed[S]],
+    unknown: OutcomeUnknown,
+    cause: BaseException | None,
+) -> tuple[Landing, Signed[S]]:
+    try:
+        found = verified(store.get(key, MAX_STATEMENT_BYTES))
+    except (ObjectMissing, Unreachable):
+        raise unknown from cause
+    return (Landing.MINE if found.statement.write_id == statement.write_id else Landing.THEIRS), found
 
 
 def _unreadable(key: str, location: str) -> OutcomeUnknown:

@@ -9,8 +9,9 @@ from typing import Final
 
 from edustream_contracts.errors import InvalidInput
 from edustream_registry.env_file import write_private
+from edustream_registry.names import model_name
 from edustream_registry.signing import PublicKey, Signer
-from edustream_registry.trust import TrustPolicy, read_trust
+from edustream_registry.trust import TrustPolicy, check_apart, read_trust
 
 MIN_ID_DIGITS: Final = 8
 
@@ -46,12 +47,25 @@ def read_public_key(path: Path) -> PublicKey:
         ) from error
 
 
-def trust_key(path: Path, key: PublicKey) -> TrustPolicy:
-    """Add a key to a trust file; a file that is not there is made."""
-    policy = read_trust(path) if path.exists() else TrustPolicy(())
-    if key.key_id in {known.key_id for known in policy.keys}:
-        return policy
-    return _write(path, dataclasses.replace(policy, keys=(*policy.keys, key)))
+def trust_key(path: Path, key: PublicKey, consumer: str | None = None) -> TrustPolicy:
+    """Add a key to a trust file; a file that is not there is made.
+
+    Without `consumer` the key may sign releases; with it, statements of this consumer's needs, and nothing else.
+
+    Raises `InvalidInput`: kind `configuration` for a key that would do both, `argument` where there is no trust file
+    that a consumer's key could be added to.
+    """
+    if consumer is not None:
+        policy = read_trust(path)
+        held = policy.consumers.get(model_name(consumer), ())
+        known = key.key_id in {one.key_id for one in held}
+        changed = dataclasses.replace(policy, consumers={**policy.consumers, consumer: held if known else (*held, key)})
+    else:
+        policy = read_trust(path) if path.exists() else TrustPolicy(())
+        known = key.key_id in {one.key_id for one in policy.keys}
+        changed = policy if known else dataclasses.replace(policy, keys=(*policy.keys, key))
+    check_apart(changed, str(path))
+    return policy if known else _write(path, changed)
 
 
 def distrust_key(path: Path, key_id: str) -> TrustPolicy:
@@ -60,15 +74,17 @@ def distrust_key(path: Path, key_id: str) -> TrustPolicy:
     Raises `InvalidInput` (kind `argument`) when no key, or more than one, is meant, or too few keys would be left.
     """
     policy = read_trust(path)
-    meant = trusted_key(policy, path, key_id)
-    kept = tuple(key for key in policy.keys if key is not meant)
+    meant = trusted_key(policy, path, key_id).key_id
+    kept = tuple(key for key in policy.keys if key.key_id != meant)
+    # A consumer without a key stays named: it may state nothing, and init gives it no key anew.
+    consumers = {name: tuple(key for key in keys if key.key_id != meant) for name, keys in policy.consumers.items()}
     if len(kept) < policy.threshold:
         raise InvalidInput(
             "argument",
-            f"Without {meant.key_id[:12]}, {path} would hold {len(kept)} keys where {policy.threshold} must sign.",
+            f"Without {meant[:12]}, {path} would hold {len(kept)} keys where {policy.threshold} must sign.",
             remedy="trust the new key first, or lower the threshold.",
         )
-    return _write(path, dataclasses.replace(policy, keys=kept))
+    return _write(path, dataclasses.replace(policy, keys=kept, consumers=consumers))
 
 
 def demand(
@@ -100,12 +116,12 @@ def demand(
 
 def trusted_key(policy: TrustPolicy, path: Path, key_id: str) -> PublicKey:
     """The key in a trust file whose id begins with `key_id`. Raises `InvalidInput` (kind `argument`)."""
-    found = [key for key in policy.keys if len(key_id) >= MIN_ID_DIGITS and key.key_id.startswith(key_id)]
+    held = {key.key_id: key for keys in (policy.keys, *policy.consumers.values()) for key in keys}
+    found = [key for one, key in held.items() if len(key_id) >= MIN_ID_DIGITS and one.startswith(key_id)]
     if len(found) != 1:
         raise InvalidInput(
             "argument",
-            f"{len(found)} keys of {path} have an id that begins with {key_id!r}; trusted: "
-            f"{', '.join(key.key_id for key in policy.keys)}.",
+            f"{len(found)} keys of {path} have an id that begins with {key_id!r}; trusted: {', '.join(held)}.",
             remedy=f"give at least {MIN_ID_DIGITS} digits of the id of one of them.",
         )
     return found[0]

@@ -27,7 +27,7 @@ def model_name(name: str) -> str:
     if not re.fullmatch(MODEL_PATTERN, name):
         raise InvalidInput(
             "argument",
-            f"{name!r} is no name for a model or a channel.",
+            f"{name!r} is no name for a model, a channel or a consumer.",
             remedy="use lower-case letters, digits and hyphens, at most 63, beginning with a letter.",
         )
     return name
@@ -128,9 +128,13 @@ class Reference:
     version: str | None = None
     versions: VersionRange | None = None
 
+    @property
+    def wanted(self) -> str:
+        """What stands after the `@`: a channel, a version or a range."""
+        return self.versions.text if self.versions else str(self.version or self.channel)
+
     def __str__(self) -> str:
-        wanted = self.versions.text if self.versions else self.version or self.channel
-        return f"{self.model}@{wanted}"
+        return f"{self.model}@{self.wanted}"
 
     @staticmethod
     def parse(text: str) -> Reference:

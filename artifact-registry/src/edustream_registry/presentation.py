@@ -50,6 +50,8 @@ def provisioned(done: Provisioned) -> None:
     say("Bucket created." if done.bucket_created else "Bucket found.")
     say(f"Users with new keys: {', '.join(done.users_created)}." if done.users_created else "Users keep their keys.")
     say(f"Signing key {'created' if done.key_created else 'kept'}: {done.key_id[:12]}.")
+    made = "created" if done.consumer_key_created else "kept"
+    say(f"Key for the needs of the consumer {done.consumer} {made}: {done.consumer_key_id[:12]}.")
     enforced = "the store refused a consumer's write" if done.rights_enforced else "NOT enforced by this store"
     say(f"Rights: {enforced}.")
     for path in done.files:
@@ -149,9 +151,12 @@ def promotion(done: Promotion, as_json: bool) -> None:
     """Where a channel stands now."""
     said = done.entry.statement
     if as_json:
-        return print_json({"moved": done.moved, "entry": said.payload()})
+        return print_json({"moved": done.moved, "entry": said.payload(), "broken": list(done.broken)})
     verb = "now points" if done.moved else "pointed already"
-    return say(f"{said.model}@{said.channel} {verb} at {said.model}@{said.version} (entry {said.sequence}).")
+    say(f"{said.model}@{said.channel} {verb} at {said.model}@{said.version} (entry {said.sequence}).")
+    for name in done.broken:
+        say(f"  against the needs of {name}: tell whoever runs it.")
+    return None
 
 
 def history(entries: Sequence[Signed[LogEntry]], channel: str, as_json: bool) -> None:

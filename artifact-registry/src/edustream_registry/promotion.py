@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from edustream_contracts.errors import Conflict, InvalidInput, NothingToServe, OutcomeUnknown, Unreachable
+from edustream_contracts.errors import Conflict, InvalidInput, NothingToServe, OutcomeUnknown, Rejected, Unreachable
 from edustream_registry import layout
 from edustream_registry.announcement import require_registry
 from edustream_registry.channel import LogEntry
 from edustream_registry.manifest import Manifest
 from edustream_registry.names import model_name, parse_version
+from edustream_registry.needs_gate import NeedsGate
 from edustream_registry.statement import Signed
 from edustream_registry.store import ObjectMissing, WriteCondition
 from edustream_registry.writing import Author, Landing, create
 
+Broken: TypeAlias = tuple[str, ...]
+"""Names of consumers that a move breaks, or of which that is not known."""
 ATTEMPTS: Final = 20
 MAX_WAIT_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """Where a channel stands; `moved` is False when it stood there already and nothing was written."""
+    """Where a channel stands; `moved` is False when it stood there already and nothing was written.
+
+    `broken` are the consumers that the move breaks by what they stated, or of which that is not known.
+    """
 
     entry: Signed[LogEntry]
     moved: bool
+    broken: tuple[str, ...] = ()
 
 
 class _EntryTaken(Exception):
@@ -41,16 +49,19 @@ class Promoter:
     def __init__(self, author: Author) -> None:
         self._author = author
 
-    def promote(self, model: str, channel: str, version: str, reason: str) -> Promotion:
-        """Make `channel` point at `version`, which must be released, complete and not yanked.
+    def promote(self, model: str, channel: str, version: str, reason: str, accepted: Collection[str] = ()) -> Promotion:
+        """Make `channel` point at `version`, which must be released, complete and not yanked, and break no consumer.
+
+        Consumers that are `accepted` may break; their names are recorded in the entry's reason.
 
         Raises:
+            GateRefused: kind `needs`, another consumer would break, or it is not known.
             NothingToServe: kind `release_missing`, `file_missing` or `yanked`.
             Conflict: kind `promotion_race`, others kept appending first.
             OutcomeUnknown: no reply came; ask `history` before promoting again.
         """
         release = self._promotable(model_name(model), str(parse_version(version)))
-        return self._append(model, model_name(channel), release, reason)
+        return self._append(model, model_name(channel), release, reason, self._gate(release, channel, accepted))
 
     def renew(self, model: str, channel: str, version: str, reason: str) -> Promotion:
         """Confirm the release that `channel` points at by a new entry, for readers that limit the age of the last one.
@@ -59,20 +70,28 @@ class Promoter:
         never moves a channel.
         """
         release = self._promotable(model_name(model), str(parse_version(version)))
-        return self._append(model, model_name(channel), release, reason, renews=True)
+        return self._append(model, model_name(channel), release, reason, None)
 
     def rollback(self, model: str, channel: str, reason: str, version: str | None = None) -> Promotion:
         """Make `channel` point at an older version again: the one given, or the last one that differs from today's.
 
-        Yanked versions are passed over. Raises as `promote` does, and `NothingToServe` (kind `channel_empty` or
-        `release_missing`) when there is nothing to go back to.
+        Yanked versions are passed over. A version that the channel pointed at before is gone back to whatever consumers
+        need: an emergency waits for nobody. Which of them break is recorded in the entry's reason, as far as it can be
+        told.
+
+        Raises as `promote` does, and `NothingToServe` (kind `channel_empty` or `release_missing`) when there is nothing
+        to go back to.
         """
         entries = self._author.reader.history(model_name(model), model_name(channel))
         if not entries:
             raise NothingToServe(
                 "channel_empty", f"Nothing was ever promoted to {model}@{channel}.", remedy="promote a release first."
             )
-        return self.promote(model, channel, version or self._before(entries), reason)
+        wanted = str(parse_version(version)) if version else self._before(entries)
+        if wanted not in {entry.statement.version for entry in entries}:
+            return self.promote(model, channel, wanted, reason)
+        release = self._promotable(model, wanted)
+        return self._append(model, channel, release, reason, lambda: self._broken(release, channel))
 
     def _before(self, entries: list[Signed[LogEntry]]) -> str:
         current = entries[-1].statement
@@ -108,9 +127,27 @@ class Promoter:
                 ) from error
         return release
 
+    def _gate(self, release: Signed[Manifest], channel: str, accepted: Collection[str]) -> Callable[[], Broken]:
+        gate = NeedsGate(self._author.reader)
+
+        def ask() -> Broken:
+            assessment = gate.assess(release.statement, channel, self._author.clock())
+            assessment.require_harmless(accepted)
+            return assessment.harmed
+
+        return ask
+
+    def _broken(self, release: Signed[Manifest], channel: str) -> Broken:
+        try:
+            return NeedsGate(self._author.reader).assess(release.statement, channel, self._author.clock()).harmed
+        except (NothingToServe, Rejected, Unreachable):
+            # What cannot be told must not keep anybody from going back.
+            return ()
+
     def _append(
-        self, model: str, channel: str, release: Signed[Manifest], reason: str, *, renews: bool = False
+        self, model: str, channel: str, release: Signed[Manifest], reason: str, ask: Callable[[], Broken] | None
     ) -> Promotion:
+        """Append an entry for `release`; `ask` says whom a move breaks, or refuses it. None renews, and never moves."""
         if not reason.strip():
             raise InvalidInput("argument", "A promotion needs a reason.", remedy="say why with --reason.")
         retrying = Retrying(
@@ -119,7 +156,7 @@ class Promoter:
             wait=wait_random_exponential(multiplier=0.01, max=MAX_WAIT_S),
         )
         try:
-            return retrying(self._append_once, model, channel, release, reason, renews)
+            return retrying(self._append_once, model, channel, release, reason, ask)
         except RetryError as error:
             raise Conflict(
                 "promotion_race",
@@ -127,14 +164,18 @@ class Promoter:
                 remedy="look at edustream-registry history, and promote again.",
             ) from error
 
-    def _append_once(self, model: str, channel: str, release: Signed[Manifest], reason: str, renews: bool) -> Promotion:
+    def _append_once(
+        self, model: str, channel: str, release: Signed[Manifest], reason: str, ask: Callable[[], Broken] | None
+    ) -> Promotion:
         author = self._author
         last = author.reader.last_entry(model, channel)
         stands = last is not None and last.statement.manifest_digest == release.digest
-        if renews and not stands:
+        if ask is None and not stands:
             raise _elsewhere(model, channel, release.statement.version, last)
-        if last and stands and not renews:
+        if last and stands and ask is not None:
             return Promotion(last, moved=False)
+        # Asked last, and anew for every attempt: what is stated after this look is seen by nobody here.
+        broken = ask() if ask else ()
         entry = LogEntry(
             model=model,
             channel=channel,
@@ -144,14 +185,14 @@ class Promoter:
             previous=last.digest if last else None,
             promoted_at=author.now(),
             promoted_by=author.who,
-            reason=reason,
+            reason=f"{reason} (against the needs of {', '.join(broken)})" if broken else reason,
             write_id=author.write_id(),
         )
         landing, found = create(author, layout.entry_key(model, channel, entry.sequence), entry)
         if landing is Landing.THEIRS:
             raise _EntryTaken(entry.sequence)
         self._hint(entry)
-        return Promotion(found, moved=True)
+        return Promotion(found, moved=True, broken=broken)
 
     def _hint(self, entry: LogEntry) -> None:
         hint = json.dumps({"sequence": entry.sequence}).encode()

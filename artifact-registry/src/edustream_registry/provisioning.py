@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Mapping
@@ -16,22 +17,24 @@ from edustream_contracts.canonical import canonical_json
 from edustream_contracts.errors import InvalidInput, Unreachable
 from edustream_registry import layout
 from edustream_registry.announcement import require_registry
+from edustream_registry.creation import timestamp
 from edustream_registry.env_file import read_env_file, write_env_file, write_private
+from edustream_registry.names import model_name
 from edustream_registry.policies import ANY_ACCOUNT, render, user_name
 from edustream_registry.reading import Clock, utc_now
 from edustream_registry.s3_client import ConcurrentWrite, make_client, translated
 from edustream_registry.s3_store import S3Store
-from edustream_registry.settings import SIGNING_KEY_FILE, RegistrySettings
+from edustream_registry.settings import CONSUMER, SIGNING_KEY_FILE, RegistrySettings
 from edustream_registry.signing import Signer
 from edustream_registry.statement import PROTOCOL
 from edustream_registry.store import ObjectExists, ObjectMissing, WriteCondition
 from edustream_registry.store_doctor import StoreDoctor
-from edustream_registry.trust import TrustPolicy
-from edustream_registry.writing import timestamp
+from edustream_registry.trust import TrustPolicy, check_apart, read_trust
 
 SIGNING_KEY: Final = "signing-key.pem"
 TRUST: Final = "trust.json"
 ENV: Final = ".env"
+DEFAULT_CONSUMER: Final = "api"
 POLICY_NAME: Final = "edustream-registry"
 ATTEMPTS: Final = 8
 MAX_WAIT_S: Final = 5.0
@@ -58,12 +61,18 @@ class Folders:
 
 @dataclass(frozen=True, slots=True)
 class Provisioned:
-    """What `init` found and made; `rights_enforced` was tried out, not assumed."""
+    """What `init` found and made; `rights_enforced` was tried out, not assumed.
+
+    `key_id` signs releases, `consumer_key_id` the needs of the consumer called `consumer`.
+    """
 
     bucket_created: bool
     users_created: tuple[str, ...]
     key_id: str
     key_created: bool
+    consumer: str
+    consumer_key_id: str
+    consumer_key_created: bool
     rights_enforced: bool
     files: tuple[Path, ...] = field(default=())
 
@@ -88,7 +97,7 @@ class Provisioner:
         self._store = S3Store(admin, self._s3)
 
     def init(self, folders: Folders) -> Provisioned:
-        """Create bucket, registry object, users, rights, signing key, trust files and env files.
+        """Create bucket, registry object, users, rights, signing keys, trust files and env files.
 
         Raises:
             Unreachable: the server cannot be used, or these are not an administrator's credentials.
@@ -103,15 +112,17 @@ class Provisioner:
         rights_enforced = self._refuses(consumer)
         if rights_enforced and self._keys is None:
             self._write_bucket_policy(producer, consumer)
-        # Keys that were rotated since stay: the first one named is the producer's own.
-        key_files = read_env_file(folders.producer / ENV).get(SIGNING_KEY_FILE) or SIGNING_KEY
-        key_file = folders.producer / key_files.split(os.pathsep)[0]
+        key_files, key_file = _key_files(folders.producer)
+        needs_key_files, needs_key_file = _key_files(folders.consumer)
+        consumer_name = model_name(read_env_file(folders.consumer / ENV).get(CONSUMER) or DEFAULT_CONSUMER)
         signer, key_created = _signing_key(key_file)
-        trust_files = [_trust_file(folder / TRUST, signer) for folder in folders.all]
+        needs_signer, needs_key_created = _signing_key(needs_key_file)
+        trust_files = [_trust_file(folder / TRUST, signer, consumer_name, needs_signer) for folder in folders.all]
+        signs_needs = {SIGNING_KEY_FILE: needs_key_files, CONSUMER: consumer_name}
         environments = {
             folders.admin: (self._admin_environ(), "The administrator of the registry"),
             folders.producer: (self._environ(producer) | {SIGNING_KEY_FILE: key_files}, "The producer"),
-            folders.consumer: (self._environ(consumer), "The consumer"),
+            folders.consumer: (self._environ(consumer) | signs_needs, "The consumer"),
         }
         for folder, (variables, whose) in environments.items():
             path, comment = folder / ENV, f"{whose}; written by edustream-registry init. Keep it secret."
@@ -122,8 +133,11 @@ class Provisioner:
             users_created=tuple(created),
             key_id=signer.public.key_id,
             key_created=key_created,
+            consumer=consumer_name,
+            consumer_key_id=needs_signer.public.key_id,
+            consumer_key_created=needs_key_created,
             rights_enforced=rights_enforced,
-            files=(*(folder / ENV for folder in environments), key_file, *trust_files),
+            files=(*(folder / ENV for folder in environments), key_file, needs_key_file, *trust_files),
         )
 
     def _create_bucket(self) -> bool:
@@ -272,7 +286,17 @@ def _signing_key(path: Path) -> tuple[Signer, bool]:
     return signer, True
 
 
-def _trust_file(path: Path, signer: Signer) -> Path:
-    if not path.is_file():
-        write_private(path, TrustPolicy((signer.public,)).to_json())
+def _key_files(folder: Path) -> tuple[str, Path]:
+    """What a folder's env file says of signing keys, and the first of these; keys that were rotated since stay."""
+    named = read_env_file(folder / ENV).get(SIGNING_KEY_FILE) or SIGNING_KEY
+    return named, folder / named.split(os.pathsep)[0]
+
+
+def _trust_file(path: Path, signer: Signer, consumer: str, needs_signer: Signer) -> Path:
+    """Write a trust file, or let one that is there know whose key speaks for a consumer that it does not name."""
+    policy = read_trust(path) if path.is_file() else TrustPolicy((signer.public,))
+    if consumer not in policy.consumers:
+        policy = dataclasses.replace(policy, consumers={**policy.consumers, consumer: (needs_signer.public,)})
+        check_apart(policy, str(path))
+        write_private(path, policy.to_json())
     return path

@@ -15,6 +15,7 @@ from edustream_registry.env_file import read_env_file
 
 DEFAULT_REGION: Final = "us-east-1"
 SIGNING_KEY_FILE: Final = "EDUSTREAM_SIGNING_KEY_FILE"
+CONSUMER: Final = "EDUSTREAM_CONSUMER"
 _URL: Final = re.compile(r"^s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/(?P<prefix>[^/].*?))?/?$")
 
 

@@ -6,7 +6,7 @@ import itertools
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from edustream_contracts.canonical import sha256_hex
 from edustream_contracts.contract import FILE_NAME, ModelContract
@@ -26,6 +26,7 @@ from edustream_registry.publishing import AUTO, Publication, Publisher
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.signing import Signer
 from edustream_registry.statement import PROTOCOL
+from edustream_registry.stating import ConsumerAuthor
 from edustream_registry.store import WriteCondition
 from edustream_registry.testing.clock import ManualClock
 from edustream_registry.testing.faults import FaultyStore
@@ -33,11 +34,14 @@ from edustream_registry.trust import TrustPolicy
 from edustream_registry.writing import Author, timestamp
 from edustream_registry.yanking import Yank, Yanker
 
+CONSUMER: Final = "api"
+
 
 class RegistrySimulator:
     """A whole valid registry; `memory.objects` may be damaged, `store.cut_off` cuts the network.
 
-    `author` writes with the trusted key. `author_with` gives another author, e.g. one with a strange key.
+    `author` writes with the trusted key. `author_with` gives another author, e.g. one with a strange key. `consumer`
+    states the needs of the one consumer that the trust policy knows.
     """
 
     def __init__(self) -> None:
@@ -45,10 +49,12 @@ class RegistrySimulator:
         self.memory = MemoryStore(self.clock)
         self.store = FaultyStore(self.memory)
         self.signer = Signer.generate()
-        self.trust = TrustPolicy((self.signer.public,))
+        self.consumer_signer = Signer.generate()
+        self.trust = TrustPolicy((self.signer.public,), consumers={CONSUMER: (self.consumer_signer.public,)})
         self.reader = ReleaseReader(self.store, self.trust, self.clock)
         self._write_ids = (f"{number:032x}" for number in itertools.count(1))
         self.author = self.author_with(self.signer, self.reader)
+        self.consumer = ConsumerAuthor(CONSUMER, self.store, self.trust, self.consumer_signer, self.clock)
         document = json.dumps({"protocol": PROTOCOL, "created_at": timestamp(self.clock())}).encode()
         self.memory.put(layout.REGISTRY, document, WriteCondition.CREATE)
 

@@ -1,0 +1,239 @@
+"""What consumers need, as they state it: signed, expiring statements below `consumers/` (PROTOCOL.md, 5 and 6.14).
+
+The first ten hexadecimal digits of a statement's id are the time until which it matters, in seconds since 1970, so that
+a listing tells which statements need not be read any more. Which of two statements is newer is told by no clock: the
+newer one names those that it replaces. Statements that do not name each other all count.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Final, Literal
+
+from edustream_contracts.canonical import canonical_json, sha256_hex
+from edustream_contracts.contract import ModelContract
+from edustream_contracts.errors import InvalidInput, Problem, Rejected
+from edustream_contracts.schemas import ObjectName
+from edustream_registry import layout
+from edustream_registry.names import Reference
+from edustream_registry.object_keys import KeyKind, parse_key
+from edustream_registry.signing import malformed
+from edustream_registry.statement import MAX_STATEMENT_BYTES, Signed, Statement, require_place
+from edustream_registry.store import ObjectMissing, Store
+from edustream_registry.trust import TrustPolicy
+
+TIME_DIGITS: Final = 10
+MAX_LIVING: Final = 1000
+"""More statements than this at one time are read by nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What one consumer needs of a model: the fields that it sends and reads, the major version that it pins.
+
+    `running` is the release in service, `follows` the channel or range that it is taken from; None where it is not
+    stated.
+    """
+
+    model: str
+    sends: tuple[str, ...]
+    reads: tuple[str, ...]
+    major: int
+    running: str | None = None
+    follows: str | None = None
+
+    @staticmethod
+    def of(
+        reference: Reference,
+        version: str,
+        contract: ModelContract,
+        sends: Sequence[str] = (),
+        reads: Sequence[str] = (),
+        major: int | None = None,
+    ) -> Needs:
+        """The needs of a consumer that runs `version`, which `reference` stands for and which keeps `contract`.
+
+        Without names it sends and reads every field; without a `major` it pins that of `version`.
+
+        Raises `InvalidInput` (kind `argument`) for names that the contract does not have, and where a field that it
+        requires would not be sent.
+        """
+        inputs, outputs = [[field.name for field in fields] for fields in (contract.inputs, contract.outputs)]
+        stated = Needs(
+            model=reference.model,
+            sends=tuple(dict.fromkeys(sends)) or tuple(inputs),
+            reads=tuple(dict.fromkeys(reads)) or tuple(outputs),
+            major=int(version.partition(".")[0]) if major is None else major,
+            running=version,
+            follows=reference.wanted,
+        )
+        required = contract.input_schema["required"]
+        problems = [
+            *stated.unknown_to(contract),
+            *(Problem(name, "is required, and not sent") for name in required if name not in stated.sends),
+        ]
+        if problems:
+            raise InvalidInput(
+                "argument",
+                f"No consumer of {reference.model}@{version} can need that.",
+                remedy=f"name what is sent among {', '.join(inputs)}; and what is read among {', '.join(outputs)}.",
+                problems=problems,
+            )
+        return stated
+
+    def unknown_to(self, contract: ModelContract) -> list[Problem]:
+        """The fields that are sent or read and that a contract does not have."""
+        sides = (("input", self.sends, contract.inputs), ("output", self.reads, contract.outputs))
+        return [
+            Problem(name, f"is no field of the contract's {side}")
+            for side, names, fields in sides
+            for name in names
+            if name not in {field.name for field in fields}
+        ]
+
+
+class ConsumerStatement(Statement):
+    """What a consumer needs of a model until `expires_at`; one that expires at once only makes others void.
+
+    `replaces` holds the ids of statements of the same consumer that say nothing any more.
+    """
+
+    SCHEMA: ClassVar[ObjectName] = "consumer-statement"
+
+    type: Literal["consumer-statement"] = "consumer-statement"
+    consumer: str
+    model: str
+    sends: tuple[str, ...]
+    reads: tuple[str, ...]
+    major: int
+    running: str | None = None
+    follows: str | None = None
+    replaces: tuple[str, ...] | None = None
+    stated_at: str
+    expires_at: str
+
+    @property
+    def needs(self) -> Needs:
+        """What is needed."""
+        return Needs(self.model, self.sends, self.reads, self.major, self.running, self.follows)
+
+    @property
+    def key(self) -> str:
+        """Where the statement lies."""
+        return layout.needs_key(self.consumer, self.write_id)
+
+    @property
+    def expires(self) -> datetime:
+        """When the statement stops to count (UTC)."""
+        return datetime.fromisoformat(self.expires_at)
+
+    def is_in_force(self, now: datetime) -> bool:
+        """Whether the need still counts at `now`; one that expired when it was stated never did, whatever the clock."""
+        return now < self.expires and datetime.fromisoformat(self.stated_at) < self.expires
+
+
+@dataclass(frozen=True, slots=True)
+class Unverified:
+    """An object in a consumer's folder that nobody vouches for: what it says is not known."""
+
+    key: str
+    error: Rejected
+
+    @property
+    def consumer(self) -> str:
+        """Whose folder it lies in."""
+        return self.key.split("/")[1]
+
+    @property
+    def id(self) -> str:
+        """The last part of its key."""
+        return self.key.split("/")[2].removesuffix(".json")
+
+
+@dataclass(frozen=True, slots=True)
+class LivingNeeds:
+    """What counts at one moment: the needs in force, and the objects that may hide others.
+
+    `replaced` holds the keys that verified statements name as void.
+    """
+
+    stated: tuple[Signed[ConsumerStatement], ...] = ()
+    unverified: tuple[Unverified, ...] = ()
+    replaced: frozenset[str] = frozenset()
+
+
+def statement_id(said: Mapping[str, Any], until: int) -> str:
+    """The id of a statement that matters until `until` (seconds since 1970).
+
+    Those who say the same until the same time arrive at the same id, so that put-if-absent leaves one of them.
+    """
+    told = {name: value for name, value in said.items() if name not in ("write_id", "stated_at")}
+    return f"{until:0{TIME_DIGITS}x}{sha256_hex(canonical_json(told))[: 32 - TIME_DIGITS]}"
+
+
+def matters_until(statement_id: str) -> int:
+    """Until when a statement matters, in seconds since 1970, as its id says."""
+    return int(statement_id[:TIME_DIGITS], 16)
+
+
+def read_living(store: Store, trust: TrustPolicy, now: datetime, consumer: str | None = None) -> LivingNeeds:
+    """The needs in force at `now`, of one consumer or of all of them.
+
+    Costs one listing and one read for each statement that still matters. Raises `Rejected` (kind `malformed`) where
+    there are more than `MAX_LIVING` of these, `Unreachable`.
+    """
+    read: list[Signed[ConsumerStatement]] = []
+    unverified: list[Unverified] = []
+    for key in _mattering(store, now, consumer):
+        try:
+            read.append(read_needs(store, trust, key))
+        except Rejected as error:
+            unverified.append(Unverified(key, error))
+        except ObjectMissing:
+            continue
+    replaced = {layout.needs_key(one.statement.consumer, void) for one in read for void in one.statement.replaces or ()}
+    return LivingNeeds(
+        tuple(one for one in read if one.statement.is_in_force(now) and one.statement.key not in replaced),
+        tuple(one for one in unverified if one.key not in replaced),
+        frozenset(replaced),
+    )
+
+
+def read_needs(store: Store, trust: TrustPolicy, key: str) -> Signed[ConsumerStatement]:
+    """The consumer statement under `key`, verified. Raises `ObjectMissing`, `Rejected`."""
+    return verified_needs(trust, key, store.get(key, MAX_STATEMENT_BYTES))
+
+
+def verified_needs(trust: TrustPolicy, key: str, data: bytes) -> Signed[ConsumerStatement]:
+    """The consumer statement in `data`, which belongs under `key`. Raises `Rejected`."""
+    _, consumer, name = key.split("/")
+    verified = trust.verify_needs(consumer, data, key)
+    said = ConsumerStatement.read(verified, key)
+    require_place(key, {"consumer": (said.consumer, consumer), "id": (said.write_id, name.removesuffix(".json"))})
+    if matters_until(said.write_id) < said.expires.timestamp():
+        raise malformed(key, f"expires at {said.expires_at}, later than its id says")
+    return Signed(said, verified.data, verified.digest, verified.key_ids)
+
+
+def _mattering(store: Store, now: datetime, consumer: str | None) -> Iterator[str]:
+    moment = math.floor(now.timestamp())
+    prefix, after = layout.CONSUMERS, ""
+    if consumer:
+        prefix = layout.needs_prefix(consumer)
+        after = f"{prefix}{moment:0{TIME_DIGITS}x}"
+    count = 0
+    for info in store.list(prefix, after):
+        found = parse_key(info.key)
+        if found is None or found.kind is not KeyKind.CONSUMER_STATEMENT or matters_until(found.name) <= moment:
+            continue
+        count += 1
+        if count > MAX_LIVING:
+            raise Rejected(
+                "malformed",
+                f"{prefix} in {store.location} holds more than {MAX_LIVING} statements that have not expired.",
+                remedy="find out who writes them; the administrator may delete them.",
+            )
+        yield info.key

@@ -1,0 +1,129 @@
+"""States what a consumer needs: the one thing that a consumer writes, below `consumers/<its name>/` alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from edustream_contracts.errors import InvalidInput
+from edustream_registry.connection import open_store, open_trust
+from edustream_registry.creation import create_statement, timestamp
+from edustream_registry.key_files import read_signer
+from edustream_registry.names import model_name
+from edustream_registry.needs import (
+    ConsumerStatement,
+    LivingNeeds,
+    Needs,
+    matters_until,
+    read_living,
+    statement_id,
+    verified_needs,
+)
+from edustream_registry.reading import Clock, utc_now
+from edustream_registry.settings import RegistrySettings
+from edustream_registry.signing import Signer
+from edustream_registry.statement import Signed
+from edustream_registry.store import Store
+from edustream_registry.trust import TrustPolicy
+
+MAX_LIFETIME_S: Final = 366 * 86400.0
+NO_ID: Final = "0" * 32
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerAuthor:
+    """A consumer that states its own needs, signed with its own key; its own trust file must hold that key."""
+
+    consumer: str
+    store: Store
+    trust: TrustPolicy
+    signer: Signer
+    clock: Clock = utc_now
+
+    def living(self) -> LivingNeeds:
+        """What this consumer has stated and what still counts. Raises `Rejected`, `Unreachable`."""
+        return read_living(self.store, self.trust, self.clock(), self.consumer)
+
+    def state(self, needs: Needs, expires: datetime, replaces: Iterable[str] = ()) -> Signed[ConsumerStatement]:
+        """State `needs` until `expires`, to the second, and that the statements with the ids `replaces` are void.
+
+        Saying the same until the same time twice, from wherever, leaves one object.
+
+        Raises `Rejected` (kind `signature`) where the own trust file does not hold the own key, or (kind `malformed`)
+        where too much lies in the own folder; `OutcomeUnknown`, `Unreachable`.
+        """
+        said, void = self._said(needs, self.clock(), expires, replaces), self.living().replaced
+        while said.key in void:
+            # The very same was said, and withdrawn: naming it gives this one an id of its own.
+            said = self._said(needs, self.clock(), expires, (*(said.replaces or ()), said.write_id))
+        return self._write(said)
+
+    def end(self, model: str, follows: str | None = None) -> tuple[str, ...]:
+        """Make void what this consumer has stated about `model`, or about what it `follows` of it alone; the ids.
+
+        What lies in its folder and nobody vouches for becomes void too. Nothing is written where nothing counts.
+        Raises as `state` does.
+        """
+        living = self.living()
+        meant = [one.statement for one in living.stated if one.statement.model == model]
+        void = [one.write_id for one in meant if follows in (None, one.follows)]
+        void += [one.id for one in living.unverified]
+        if void:
+            now = self.clock()
+            self._write(self._said(Needs(model, (), (), major=0, follows=follows), now, now, void))
+        return tuple(void)
+
+    def _said(self, needs: Needs, stated: datetime, expires: datetime, replaces: Iterable[str]) -> ConsumerStatement:
+        void = tuple(sorted(set(replaces)))
+        said = ConsumerStatement(
+            consumer=self.consumer,
+            model=needs.model,
+            sends=needs.sends,
+            reads=needs.reads,
+            major=needs.major,
+            running=needs.running,
+            follows=needs.follows,
+            replaces=void or None,
+            stated_at=timestamp(stated),
+            expires_at=timestamp(expires),
+            write_id=NO_ID,
+        )
+        until = max([math.ceil(said.expires.timestamp()), *map(matters_until, void)])
+        return said.model_copy(update={"write_id": statement_id(said.payload(), until)})
+
+    def _write(self, said: ConsumerStatement) -> Signed[ConsumerStatement]:
+        _, found = create_statement(
+            self.store, said.key, said, (self.signer,), lambda data: verified_needs(self.trust, said.key, data)
+        )
+        return found
+
+
+def open_consumer_author(settings: RegistrySettings, consumer: str | None, clock: Clock = utc_now) -> ConsumerAuthor:
+    """The author that the settings name. Raises `InvalidInput` (kind `configuration`); nothing is sent yet."""
+    if not consumer or not settings.signing_key_files:
+        lacking = "EDUSTREAM_SIGNING_KEY_FILE" if consumer else "EDUSTREAM_CONSUMER"
+        raise InvalidInput(
+            "configuration",
+            f"{lacking} is not set, so no needs could be stated.",
+            remedy="use the consumer's .env file; edustream-registry init, run again, adds what it lacks.",
+        )
+    return ConsumerAuthor(
+        model_name(consumer),
+        open_store(settings),
+        open_trust(settings),
+        read_signer(settings.signing_key_files[0]),
+        clock,
+    )
+
+
+def expiry(now: datetime, lifetime_s: float) -> datetime:
+    """When a statement expires that is made at `now` and renewed after every third of `lifetime_s` seconds.
+
+    Thirds are counted from 1970, so that all who say the same say it until the same time; between two thirds of the
+    lifetime and all of it are left.
+    """
+    third = lifetime_s / 3
+    return datetime.fromtimestamp(round((math.floor(now.timestamp() / third) + 3) * third), UTC)

@@ -1,0 +1,353 @@
+"""What consumers state: who may state it, how long it counts, what makes it void, and what is passed over unread."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from contextlib import nullcontext
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from conftest import refusal
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edustream_contracts.canonical import canonical_json
+from edustream_contracts.contract import ModelContract
+from edustream_contracts.errors import InvalidInput, OutcomeUnknown, Rejected
+from edustream_registry import layout, needs
+from edustream_registry.names import Reference
+from edustream_registry.needs import ConsumerStatement, LivingNeeds, Needs, matters_until, read_living, statement_id
+from edustream_registry.settings import RegistrySettings
+from edustream_registry.signing import Signer
+from edustream_registry.stating import ConsumerAuthor, expiry, open_consumer_author
+from edustream_registry.store import WriteCondition
+from edustream_registry.testing.clock import ManualClock
+from edustream_registry.testing.faults import Fault, FaultyStore, PlannedFault
+from edustream_registry.testing.simulator import RegistrySimulator
+from edustream_registry.trust import TrustPolicy
+
+CHURN = Needs("churn", ("tenure",), ("prediction",), 1, "1.0.0", "production")
+HOUR_S = 3600
+PUT = 1
+
+
+def living(registry: RegistrySimulator) -> LivingNeeds:
+    return read_living(registry.memory, registry.trust, registry.clock())
+
+
+def stated(registry: RegistrySimulator) -> list[Needs]:
+    return [one.statement.needs for one in living(registry).stated]
+
+
+def later(registry: RegistrySimulator, seconds: float = HOUR_S) -> Any:
+    return registry.clock() + timedelta(seconds=seconds)
+
+
+def forge(registry: RegistrySimulator, key: str = "", signer: Signer | None = None, **changes: Any) -> str:
+    """Put a statement with `changes` under `key`, or where it belongs; the key."""
+    said = {
+        **ConsumerStatement(
+            consumer="api",
+            model="churn",
+            sends=("tenure",),
+            reads=("prediction",),
+            major=1,
+            stated_at="2026-01-01T00:00:00+00:00",
+            expires_at="2026-01-01T01:00:00+00:00",
+            write_id="0" * 32,
+        ).payload(),
+        **changes,
+    }
+    if "write_id" not in changes:
+        said["write_id"] = statement_id(said, int(later(registry).timestamp()))
+    key = key or layout.needs_key(str(said["consumer"]), said["write_id"])
+    registry.memory.objects[key] = (signer or registry.consumer_signer).sign(said)
+    return key
+
+
+def test_what_is_stated_is_read_back_until_it_expires(registry: RegistrySimulator) -> None:
+    signed = registry.consumer.state(CHURN, later(registry))
+
+    assert stated(registry) == [CHURN]
+    assert signed.key_ids == (registry.consumer_signer.public.key_id,)
+    registry.clock.advance(HOUR_S - 1)
+    assert stated(registry) == [CHURN]
+    registry.clock.advance(1)
+    assert living(registry) == LivingNeeds()
+
+
+def test_what_has_expired_is_not_read(registry: RegistrySimulator) -> None:
+    registry.consumer.state(CHURN, later(registry))
+    registry.clock.advance(HOUR_S)
+    registry.store.calls.clear()
+
+    read_living(registry.store, registry.trust, registry.clock())
+
+    assert registry.store.calls == [("list", layout.CONSUMERS)]
+
+
+def test_one_listing_and_one_read_for_each_living_statement(registry: RegistrySimulator) -> None:
+    for number in range(3):
+        registry.consumer.state(dataclasses.replace(CHURN, running=f"1.0.{number}"), later(registry))
+    registry.store.calls.clear()
+
+    read_living(registry.store, registry.trust, registry.clock())
+
+    assert [operation for operation, _ in registry.store.calls] == ["list", "get", "get", "get"]
+
+
+def test_a_consumer_looks_into_its_own_folder_alone(registry: RegistrySimulator) -> None:
+    other = Signer.generate()
+    trust = dataclasses.replace(registry.trust, consumers={**registry.trust.consumers, "billing": (other.public,)})
+    ConsumerAuthor("billing", registry.memory, trust, other, registry.clock).state(CHURN, later(registry))
+
+    assert registry.consumer.living() == LivingNeeds()
+    assert len(read_living(registry.memory, trust, registry.clock()).stated) == 1
+
+
+def test_the_same_said_twice_is_one_object(registry: RegistrySimulator) -> None:
+    first = registry.consumer.state(CHURN, later(registry))
+    registry.clock.advance(10)
+
+    second = registry.consumer.state(CHURN, later(registry, HOUR_S - 10))
+
+    assert second == first
+    assert len(list(registry.memory.list(layout.CONSUMERS))) == 1
+
+
+def test_statements_that_do_not_name_each_other_all_count(registry: RegistrySimulator) -> None:
+    """Two replicas that run different releases, in whatever order their clocks put them."""
+    newer = dataclasses.replace(CHURN, running="1.1.0")
+    registry.consumer.state(newer, later(registry, 2 * HOUR_S))
+    registry.consumer.state(CHURN, later(registry))
+
+    assert set(stated(registry)) == {CHURN, newer}
+
+
+def test_a_newer_statement_makes_void_what_it_names(registry: RegistrySimulator) -> None:
+    old = registry.consumer.state(CHURN, later(registry))
+    newer = dataclasses.replace(CHURN, running="1.1.0")
+
+    registry.consumer.state(newer, later(registry), [old.statement.write_id])
+
+    assert stated(registry) == [newer]
+
+
+def test_what_was_made_void_does_not_come_back(registry: RegistrySimulator) -> None:
+    """The one that replaces it expires first."""
+    old = registry.consumer.state(CHURN, later(registry, 10 * HOUR_S))
+    registry.consumer.state(dataclasses.replace(CHURN, major=2), later(registry), [old.statement.write_id])
+
+    registry.clock.advance(2 * HOUR_S)
+
+    assert stated(registry) == []
+    assert living(registry).replaced == {old.statement.key}
+
+
+def test_needs_are_withdrawn(registry: RegistrySimulator) -> None:
+    old = registry.consumer.state(CHURN, later(registry))
+    other = dataclasses.replace(CHURN, model="fraud")
+    registry.consumer.state(other, later(registry))
+
+    assert registry.consumer.end("churn") == (old.statement.write_id,)
+
+    assert stated(registry) == [other]
+    assert registry.consumer.end("churn") == ()
+
+
+def test_needs_of_one_channel_are_withdrawn(registry: RegistrySimulator) -> None:
+    staging = dataclasses.replace(CHURN, follows="staging")
+    registry.consumer.state(CHURN, later(registry))
+    registry.consumer.state(staging, later(registry))
+
+    registry.consumer.end("churn", "staging")
+
+    assert stated(registry) == [CHURN]
+
+
+def test_a_withdrawal_states_no_needs_whatever_the_readers_clock_says(registry: RegistrySimulator) -> None:
+    registry.consumer.state(CHURN, later(registry))
+    registry.consumer.end("churn")
+
+    assert read_living(registry.memory, registry.trust, registry.clock() - timedelta(hours=1)).stated == ()
+
+
+def test_what_was_withdrawn_can_be_stated_again(registry: RegistrySimulator) -> None:
+    expires = later(registry)
+    registry.consumer.state(CHURN, expires)
+    for _ in range(3):
+        registry.consumer.end("churn")
+        assert stated(registry) == []
+
+        registry.consumer.state(CHURN, expires)
+
+        assert stated(registry) == [CHURN]
+
+
+def test_the_own_key_makes_foreign_bytes_in_the_own_folder_void(registry: RegistrySimulator) -> None:
+    registry.memory.objects[layout.needs_key("api", "f" * 32)] = b"junk"
+    assert [one.consumer for one in living(registry).unverified] == ["api"]
+
+    assert registry.consumer.end("churn") == ("f" * 32,)
+
+    assert living(registry).unverified == ()
+
+
+@pytest.mark.parametrize(
+    ("damage", "kind"),
+    [
+        (lambda registry: forge(registry, signer=Signer.generate()), "signature"),
+        (lambda registry: forge(registry, signer=registry.signer), "signature"),
+        (lambda registry: forge(registry, consumer="billing"), "signature"),
+        (lambda registry: forge(registry, layout.needs_key("api", "f" * 32)), "mix_and_match"),
+        (lambda registry: forge(registry, protocol=2), "protocol_version"),
+        (lambda registry: forge(registry, major="1"), "malformed"),
+        (lambda registry: forge(registry, type="log-entry"), "malformed"),
+        (lambda registry: forge(registry, expires_at="2026-13-01T00:00:00Z"), "malformed"),
+        (lambda registry: forge(registry, expires_at="2027-01-01T00:00:00Z"), "malformed"),
+        (lambda registry: registry.memory.objects.update({layout.needs_key("api", "f" * 32): b"{}"}), "malformed"),
+        (lambda registry: registry.memory.objects.update({layout.needs_key("api", "f" * 32): b" " * 2**21}), "digest"),
+    ],
+    ids=range(11),
+)
+def test_what_nobody_vouches_for_is_told_and_not_believed(
+    registry: RegistrySimulator, damage: Callable[[RegistrySimulator], Any], kind: str
+) -> None:
+    damage(registry)
+
+    found = living(registry)
+
+    assert [one.error.kind for one in found.unverified] == [kind]
+    assert found.stated == ()
+
+
+def test_nobody_makes_void_what_another_consumer_states(registry: RegistrySimulator) -> None:
+    mine = registry.consumer.state(CHURN, later(registry))
+    other = Signer.generate()
+    trust = dataclasses.replace(registry.trust, consumers={**registry.trust.consumers, "billing": (other.public,)})
+    thief = ConsumerAuthor("billing", registry.memory, trust, other, registry.clock)
+
+    thief.state(CHURN, later(registry), [mine.statement.write_id])
+
+    assert [one.statement.consumer for one in read_living(registry.memory, trust, registry.clock()).stated] == [
+        "api",
+        "billing",
+    ]
+
+
+def test_keys_of_another_form_are_nobodys_statements(registry: RegistrySimulator) -> None:
+    for key in ("consumers/api/1.json", "consumers/_doctor/x", "consumers/API/" + "f" * 32 + ".json"):
+        registry.memory.put(key, b"x", WriteCondition.CREATE)
+
+    assert living(registry) == LivingNeeds()
+
+
+def test_a_statement_that_vanishes_while_it_is_read_is_passed_over(registry: RegistrySimulator) -> None:
+    registry.consumer.state(CHURN, later(registry))
+    key = next(iter(registry.memory.list(layout.CONSUMERS))).key
+
+    class Vanishing(FaultyStore):
+        def get(self, key: str, max_bytes: int) -> bytes:
+            registry.memory.delete(key)
+            return super().get(key, max_bytes)
+
+    assert read_living(Vanishing(registry.memory), registry.trust, registry.clock()) == LivingNeeds()
+    assert key not in registry.memory.objects
+
+
+def test_more_statements_than_anybody_reads_are_refused(
+    registry: RegistrySimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(needs, "MAX_LIVING", 2)
+    for number in range(3):
+        registry.consumer.state(dataclasses.replace(CHURN, major=number), later(registry))
+
+    kind, name, text = refusal(lambda: living(registry))
+
+    assert (kind, name) == (Rejected, "malformed")
+    assert "more than 2 statements" in text
+
+
+def test_a_lost_reply_is_told_from_a_lost_request(registry: RegistrySimulator) -> None:
+    for fault, lands in ((Fault.LOST_REQUEST, False), (Fault.LOST_REPLY, True)):
+        author = dataclasses.replace(registry.consumer, store=FaultyStore(registry.memory, PlannedFault(PUT, fault)))
+        with nullcontext() if lands else pytest.raises(OutcomeUnknown):
+            author.state(CHURN, later(registry))
+        assert stated(registry) == ([CHURN] if lands else [])
+
+
+def test_a_key_that_the_own_trust_file_does_not_hold_states_nothing(registry: RegistrySimulator) -> None:
+    stranger = dataclasses.replace(registry.consumer, signer=Signer.generate())
+
+    kind, name, text = refusal(lambda: stranger.state(CHURN, later(registry)))
+
+    assert (kind, name) == (Rejected, "signature")
+    assert "keys trust FILE.public.pem --consumer api" in text
+    assert not list(registry.memory.list(layout.CONSUMERS))
+
+
+@pytest.mark.parametrize("lifetime_s", [60, 3600, 129600, 1e6 / 7])
+@given(seconds=st.integers(0, 10**9))
+def test_all_processes_arrive_at_the_same_expiry(lifetime_s: float, seconds: int) -> None:
+    now = ManualClock()() + timedelta(seconds=seconds)
+
+    left_s = (expiry(now, lifetime_s) - now).total_seconds()
+
+    assert 2 / 3 * lifetime_s - 1 <= left_s <= lifetime_s + 1
+    assert expiry(now, lifetime_s) <= expiry(now + timedelta(seconds=1), lifetime_s)
+
+
+def test_fields_are_those_of_the_contract_unless_named(contract: ModelContract) -> None:
+    found = Needs.of(Reference.parse("churn@^1"), "1.2.0", contract)
+
+    assert found.sends == tuple(field.name for field in contract.inputs)
+    assert found.reads == tuple(field.name for field in contract.outputs)
+    assert (found.model, found.major, found.running, found.follows) == ("churn", 1, "1.2.0", "^1")
+    assert Needs.of(Reference.parse("churn@production"), "1.2.0", contract, reads=["probability"], major=3).major == 3
+
+
+def test_names_that_the_contract_does_not_have_are_all_told(contract: ModelContract) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        Needs.of(Reference.parse("churn@production"), "1.0.0", contract, ["tenure", "age"], ["score"])
+
+    required = set(contract.input_schema["required"]) - {"tenure"}
+    assert {problem.pointer for problem in caught.value.problems} == {"age", "score", *required}
+
+
+def test_an_id_tells_until_when_it_matters_and_what_is_said() -> None:
+    said = {"consumer": "api", "write_id": "x", "stated_at": "y"}
+
+    found = statement_id(said, 1_800_000_000)
+
+    assert matters_until(found) == 1_800_000_000
+    assert found == statement_id({"consumer": "api"}, 1_800_000_000) != statement_id({"consumer": "b"}, 1_800_000_000)
+    assert len(found) == 32
+
+
+def test_a_consumer_is_opened_from_its_settings(registry: RegistrySimulator, tmp_path: Any) -> None:
+    (tmp_path / "trust.json").write_bytes(registry.trust.to_json())
+    (tmp_path / "key.pem").write_bytes(registry.consumer_signer.pem)
+    settings = RegistrySettings("models", "", trust_file=tmp_path / "trust.json")
+    with_key = dataclasses.replace(settings, signing_key_files=(tmp_path / "key.pem",))
+
+    assert open_consumer_author(with_key, "api").signer.public == registry.consumer_signer.public
+    for wrong, name in ((settings, "api"), (with_key, None)):
+        with pytest.raises(InvalidInput, match="is not set, so no needs could be stated"):
+            open_consumer_author(wrong, name)
+
+
+def test_a_statement_is_stored_in_canonical_form(registry: RegistrySimulator) -> None:
+    signed = registry.consumer.state(CHURN, later(registry))
+
+    assert registry.memory.objects[signed.statement.key] == canonical_json(json.loads(signed.data))
+
+
+def test_a_trust_policy_without_consumers_believes_none(registry: RegistrySimulator) -> None:
+    registry.consumer.state(CHURN, later(registry))
+
+    found = read_living(registry.memory, TrustPolicy((registry.signer.public,)), registry.clock())
+
+    assert [one.error.kind for one in found.unverified] == ["signature"]
