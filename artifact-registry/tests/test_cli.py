@@ -295,7 +295,7 @@ def test_every_command_of_the_design_is_there() -> None:
     assert set(COMMANDS) == {
         *("init", "serve", "models", "releases", "show", "resolve", "pull"),
         *("promote", "rollback", "history", "yank", "check"),
-        *("doctor", "policy", "audit", "gc", "diff", "keys", "needs"),
+        *("doctor", "policy", "audit", "gc", "diff", "keys", "needs", "types"),
     }
 
 
