@@ -17,7 +17,7 @@ MODEL ?= churn@production
 
 .PHONY: help
 help:  ## Print this list.
-	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 # --- environments: one per repo, from its own lock ------------------------------------------------------------------
 
@@ -134,8 +134,8 @@ $(PROVEN:%=prove-%): prove-%: %/.venv/ready
 test-scripts: setup system-tools
 
 .PHONY: system-tools bench-tools
-system-tools:  ## Install what the tests take from Debian: Chromium and docker-compose.
-	@scripts/system_tools.sh chromium docker-compose
+system-tools:  ## Install what the tests take from Debian: Chromium, docker-compose, TypeScript.
+	@scripts/system_tools.sh chromium docker-compose tsc:node-typescript
 
 bench-tools:
 	@scripts/system_tools.sh wrk
@@ -143,6 +143,13 @@ bench-tools:
 .PHONY: bench
 bench: setup bench-tools  ## Measure against MLflow and an empty FastAPI endpoint; writes bench/results.json.
 	@scripts/.venv/bin/python scripts/benchmarks/run.py
+
+BASE ?= origin/main
+ALLOW ?=
+
+.PHONY: contract-diff
+contract-diff: contracts/.venv/ready  ## Say what this branch changes in the contracts of models, and what breaks.
+	@contracts/.venv/bin/python contracts/scripts/contract_diff.py --base "$(BASE)" $(ALLOW)
 
 .PHONY: clean
 clean:  ## Remove environments, wheels and caches; keeps the registry's data and the keys.
