@@ -1,10 +1,11 @@
 #!/bin/sh
-# Installs the named programs from Debian, where they are missing and apt-get is there.
+# Installs the named programs from Debian, where they are missing and apt-get is there: chromium, or tsc:node-typescript
+# where the package has another name than the program.
 set -eu
 
 missing=""
-for program in "$@"; do
-    command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
+for wanted in "$@"; do
+    command -v "${wanted%%:*}" >/dev/null 2>&1 || missing="$missing ${wanted##*:}"
 done
 [ -z "$missing" ] && exit 0
 
