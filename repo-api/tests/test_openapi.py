@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -37,19 +38,34 @@ def test_shows_every_field_with_range_unit_and_categories(contract: ModelContrac
     assert "(unit: month)" in properties["tenure"]["description"]
     assert properties["internet_service"]["enum"] == ["DSL", "Fiber optic", "No"]
     table = document["paths"]["/predict"]["post"]["description"]
-    assert "| `tenure` | integer | 0 to 120 | month |" in table
-    assert "| `total_charges` | number or null | 0 to 60000 | USD |" in table
-    assert "`DSL`, `Fiber optic`, `No`" in table
+    assert "| `tenure` | a whole number from 0 to 120 | month | Whole months that the customer has been with" in table
+    assert "| `total_charges` | a number from 0 to 60000 or null | USD |" in table
+    assert '| one of "DSL", "Fiber optic", "No" |  | Kind of internet connection |' in table
+
+
+def test_shows_what_the_fields_of_an_answer_mean(contract: ModelContract) -> None:
+    output = json.loads(json.dumps(contract.document["output"]))
+    output["properties"]["probability"]["x-unit"] = "share"
+    document = openapi.document(contract_from({**contract.document, "output": output}), "1.0.0")
+    for path, schema in (("/predict", "Answer"), ("/predict/batch", "BatchAnswer")):
+        answer = document["paths"][path]["post"]["responses"]["200"]["description"]
+        assert '| `prediction` | one of "No", "Yes" |  | Yes when the customer is expected to leave |' in answer
+        assert "| `probability` | a number from 0 to 1 | share | Estimated probability that the customer" in answer
+        described = document["components"]["schemas"][schema]["properties"]
+        fields = described if schema == "Answer" else described["predictions"]["items"]["properties"]
+        assert fields["probability"]["description"].endswith("(unit: share)")
+        assert (fields["probability"]["minimum"], fields["probability"]["maximum"]) == (0, 1)
 
 
 @pytest.mark.parametrize(
-    ("bounds", "shown"), [({}, "any"), ({"minimum": 1}, "1 or more"), ({"maximum": 9}, "9 or less")]
+    ("bounds", "shown"),
+    [({}, "a number"), ({"exclusiveMinimum": 1}, "a number above 1"), ({"maximum": 9}, "a number at most 9")],
 )
 def test_shows_open_ranges(contract: ModelContract, bounds: dict[str, int], shown: str) -> None:
-    field: dict[str, Any] = {"type": "number", "description": "A | B", **bounds}
+    field: dict[str, Any] = {"type": "number", "description": "A |\nB", **bounds}
     part = {**contract.document["input"], "properties": {"x": field}, "required": ["x"], "examples": [{"x": 5}]}
     document = openapi.document(contract_from({**contract.document, "input": part}), None)
-    assert f"| `x` | number | {shown} |  | A \\| B |" in document["paths"]["/predict"]["post"]["description"]
+    assert f"| `x` | {shown} |  | A \\| B |" in document["paths"]["/predict"]["post"]["description"]
 
 
 def test_the_examples_work(client: TestClient) -> None:

@@ -5,14 +5,16 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY
 
 from edustream_contracts.canonical import sha256_hex
-from edustream_contracts.contract import parse_contract
+from edustream_contracts.contract import contract_from, parse_contract
 from edustream_contracts.errors import InvalidInput
+from edustream_ml.cards import data_card, model_card
 from edustream_ml.provenance import code_version, lock_digest
 from edustream_ml.release import release_files, write_release
 from edustream_ml.training import Training
@@ -76,13 +78,33 @@ def test_every_figure_in_the_model_card_is_one_of_the_metrics(small_training: Tr
 
 def test_the_cards_name_units_thresholds_and_missing_cells(small_training: Training) -> None:
     files = release_files(small_training)
-    model_card, data_card = files["model_card.md"].decode(), files["data_card.md"].decode()
-    assert "| USD/month | number from 0 to 500 |" in model_card
-    assert "| roc_auc |" in model_card
-    assert "at least 0.6 | yes |" in model_card
-    assert "charges_per_month_of_tenure" in model_card
-    assert "number from 0 to 60000 or null | 1 |" in data_card
-    assert "None: every column is a feature or the target." in data_card
+    model, data = files["model_card.md"].decode(), files["data_card.md"].decode()
+    features, answer = model.split("## Features")[1].split("## Answer")
+    tenure = "| `tenure` | Whole months that the customer has been with the company | month |"
+    assert f"{tenure} a whole number from 0 to 120 |\n" in features
+    assert "| What the customer is billed each month | USD/month | a number from 0 to 500 |" in features
+    assert '| `internet_service` | Kind of internet connection |  | one of "DSL", "Fiber optic", "No" |' in features
+    assert '| `prediction` | Yes when the customer is expected to leave |  | one of "No", "Yes" |' in answer
+    assert "| `probability` | Estimated probability that the customer leaves |  | a number from 0 to 1 |" in answer
+    assert f"{tenure} a whole number from 0 to 120 | 0 |\n" in data
+    assert "| roc_auc |" in model
+    assert "at least 0.6 | yes |" in model
+    assert "charges_per_month_of_tenure" in model
+    assert "| USD | a number from 0 to 60000 or null | 1 |" in data
+    assert "None: every column is a feature or the target." in data
+
+
+def test_texts_of_the_contract_do_not_break_the_cards_tables(small_training: Training) -> None:
+    document = json.loads(json.dumps(small_training.plan.contract.document))
+    tenure = {"type": "integer", "description": "Months | as\nbilled", "x-unit": "a|b", "exclusiveMinimum": -1}
+    document["input"]["properties"]["tenure"] = tenure
+    document["output"]["properties"]["probability"]["x-unit"] = "share"
+    plan = replace(small_training.plan, contract=contract_from(document))
+    training = replace(small_training, plan=plan)
+    row = r"| `tenure` | Months \| as billed | a\|b | a whole number above -1 |"
+    assert row in model_card(training)
+    assert row in data_card(training)
+    assert "customer leaves | share | a number from 0 to 1 |" in model_card(training)
 
 
 def test_a_folder_that_cannot_be_written_is_named(small_training: Training, tmp_path: Path) -> None:

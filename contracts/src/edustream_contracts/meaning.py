@@ -35,21 +35,23 @@ def admitted(spec: Mapping[str, Any], *, unit: bool = True) -> str:
 
 def refusal(spec: Mapping[str, Any], value: Any = ABSENT) -> str:
     """Why a field does not admit `value`, what it admits instead, and what it means; `ABSENT` for no value at all."""
-    return f"{_found(spec, value)}; {admitted(spec)} is allowed ({shortened(spec['description'], MAX_DESCRIPTION)})"
+    held = found(value, spec.get("x-unit"))
+    return f"{held}; {admitted(spec)} is allowed ({shortened(spec['description'], MAX_DESCRIPTION)})"
 
 
-def shortened(text: str, most: int) -> str:
-    """`text`, cut to `most` characters."""
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def _found(spec: Mapping[str, Any], value: Any) -> str:
+def found(value: Any, unit: str | None = None) -> str:
+    """What a field holds, e.g. `is 500 month`, in at most a few words."""
     if value is ABSENT:
         return "is missing"
     if isinstance(value, Mapping | list):
         return f"is {'an object' if isinstance(value, Mapping) else 'an array'}"
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return f"is {_json(value)} {spec['x-unit']}" if is_number and "x-unit" in spec else f"is {_json(value)}"
+    return f"is {_json(value)} {unit}" if is_number and unit else f"is {_json(value)}"
+
+
+def shortened(text: str, most: int) -> str:
+    """`text`, cut to `most` characters."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _extent(spec: Mapping[str, Any]) -> str:

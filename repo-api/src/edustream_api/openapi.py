@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from edustream_contracts.contract import Field, ModelContract
+from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import Problem
+from edustream_contracts.meaning import admitted
 
 from edustream_api import problems
 from edustream_api.problems import ProblemKind
@@ -35,7 +36,7 @@ def document(contract: ModelContract | None, version: str | None) -> dict[str, A
             {"name": "model", "description": "What answers, and what it promises"},
             {"name": "operations", "description": "For probes, dashboards and people"},
         ],
-        "paths": {**_predictions(example, _field_table(contract) if contract else ""), **_readings()},
+        "paths": {**_predictions(example, contract), **_readings()},
         "components": {
             "schemas": {
                 "Input": row,
@@ -119,31 +120,27 @@ def _problem_schema() -> dict[str, Any]:
     }
 
 
-def _field_table(contract: ModelContract) -> str:
-    """The input fields as a Markdown table, which Swagger UI shows without a click."""
-    lines = ["| field | type | values | unit | meaning |", "|---|---|---|---|---|"]
-    for field in contract.inputs:
-        kind = f"{field.kind} or null" if field.nullable else field.kind
-        meaning = field.description.replace("|", "\\|")
-        lines.append(f"| `{field.name}` | {kind} | {_values(field)} | {field.unit or ''} | {meaning} |")
+def _field_table(schema: Mapping[str, Any]) -> str:
+    """The fields of one side as a Markdown table, which Swagger UI shows without a click."""
+    lines = ["| field | values | unit | meaning |", "|---|---|---|---|"]
+    for name, spec in schema["properties"].items():
+        cells = (f"`{name}`", admitted(spec, unit=False), spec.get("x-unit", ""), spec["description"])
+        lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
     return "\n".join(lines)
 
 
-def _values(field: Field) -> str:
-    if field.categories is not None:
-        return ", ".join(f"`{category}`" for category in field.categories)
-    if field.minimum is not None and field.maximum is not None:
-        return f"{field.minimum:g} to {field.maximum:g}"
-    if field.minimum is not None:
-        return f"{field.minimum:g} or more"
-    return f"{field.maximum:g} or less" if field.maximum is not None else "any"
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
 
 
-def _predictions(example: dict[str, Any], table: str) -> dict[str, Any]:
+def _predictions(example: dict[str, Any], contract: ModelContract | None) -> dict[str, Any]:
     one = _prediction("predict", "Answer one row", "Input", "Answer", example)
-    one["description"] = table
     rows = {"rows": [example, example]}
     many = _prediction("predict_batch", "Answer many rows, all or none", "Batch", "BatchAnswer", rows)
+    if contract:
+        one["description"] = _field_table(contract.input_schema)
+        for operation in (one, many):
+            operation["responses"]["200"]["description"] += f"\n\n{_field_table(contract.output_schema)}"
     return {"/predict": {"post": one}, "/predict/batch": {"post": many}}
 
 

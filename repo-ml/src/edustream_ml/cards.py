@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from edustream_contracts.contract import Field
+from edustream_contracts.meaning import admitted
 from edustream_contracts.metrics import reaches, relation
 from edustream_ml.training import Training
 
@@ -48,18 +49,13 @@ def _render(template: str, training: Training, **more: Any) -> str:
         # The cards are Markdown, not HTML: escaping would change the texts.
         autoescape=False,  # noqa: S701
     )
-    environment.filters["allowed"] = _allowed
+    environment.filters["admitted"] = partial(admitted, unit=False)
+    environment.filters["cell"] = _cell
     return environment.get_template(template).render(
         training=training, plan=training.plan, configuration=training.plan.configuration, **more
     )
 
 
-def _allowed(field: Field) -> str:
-    """What the contract allows in a field, in words."""
-    if field.categories:
-        allowed = ", ".join(str(category) for category in field.categories)
-    else:
-        low = "" if field.minimum is None else f" from {field.minimum:g}"
-        high = "" if field.maximum is None else f" to {field.maximum:g}"
-        allowed = f"{field.kind}{low}{high}"
-    return f"{allowed} or null" if field.nullable else allowed
+def _cell(text: str) -> str:
+    """A text that may stand in a Markdown table."""
+    return " ".join(text.replace("|", "\\|").split())

@@ -43,7 +43,8 @@ def edge_rows(contract: ModelContract) -> list[Row]:
     """The contract's examples, then the first of them with each field at each edge: null, bounds, every category."""
     examples = [dict(example) for example in contract.input_schema["examples"]]
     edges = [{**contract.example(), field.name: value} for field in contract.inputs for value in _edges(field)]
-    return list(_distinct([*examples, *edges]))
+    # One keyword may rule out what another one names: a null that is no category, a bound beside an enumeration.
+    return list(_distinct([*examples, *filter(contract.input_validator.is_valid, edges)]))
 
 
 def _edges(field: Field) -> Iterator[Any]:

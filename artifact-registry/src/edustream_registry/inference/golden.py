@@ -10,6 +10,7 @@ from typing import Any, Final, NoReturn, TypeGuard
 
 from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import Problem, Rejected
+from edustream_contracts.meaning import shortened
 from edustream_contracts.schemas import object_validator
 from edustream_registry.inference.session import Answer, AnswerUnusable, Inference, Row, beyond_float32, unbounded
 
@@ -17,7 +18,7 @@ FILE_NAME: Final = "golden.json"
 MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_ROWS: Final = 10_000
 MAX_SHOWN: Final = 20
-MAX_TEXT: Final = 120
+MAX_TEXT: Final = 400
 
 
 def replay(data: bytes, inference: Inference, contract: ModelContract) -> int:
@@ -132,7 +133,7 @@ def _shown(value: Any) -> str:
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+    return shortened(text, MAX_TEXT)
 
 
 def _malformed(problems: Sequence[Problem]) -> Rejected:

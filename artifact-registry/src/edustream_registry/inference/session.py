@@ -13,6 +13,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
 from edustream_contracts.contract import Field, ModelContract
 from edustream_contracts.errors import Incompatible, Problem, Rejected
+from edustream_contracts.meaning import found
 from edustream_registry.manifest import InputTensor, ReleaseContent
 
 ONNX_TYPES: Final = {"float32": "tensor(float)", "string": "tensor(string)"}
@@ -70,7 +71,7 @@ class Inference:
         self._label = content.outputs.label
         self._classes = len(classes)
         self._fetch = [name for name in (content.outputs.label, content.outputs.probabilities) if name]
-        self._label_field = next(field for field in contract.outputs if field.for_class is None)
+        self._label_field = _label_field(contract)
         self._class_columns = tuple(
             (field.name, classes.index(field.for_class)) for field in contract.outputs if field.for_class is not None
         )
@@ -122,7 +123,7 @@ def _probability(value: float) -> float:
 def beyond_float32(row: Row, fields: Sequence[Field]) -> list[Problem]:
     """The numbers of a row that a float32 cannot hold, for fields whose contract sets no narrower bounds."""
     return [
-        Problem(f"/{field.name}", f"{row[field.name]} is beyond the range of a 32-bit number")
+        Problem(f"/{field.name}", f"{found(row[field.name], field.unit)}; the model takes 32-bit numbers, up to 3.4e38")
         for field in fields
         if abs(row.get(field.name) or 0) > FLOAT32_MAX
     ]
@@ -205,11 +206,7 @@ def _output_disagreements(nodes: Mapping[str, Any], content: ReleaseContent, con
         for name in (outputs.label, outputs.probabilities)
         if name and name not in nodes
     ]
-    labels = [field for field in contract.outputs if field.for_class is None]
-    if len(labels) != 1:
-        problems.append(Problem("outputs", f"one field without x-class carries the label; there are {len(labels)}"))
-    for field in labels:
-        problems.extend(_label_disagreements(nodes.get(outputs.label), field))
+    problems.extend(_label_disagreements(nodes.get(outputs.label), _label_field(contract)))
     probabilities = nodes.get(outputs.probabilities) if outputs.probabilities else None
     if probabilities and probabilities.type not in PROBABILITY_TYPES:
         problems.append(Problem(probabilities.name, f"is {probabilities.type}; tensor(float) is expected"))
@@ -222,6 +219,11 @@ def _output_disagreements(nodes: Mapping[str, Any], content: ReleaseContent, con
     if asked and outputs.probabilities is None:
         problems.append(Problem("outputs", "has no probabilities, which the contract asks for"))
     return problems
+
+
+def _label_field(contract: ModelContract) -> Field:
+    """The one output field that is no class's probability; the contract profile sees to it that there is one."""
+    return next(field for field in contract.outputs if field.for_class is None)
 
 
 def _label_disagreements(node: Any, field: Field) -> list[Problem]:
