@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-from figures import Figure, figure, printed, timed
+from figures import Figure, figure, printed, printed_json, timed
 from scale import Growth, LargeFiles
 
 from edustream_lab.company import Company
@@ -36,6 +36,7 @@ LOAD_SECONDS: Final = 4
 LOAD_ROUNDS: Final = 3
 CONNECTIONS: Final = 8
 READY_BUDGET_S: Final = 60.0
+REPLAY_BUDGET_MS: Final = 50.0
 
 
 def mlflow_environment(folder: Path) -> Path:
@@ -117,6 +118,13 @@ class Bench:
                 raise ProgramFailed(f"The first prediction failed: {answer.text}")
             consumer.stop()
             return took
+
+    def replaying(self) -> list[Figure]:
+        """The golden vectors of the pulled release, as before a swap, against the time that is allowed."""
+        python = self.company.checkout.python(self.company.checkout.consumer)
+        replayed = printed_json([python, str(HERE / "golden_replay.py"), str(self.release)], self.folder)
+        name = f"golden replay of {replayed['rows']} rows / allowed"
+        return [figure(name, replayed["milliseconds"], [REPLAY_BUDGET_MS], "ms", "<= 1")]
 
     def serving(self) -> list[Figure]:
         """One row a request on one core, against an endpoint that does nothing; the load comes from another core."""
@@ -217,7 +225,7 @@ def measure(programs: Stage, folder: Path) -> dict[str, Any]:
     bench = Bench(company, folder, mlflow)
     figures: list[Figure] = []
     growth, large = Growth(company, folder), LargeFiles(company, programs, folder)
-    for part in (bench.publishing, bench.start_up, bench.serving, growth.questions, large.transfers):
+    for part in (bench.publishing, bench.start_up, bench.replaying, bench.serving, growth.questions, large.transfers):
         for row in part():
             figures.append(row)
             _report(row)
