@@ -51,7 +51,7 @@ def types(
     force: Force = False,
     env_file: EnvFile = DEFAULT_ENV,
 ) -> None:
-    """Write a contract as a pydantic module and as a TypeScript declaration; the module to stdout if none is named."""
+    """Write a contract as a pydantic module and a TypeScript declaration; with no file named, the module to stdout."""
     source = _source(wanted, contract, env_file)
     texts = {
         path: _WRITERS[option](source.contract, _header(source, option, path))
