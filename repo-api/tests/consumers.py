@@ -86,7 +86,8 @@ class ConsumerBench:
 
     def consumer(self, **changes: Any) -> Consumer:
         settings = ConsumerSettings(cache_dir=self.directory / "cache", poll_interval_s=3600.0)
-        return assemble(replace(settings, **changes), self.registry.reader, {}, self.registry.clock)
+        registry = self.registry
+        return assemble(replace(settings, **changes), registry.reader, {}, registry.clock, lambda: registry.consumer)
 
     def delete(self, part: str) -> list[str]:
         """Delete every object whose key holds `part`, as the admin would; the keys."""

@@ -200,3 +200,16 @@ def test_workers_share_one_set_of_metrics_and_each_replays_the_golden_vectors_of
             assert refused["problems"][0].startswith("/rows/1/output/prediction: ")
         assert {process.predict(contract.example())["model_version"] for _ in range(6)} == {"1.0.0"}
         assert process.end(signal.SIGTERM) == 0
+
+
+def test_workers_state_their_needs_once(registry: Registry, tmp_path: Path) -> None:
+    key_file = tmp_path / "needs.pem"
+    key_file.write_bytes(registry.bench.registry.consumer_signer.pem)
+    registry.environ |= {"EDUSTREAM_CONSUMER": "api", "EDUSTREAM_SIGNING_KEY_FILE": str(key_file)}
+    registry.release("1.0.0")
+    with serving(registry, "--workers", "2") as process:
+        for _ in range(2):
+            stated = process.until("needs_stated")
+            assert (stated["consumer"], stated["version"]) == ("api", "1.0.0")
+        assert process.end(signal.SIGTERM) == 0
+    assert registry.s3.list_objects_v2(Bucket=BUCKET, Prefix="consumers/api/")["KeyCount"] == 1

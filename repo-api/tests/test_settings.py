@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,9 @@ def test_survives_the_environment() -> None:
     settings = ConsumerSettings(
         model="churn@^2", port=0, wait=True, workers=3, poll_interval_s=0.5, cache_dir=Path("there"), max_rows=7
     )
+    settings = replace(settings, consumer="api", sends=("tenure", "partner"), reads=("probability",))
     assert ConsumerSettings.from_environ(settings.to_environ()) == settings
+    assert ConsumerSettings.from_environ({"EDUSTREAM_SENDS": " tenure , partner,"}).sends == ("tenure", "partner")
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,8 @@ def test_survives_the_environment() -> None:
         ("STALENESS_BUDGET_S", "-1"),
         ("MODEL", " "),
         ("CACHE_DIR", ""),
+        ("CONSUMER", "No Name"),
+        ("NEEDS_LIFETIME_S", "59"),
     ],
 )
 def test_names_the_variable_the_value_and_what_is_expected(name: str, value: str) -> None:

@@ -11,9 +11,11 @@ from pathlib import Path
 REPO = Path(__file__).parents[1]
 FORBIDDEN = (
     "edustream_ml",
+    "edustream_registry.authorship",
     "edustream_registry.collecting",
     "edustream_registry.deletion",
     "edustream_registry.promotion",
+    "edustream_registry.provisioning",
     "edustream_registry.publishing",
     "edustream_registry.testing",
     "edustream_registry.writing",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,8 +18,10 @@ from edustream_api import openapi, problems, reports
 from edustream_api.front import Front
 from edustream_api.keeper import Keeper
 from edustream_api.metrics import Metrics
+from edustream_api.polling import Poller
 from edustream_api.problems import ProblemKind, problem_document
 from edustream_api.settings import ConsumerSettings
+from edustream_api.stated_needs import StatedNeeds
 
 TITLE: Final = "EduStream consumer"
 JSON: Final = "application/json"
@@ -42,6 +44,7 @@ class Endpoints:
 
     keeper: Keeper
     metrics: Metrics
+    needs: StatedNeeds | None
 
     async def model(self, request: Request) -> Response:
         """What answers, where it comes from, who vouches for it."""
@@ -56,7 +59,7 @@ class Endpoints:
 
     async def health(self, request: Request) -> Response:
         """The state, for people."""
-        return _json(reports.health(self.keeper))
+        return _json(reports.health(self.keeper, self.needs))
 
     async def live(self, request: Request) -> Response:
         """Whether the process runs: always, if it can say so."""
@@ -102,21 +105,23 @@ def build_app(
     keeper: Keeper,
     metrics: Metrics,
     settings: ConsumerSettings,
-    start: Callable[[], object],
-    stop: Callable[[], object],
+    pollers: Sequence[Poller],
+    needs: StatedNeeds | None,
 ) -> Front:
-    """The ASGI application; `start` and `stop` are called when the server starts and when it ends."""
+    """The ASGI application; the pollers run while the server does."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        start()
+        for poller in pollers:
+            poller.start()
         yield
-        stop()
+        for poller in pollers:
+            poller.stop()
 
     app = FastAPIOffline(
         title=TITLE, docs_url=DOCS, redoc_url=None, lifespan=lifespan, swagger_ui_parameters=SWAGGER_UI
     )
-    routes = Endpoints(keeper, metrics).routes()
+    routes = Endpoints(keeper, metrics, needs).routes()
     # The first match answers: these come before FastAPI's own OpenAPI route, which knows no contract.
     app.router.routes[:0] = routes
     paths = frozenset({DOCS, *(route.path for route in routes)})

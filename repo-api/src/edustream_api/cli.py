@@ -35,6 +35,10 @@ HELP: Final = {
     "cache_dir": "directory of the verified local copy",
     "max_rows": "most rows in one batch",
     "max_body_bytes": "most bytes in one request body",
+    "consumer": "name under which this consumer states what it needs; with EDUSTREAM_SIGNING_KEY_FILE alone",
+    "sends": "input fields that are sent to it, separated by commas; without them, all",
+    "reads": "output fields that are read from it, separated by commas; without them, all",
+    "needs_lifetime_s": "seconds for which needs are stated; they are renewed after a third of them",
 }
 
 
@@ -95,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         if field.name == "wait":
             parser.add_argument(option, action="store_const", const="true", help=HELP[field.name])
         else:
-            text = f"{HELP[field.name]} (default: {field.default})"
+            text = HELP[field.name] + (f" (default: {field.default})" if field.default not in ("", ()) else "")
             parser.add_argument(option, metavar=field.name.upper(), help=text)
     parser.add_argument("--env-file", type=Path, metavar="FILE", help="file of variables (default: .env beside this)")
     return parser

@@ -14,11 +14,11 @@ STOP_TIMEOUT_S: Final = 1.0
 class Poller:
     """Calls `poll` every `interval_s` seconds. The thread is a daemon: a hanging network delays no shutdown."""
 
-    def __init__(self, poll: Callable[[], object], interval_s: float) -> None:
+    def __init__(self, poll: Callable[[], object], interval_s: float, name: str = "registry-poller") -> None:
         self._poll = poll
         self._interval_s = interval_s
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="registry-poller", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Begin; the first poll comes after one interval."""

@@ -11,6 +11,7 @@ from edustream_api.events import Refusal, Snapshot
 from edustream_api.keeper import Keeper
 from edustream_api.loading import ServedModel
 from edustream_api.problems import NOT_SERVING, problem_document
+from edustream_api.stated_needs import NeedsReport, StatedNeeds
 
 
 def not_serving(snapshot: Snapshot, keeper: Keeper) -> dict[str, Any]:
@@ -25,10 +26,9 @@ def not_serving(snapshot: Snapshot, keeper: Keeper) -> dict[str, Any]:
     )
 
 
-def health(keeper: Keeper) -> dict[str, Any]:
-    """Everything a person wants to know when something is wrong."""
+def health(keeper: Keeper, needs: StatedNeeds | None) -> dict[str, Any]:
+    """Everything a person wants to know when something is wrong; `needs` is None where none are stated."""
     snapshot = keeper.snapshot
-    error = snapshot.error
     return {
         "state": snapshot.state.value,
         "meaning": snapshot.state.meaning,
@@ -38,11 +38,12 @@ def health(keeper: Keeper) -> dict[str, Any]:
         "reference": str(keeper.reference),
         "registry": keeper.where,
         "model_version": snapshot.serving.version if snapshot.serving else None,
-        "error": _explained(error) if error else None,
+        "error": _explained(snapshot.error) if snapshot.error else None,
         "last_contact": _time(snapshot.contacted_at),
         "staleness_s": keeper.staleness_s(),
         "staleness_budget_s": keeper.staleness_budget_s,
         "last_refusal": _refusal(snapshot.refusal),
+        "needs": _needs(needs.report) if needs else None,
     }
 
 
@@ -75,6 +76,17 @@ def model(served: ServedModel) -> dict[str, Any]:
         "thresholds": dict(content.thresholds),
         "files": {file.name: {"size": file.size, "sha256": file.sha256} for file in content.files},
         "golden_rows_replayed": served.golden_rows,
+    }
+
+
+def _needs(report: NeedsReport) -> dict[str, Any]:
+    said = report.statement
+    return {
+        "consumer": said.consumer if said else None,
+        "running": said.running if said else None,
+        "stated_at": said.stated_at if said else None,
+        "expires_at": said.expires_at if said else None,
+        "error": _explained(report.error) if report.error else None,
     }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edustream_contracts.errors import InvalidInput, Problem
+from edustream_registry.names import is_name
 
 PREFIX: Final = "EDUSTREAM_"
 MAX_PORT: Final = 65535
@@ -18,6 +19,8 @@ class ConsumerSettings:
     """What to serve, where, and how patiently. Durations are seconds, sizes are bytes.
 
     `contract` is `installed` (the one that edustream-contracts carries), `any`, or the path of a contract document.
+    `consumer` is the name under which needs are stated; without it, or without a signing key, none are. `sends` and
+    `reads` are names of fields; none stands for all.
     Each field is read from the environment variable `EDUSTREAM_<FIELD>`.
     """
 
@@ -32,6 +35,10 @@ class ConsumerSettings:
     cache_dir: Path = Path("cache")
     max_rows: int = 1000
     max_body_bytes: int = 1024 * 1024
+    consumer: str = ""
+    sends: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    needs_lifetime_s: float = 129600.0
 
     @staticmethod
     def from_environ(environ: Mapping[str, str]) -> ConsumerSettings:
@@ -75,6 +82,8 @@ class Rule:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -89,6 +98,16 @@ def _not_empty(text: str) -> str:
     if not text:
         raise ValueError(text)
     return text
+
+
+def _name_or_nothing(text: str) -> str:
+    if text and not is_name(text):
+        raise ValueError(text)
+    return text
+
+
+def _fields(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, (name.strip() for name in text.split(","))))
 
 
 def _integer(least: int, most: int) -> Rule:
@@ -123,4 +142,8 @@ RULES: Final[dict[str, Rule]] = {
     "cache_dir": Rule(lambda text: Path(_not_empty(text)), "a directory for verified copies"),
     "max_rows": _integer(1, 100_000),
     "max_body_bytes": _integer(1024, 1024**3),
+    "consumer": Rule(_name_or_nothing, "a name of lower-case letters, digits and hyphens, e.g. api"),
+    "sends": Rule(_fields, "names of fields, separated by commas"),
+    "reads": Rule(_fields, "names of fields, separated by commas"),
+    "needs_lifetime_s": _seconds(60, 366 * 86400),
 }
