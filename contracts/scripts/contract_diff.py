@@ -176,7 +176,7 @@ def _lines(change: ContractChange) -> Iterator[str]:
     yield f"{change.model}: {change.verdict} (input {comparison.input}, output {comparison.output})"
     for reason in comparison.reasons:
         yield f"  {reason.verdict:<10}  {reason.rule:<18}  {reason.pointer}"
-        yield f"{INDENT}{reason.sentence}"
+        yield from _wrapped(reason.sentence)
         if reason.counterexample is not None:
             yield from _shown(reason)
 
@@ -184,8 +184,11 @@ def _lines(change: ContractChange) -> Iterator[str]:
 def _shown(reason: Reason) -> Iterator[str]:
     holder = {"input": "old", "output": "new"}[reason.side]
     yield f"{INDENT}{f'valid under the {holder} contract alone' if reason.refutes else 'read in another way now'}:"
-    shown = json.dumps(reason.counterexample, ensure_ascii=False)
-    yield from textwrap.wrap(shown, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT, break_on_hyphens=False)
+    yield from _wrapped(json.dumps(reason.counterexample, ensure_ascii=False))
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT, break_on_hyphens=False)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

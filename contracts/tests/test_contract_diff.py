@@ -216,6 +216,7 @@ def test_an_unknown_base(run: Run, base: str) -> None:
 
 def test_a_history_without_common_commit(team: Team, run: Run) -> None:
     team.git("checkout", "--quiet", "--orphan", "elsewhere")
+    (team.root / "another").touch()
     team.commit()
 
     code, _, err = run()

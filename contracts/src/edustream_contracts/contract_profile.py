@@ -7,11 +7,11 @@ from itertools import islice
 from typing import Any, Final
 
 from edustream_contracts.errors import Problem
+from edustream_contracts.meaning import listed
 from edustream_contracts.resources import read_json
 from edustream_contracts.text_set import TextSet
 from edustream_contracts.validation import SchemaValidator, is_pattern, json_pointer
 from edustream_contracts.value_set import bounded
-from edustream_contracts.wording import named
 
 MAX_MEMBERS: Final = 1000
 MAX_ITEMS: Final = 10_000
@@ -120,7 +120,7 @@ def _empty_bounds(pointer: str, spec: Mapping[str, Any]) -> list[Problem]:
     if values is None or not values.is_empty:
         return []
     limits = [keyword for keyword in LIMITS if keyword in spec]
-    said = " and ".join(f"{keyword} {named([spec[keyword]])}" for keyword in limits)
+    said = " and ".join(f"{keyword} {listed([spec[keyword]])}" for keyword in limits)
     kind = "text" if isinstance(values, TextSet) else "whole number" if values.whole else "number"
     return [Problem(f"{pointer}/{limits[-1]}", f"admits nothing: no {kind} satisfies {said}")]
 
@@ -156,15 +156,15 @@ def _of_classes(properties: Mapping[str, Any]) -> Iterator[Problem]:
             continue
         pointer, wanted = f"/output/properties/{name}/x-class", spec["x-class"]
         if categories is not None and wanted not in map(_class_of, categories):
-            yield Problem(pointer, f"{named([wanted])} is no class that {labels[0]} admits: {named(categories)}")
+            yield Problem(pointer, f"{listed([wanted])} is no class that {labels[0]} admits: {listed(categories)}")
         if wanted in seen:
-            yield Problem(pointer, f"{named([wanted])} is the class of {seen[wanted]} too")
+            yield Problem(pointer, f"{listed([wanted])} is the class of {seen[wanted]} too")
         seen.setdefault(wanted, name)
 
 
 def _class_of(category: Any) -> str:
     """How the manifest's `outputs.classes`, which are texts, write a category."""
-    return category if isinstance(category, str) else named([category])
+    return category if isinstance(category, str) else listed([category])
 
 
 def _examples_that_fail(side: str, schema: Mapping[str, Any]) -> Iterator[Problem]:

@@ -22,7 +22,7 @@ def admitted(spec: Mapping[str, Any], *, unit: bool = True) -> str:
     if "const" in spec:
         return _json(spec["const"])
     if "enum" in spec:
-        return f"one of {_listed(spec['enum'])}" if len(spec["enum"]) > 1 else _json(spec["enum"][0])
+        return f"one of {listed(spec['enum'])}" if len(spec["enum"]) > 1 else _json(spec["enum"][0])
     types = spec["type"] if isinstance(spec["type"], list) else [spec["type"]]
     extent = _extent(spec)
     said = " ".join(filter(None, [KINDS[types[0]], extent]))
@@ -66,7 +66,8 @@ def _extent(spec: Mapping[str, Any]) -> str:
     return f"{said} characters long" if lengths else said
 
 
-def _listed(values: Sequence[Any]) -> str:
+def listed(values: Sequence[Any]) -> str:
+    """Values as JSON, the first few of them."""
     shown = ", ".join(_json(value) for value in values[:MAX_LISTED])
     return shown if len(values) <= MAX_LISTED else f"{shown} and {len(values) - MAX_LISTED} more"
 

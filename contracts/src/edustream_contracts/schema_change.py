@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal
 
+from edustream_contracts.meaning import listed
 from edustream_contracts.validation import SchemaValidator
 from edustream_contracts.value_set import Aspect, admitted
 from edustream_contracts.wording import (
@@ -16,7 +17,6 @@ from edustream_contracts.wording import (
     Direction,
     binding_keyword,
     keywords,
-    named,
     sentence,
 )
 
@@ -230,7 +230,7 @@ def _change_of(before: str | None, after: str | None) -> str:
 
 
 def _or_none(text: str | None) -> str:
-    return "not stated" if text is None else named([text])
+    return "not stated" if text is None else listed([text])
 
 
 def _plain(value: Any) -> Any:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
+from edustream_contracts.meaning import admitted as described
+from edustream_contracts.meaning import listed
 from edustream_contracts.value_set import Aspect
 
 Direction = Literal["narrowed", "widened"]
 
-MAX_NAMED: Final = 5
 
 RULES: Final[dict[tuple[Aspect, Direction], str]] = {
     ("null", "narrowed"): "null-refused",
@@ -85,15 +85,9 @@ def sentence(
         return f"{name} {'must be a whole number now' if narrowed else 'may have a fractional part now'}."
     if aspect == "listed" and _is_listed(before) and _is_listed(after):
         return (
-            f"{name} {'does not admit' if narrowed else 'admits'} {named(values)} {'any more' if narrowed else 'now'}."
+            f"{name} {'does not admit' if narrowed else 'admits'} {listed(values)} {'any more' if narrowed else 'now'}."
         )
-    return f"{name} is {_described(after, aspect)} now; it was {_described(before, aspect)}."
-
-
-def named(values: Sequence[Any]) -> str:
-    """Values as JSON, the first few of them."""
-    shown = ", ".join(json.dumps(value, ensure_ascii=False) for value in values[:MAX_NAMED])
-    return shown if len(values) <= MAX_NAMED else f"{shown} and {len(values) - MAX_NAMED} more"
+    return f"{name} is {described(after, unit=False)} now; it was {described(before, unit=False)}."
 
 
 def _is_listed(spec: Mapping[str, Any]) -> bool:
@@ -105,29 +99,3 @@ def _exclusive_binds(spec: Mapping[str, Any], aspect: Aspect) -> bool:
     if exclusive is None or inclusive is None:
         return exclusive is not None
     return bool(exclusive >= inclusive if aspect == "low" else exclusive <= inclusive)
-
-
-def _described(spec: Mapping[str, Any], aspect: Aspect) -> str:
-    if aspect == "type":
-        return f"of type {spec['type'][0] if isinstance(spec['type'], list) else spec['type']}"
-    if "const" in spec:
-        return f"always {named([spec['const']])}"
-    if "enum" in spec:
-        return f"one of {named(spec['enum'])}"
-    bound = spec.get(binding_keyword(spec, aspect)) if aspect != "listed" else None
-    if aspect in ("low", "high"):
-        return _bounded(aspect, bound, exclusive=_exclusive_binds(spec, aspect))
-    if aspect == "shortest":
-        return f"of at least {bound or 0} characters"
-    if aspect == "longest":
-        return "of any length" if bound is None else f"of at most {bound} characters"
-    if aspect == "pattern":
-        return "of any form" if bound is None else f"of the form {named([bound])}"
-    return f"any {spec['type'][0] if isinstance(spec['type'], list) else spec['type']} within its bounds"
-
-
-def _bounded(aspect: Aspect, bound: float | None, *, exclusive: bool) -> str:
-    if bound is None:
-        return f"without {'a lower' if aspect == 'low' else 'an upper'} bound"
-    words = {"low": ("at least", "more than"), "high": ("at most", "less than")}[aspect]
-    return f"{words[exclusive]} {named([bound])}"
