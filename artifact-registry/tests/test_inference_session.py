@@ -7,7 +7,7 @@ from onnx import TensorProto, helper
 
 from edustream_contracts.contract import ModelContract, contract_from
 from edustream_contracts.errors import Incompatible, Rejected
-from edustream_registry.inference.session import AnswerUnusable, Inference, beyond_float32, unbounded
+from edustream_registry.inference.session import AnswerUnusable, Inference
 from edustream_registry.manifest import ModelOutputs, ReleaseContent
 from edustream_registry.testing.onnx_models import constant_model, tenure_model, tenure_probability
 
@@ -153,18 +153,3 @@ class TestTensors:
         price = regression(contract, "number")
         with pytest.raises(Incompatible, match=r"from which price \(number\) cannot be made"):
             Inference(tenure_model(price), content, price)
-
-
-class TestRange:
-    def test_bounded_fields_need_no_check(self, contract: ModelContract) -> None:
-        assert unbounded(contract) == ()
-
-    def test_what_a_float32_cannot_hold_is_named(self, contract: ModelContract) -> None:
-        free = changed(contract, "input", {"income": {"type": ["number", "null"], "description": "?"}}, {"income": 1})
-        fields = unbounded(free)
-        assert [field.name for field in fields] == ["income"]
-        assert beyond_float32({"income": 3e38}, fields) == []
-        assert beyond_float32({"income": None}, fields) == []
-        assert [str(problem) for problem in beyond_float32({"income": -1e39}, fields)] == [
-            "/income: is -1e+39; the model takes 32-bit numbers, up to 3.4e38"
-        ]

@@ -10,8 +10,9 @@ from typing import Any
 from edustream_contracts.compatibility import compare
 from edustream_contracts.contract import Field, ModelContract, load_contract, parse_contract
 from edustream_contracts.errors import Incompatible, InvalidInput, Problem
+from edustream_contracts.tensor_range import beyond_float32, unbounded
 from edustream_registry.inference.loading import prove_model, read_contract
-from edustream_registry.inference.session import Inference, beyond_float32, unbounded
+from edustream_registry.inference.session import Inference
 from edustream_registry.local_copy import LocalRelease
 from edustream_registry.resolved import Resolved
 

@@ -12,7 +12,8 @@ from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import Problem, Rejected
 from edustream_contracts.meaning import shortened
 from edustream_contracts.schemas import object_validator
-from edustream_registry.inference.session import Answer, AnswerUnusable, Inference, Row, beyond_float32, unbounded
+from edustream_contracts.tensor_range import beyond_float32, unbounded
+from edustream_registry.inference.session import Answer, AnswerUnusable, Inference, Row
 
 FILE_NAME: Final = "golden.json"
 MAX_BYTES: Final = 16 * 1024 * 1024

@@ -13,14 +13,12 @@ from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
 from edustream_contracts.contract import Field, ModelContract
 from edustream_contracts.errors import Incompatible, Problem, Rejected
-from edustream_contracts.meaning import found
 from edustream_registry.manifest import InputTensor, ReleaseContent
 
 ONNX_TYPES: Final = {"float32": "tensor(float)", "string": "tensor(string)"}
 TEXT: Final = "tensor(string)"
 PROBABILITY_TYPES: Final = ("tensor(float)", "tensor(double)")
 ABSENT_TEXT: Final = ""
-FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
 
 # A float32 sum of products may step over the bounds of a probability by this much.
 ROUNDING: Final = 1e-5
@@ -118,30 +116,6 @@ def _probability(value: float) -> float:
     if -ROUNDING <= value <= 1.0 + ROUNDING:
         return min(max(value, 0.0), 1.0)
     raise AnswerUnusable(f"a probability is {value}")
-
-
-def beyond_float32(row: Row, fields: Sequence[Field]) -> list[Problem]:
-    """The numbers of a row that a float32 cannot hold, for fields whose contract sets no narrower bounds."""
-    return [
-        Problem(f"/{field.name}", f"{found(row[field.name], field.unit)}; the model takes 32-bit numbers, up to 3.4e38")
-        for field in fields
-        if abs(row.get(field.name) or 0) > FLOAT32_MAX
-    ]
-
-
-def unbounded(contract: ModelContract) -> tuple[Field, ...]:
-    """The numeric fields whose contract admits numbers that a float32 cannot hold."""
-    return tuple(
-        field
-        for field in contract.inputs
-        if field.kind in ("number", "integer")
-        and field.categories is None
-        and not (_within_float32(field.minimum) and _within_float32(field.maximum))
-    )
-
-
-def _within_float32(bound: float | None) -> bool:
-    return bound is not None and abs(bound) <= FLOAT32_MAX
 
 
 def _tensor(dtype: str, columns: Sequence[str], rows: Sequence[Row]) -> npt.NDArray[Any]:
