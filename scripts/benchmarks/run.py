@@ -37,6 +37,7 @@ LOAD_ROUNDS: Final = 3
 CONNECTIONS: Final = 8
 READY_BUDGET_S: Final = 60.0
 REPLAY_BUDGET_MS: Final = 50.0
+VERDICT_BUDGET_MS: Final = 50.0
 
 
 def mlflow_environment(folder: Path) -> Path:
@@ -125,6 +126,15 @@ class Bench:
         replayed = printed_json([python, str(HERE / "golden_replay.py"), str(self.release)], self.folder)
         name = f"golden replay of {replayed['rows']} rows / allowed"
         return [figure(name, replayed["milliseconds"], [REPLAY_BUDGET_MS], "ms", "<= 1")]
+
+    def comparing(self) -> list[Figure]:
+        """The verdict on two contracts every field of which breaks, against the time that is allowed."""
+        python = self.company.checkout.python(self.company.checkout.consumer)
+        compared = printed_json([python, str(HERE / "compare_contracts.py")], self.folder)
+        if compared["counterexamples"] != compared["fields"]:
+            raise ProgramFailed(f"The verdict shows {compared['counterexamples']} of {compared['fields']} breaks.")
+        name = f"verdict on two contracts of {compared['fields']} fields / allowed"
+        return [figure(name, compared["milliseconds"], [VERDICT_BUDGET_MS], "ms", "<= 1")]
 
     def serving(self) -> list[Figure]:
         """One row a request on one core, against an endpoint that does nothing; the load comes from another core."""
@@ -225,7 +235,8 @@ def measure(programs: Stage, folder: Path) -> dict[str, Any]:
     bench = Bench(company, folder, mlflow)
     figures: list[Figure] = []
     growth, large = Growth(company, folder), LargeFiles(company, programs, folder)
-    for part in (bench.publishing, bench.start_up, bench.replaying, bench.serving, growth.questions, large.transfers):
+    parts = (bench.publishing, bench.start_up, bench.replaying, bench.comparing, bench.serving)
+    for part in (*parts, growth.questions, large.transfers):
         for row in part():
             figures.append(row)
             _report(row)

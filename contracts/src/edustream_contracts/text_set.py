@@ -12,7 +12,7 @@ from typing import Any, Final
 from edustream_contracts.validation import SchemaValidator
 
 # A search for a text that one pattern matches and another does not ends here, found or not.
-MAX_TRIED: Final = 200
+MAX_TRIED: Final = 100
 SEEDS: Final = ("", "a", "A", "0", "-", " ", "é", "\n")
 
 
