@@ -20,8 +20,8 @@ from edustream_ml.configuration import TrainingPlan
 from edustream_ml.row_validation import RowReport, validate_rows
 
 MIN_PER_CLASS: Final = 10
-_NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
-_INTEGER: Final = re.compile(r"[+-]?\d{1,18}")
+_NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_INTEGER: Final = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _BOOLEANS: Final = {"true": True, "false": False}
 
 Labels = npt.NDArray[np.object_]

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import Problem
+from edustream_contracts.tensor_range import beyond_float32, unbounded
 
 SHOWN: Final = 20
 
@@ -39,7 +40,7 @@ class RowReport:
         """How many violations there are in how many rows, in one sentence."""
         rows = len({violation.row for violation in self.violations})
         shown = f"; the first {SHOWN} are shown" if len(self.violations) > SHOWN else ""
-        return f"Violations of the contract: {len(self.violations)}, in {rows} rows{shown}."
+        return f"Violations of the contract: {len(self.violations)}, in {rows} row{'s' if rows > 1 else ''}{shown}."
 
     @property
     def problems(self) -> list[Problem]:
@@ -59,16 +60,17 @@ def validate_rows(
     Args:
         rows: contract rows.
         contract: what they must keep to.
-        columns: the columns that the file has; a column that is missing altogether is no violation of each row.
+        columns: the columns that the file has; a field without one is no violation of each row.
         lines: the line of the file on which each row begins.
     """
     validator = contract.input_validator
+    absent = {field.name for field in contract.inputs} - columns
+    fields = unbounded(contract)
     violations = []
     for number, (row, line) in enumerate(zip(rows, lines, strict=True), start=1):
-        if validator.is_valid(row):
-            continue
-        for problem in validator.problems(row):
-            column = problem.pointer.removeprefix("/").replace("~1", "/").replace("~0", "~")
-            if column in columns:
-                violations.append(Violation(number, line, column, problem.message))
+        problems = beyond_float32(row, fields) if validator.is_valid(row) else validator.problems(row)
+        for problem in problems:
+            column = problem.pointer.removeprefix("/")
+            if column not in absent:
+                violations.append(Violation(number, line, column or "(whole row)", problem.message))
     return RowReport(tuple(violations))
