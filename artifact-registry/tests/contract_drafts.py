@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import keyword
 import math
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from edustream_contracts.contract import ModelContract, contract_from
+from edustream_contracts.errors import InvalidInput
 from edustream_contracts.validation import SchemaValidator
 
 PATTERNS = (r"^\d+$", r"\w", r"^.$", "b(?=a)", r"^[^\s]*$", r"[a-c]{2,3}|é", r"\.\/", r"\p{L}", r"^(?!.*--)[a-z]*$")
@@ -132,7 +132,7 @@ def fields(draw: st.DrawFn) -> dict[str, Any]:
     form = draw(st.sampled_from(["any", "enum", "const", "rules", "rules"]))
     if form == "enum":
         value = st.one_of(KINDS[kind], st.none()) if nullable else KINDS[kind]
-        spec["enum"] = draw(st.lists(value, min_size=1, max_size=4, unique_by=json.dumps))
+        spec["enum"] = draw(st.lists(value, min_size=1, max_size=4, unique_by=lambda one: (isinstance(one, bool), one)))
     elif form == "const":
         spec["const"] = draw(KINDS[kind])
     elif form == "rules":
@@ -152,7 +152,7 @@ def fields(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def contracts(draw: st.DrawFn) -> ModelContract | None:
-    """A contract with some drawn fields; None where one of them admits nothing that could be found."""
+    """A contract with some drawn fields; None where one of them admits nothing, or nothing that could be found."""
     properties = {f"f{number}": spec for number, spec in enumerate(draw(st.lists(fields(), min_size=1, max_size=4)))}
     example = {}
     for name, spec in properties.items():
@@ -162,4 +162,7 @@ def contracts(draw: st.DrawFn) -> ModelContract | None:
             return None
         example[name] = fitting[0]
     required = draw(st.lists(st.sampled_from(sorted(properties)), unique=True))
-    return contract_of(properties, required, example)
+    try:
+        return contract_of(properties, required, example)
+    except InvalidInput:
+        return None
