@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ from edustream_registry import layout
 from edustream_registry.auditing import Audit, Auditor, Severity
 from edustream_registry.manifest import ReleaseContent
 from edustream_registry.memory_store import MemoryStore
+from edustream_registry.needs import Needs
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.signing import Signer
 from edustream_registry.store import ObjectInfo
+from edustream_registry.testing.faults import FaultyStore
 from edustream_registry.testing.simulator import RegistrySimulator
 
 HEAD = layout.head_key("churn", "production")
@@ -161,14 +164,18 @@ def test_what_nobody_needs_is_a_note(registry: RegistrySimulator, content: Relea
     unknown = ["elsewhere", "models/churn/files/short/model.onnx", "models/UPPER/x", "consumers/api/x.json"]
     for key in (orphan, notice, *unknown):
         registry.memory.objects[key] = b"x"
-    registry.memory.objects[f"consumers/api/{'0' * 32}.json"] = b"a statement is its consumer's own matter"
+    expired = layout.needs_key("api", "0" * 32)
+    registry.memory.objects[expired] = b"x"
     registry.memory.objects[HEAD] = json.dumps({"sequence": 9}).encode()
 
     done = audit(registry)
 
     assert done.clean
     assert sorted(notes(registry)) == sorted(
-        [*(("unknown_key", key) for key in unknown), ("orphan", orphan), ("collection", notice), ("head", HEAD)]
+        [
+            *(("unknown_key", key) for key in unknown),
+            *(("orphan", orphan), ("collection", notice), ("head", HEAD), ("statement", expired)),
+        ]
     )
 
 
@@ -235,3 +242,51 @@ def test_progress_is_told(registry: RegistrySimulator) -> None:
     done = Auditor(registry.reader, told.append).audit()
 
     assert sum(told) == done.bytes
+
+
+def state_needs(registry: RegistrySimulator, lifetime: timedelta = timedelta(hours=1)) -> str:
+    needs = Needs("churn", ("tenure",), ("prediction",), 1, "1.0.1", "production")
+    return registry.consumer.state(needs, registry.clock() + lifetime).statement.key
+
+
+def test_consumer_statements_are_verified(registry: RegistrySimulator) -> None:
+    state_needs(registry)
+    registry.consumer.end("churn")
+
+    assert audit(registry).clean
+    assert audit(registry).statements == 2
+    assert Auditor(registry.reader).audit("churn").statements == 0
+
+
+def test_a_damaged_statement_is_wrong_while_it_could_count(registry: RegistrySimulator) -> None:
+    key = state_needs(registry)
+    registry.memory.objects[key] = registry.memory.objects[key].replace(b'"major":1', b'"major":2')
+
+    assert wrong(registry) == [("signature", key)]
+    registry.clock.advance(3600)
+    assert (wrong(registry), notes(registry)) == ([], [("statement", key)])
+
+
+def test_junk_that_its_consumer_made_void_is_no_damage(registry: RegistrySimulator) -> None:
+    key = layout.needs_key("api", "f" * 32)
+    registry.memory.objects[key] = b"junk"
+    assert wrong(registry) == [("malformed", key)]
+
+    registry.consumer.end("churn")
+
+    assert (wrong(registry), notes(registry)) == ([], [("statement", key)])
+
+
+def test_a_statement_that_is_collected_meanwhile_is_no_damage(registry: RegistrySimulator) -> None:
+    key = state_needs(registry)
+    store = registry.memory
+
+    class Collected(FaultyStore):
+        def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
+            found = list(store.list(prefix, start_after))
+            store.delete(key)
+            return iter(found)
+
+    reader = ReleaseReader(Collected(store), registry.trust, registry.clock)
+
+    assert Auditor(reader).audit().clean

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from edustream_registry.collecting import Collector
 from edustream_registry.collection import DELETING_S, MIN_GRACE_S, NOTICE_S, REFRESH_AFTER_S
 from edustream_registry.manifest import ReleaseContent
 from edustream_registry.memory_store import MemoryStore
+from edustream_registry.needs import Needs
 from edustream_registry.publishing import PublicationStatus, Publisher
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.store import WriteCondition
@@ -207,3 +209,46 @@ def test_a_publisher_refreshes_an_old_file_and_leaves_a_young_one(
 
     assert registry.memory.age_s(keys["golden.json"]) == 0
     assert registry.memory.age_s(keys["model.onnx"]) == REFRESH_AFTER_S
+
+
+def state_needs(registry: RegistrySimulator, lifetime_s: float) -> str:
+    needs = Needs("churn", ("tenure",), ("prediction",), 1, "1.0.1", "production")
+    return registry.consumer.state(needs, registry.clock() + timedelta(seconds=lifetime_s)).statement.key
+
+
+def test_statements_go_a_grace_period_after_they_expired(registry: RegistrySimulator) -> None:
+    gone, young, living = (state_needs(registry, lifetime_s) for lifetime_s in (60, 3600, 10 * MIN_GRACE_S))
+    junk = layout.needs_key("stranger", "f" * 32)
+    put(registry, junk)
+    registry.clock.advance(60 + MIN_GRACE_S)
+    assert collector(registry).collect_statements().old == ()
+    registry.clock.advance(1)
+
+    found = collector(registry).survey_statements()
+    done = collector(registry).collect_statements()
+
+    assert [orphan.key for orphan in found.old] == [gone]
+    assert done.deleted == (gone,)
+    assert {young, living, junk, ORPHAN} <= registry.memory.objects.keys()
+    assert gone not in registry.memory.objects
+
+
+def test_a_statement_that_claims_to_be_old_stays_while_it_is_young(registry: RegistrySimulator) -> None:
+    claimed = layout.needs_key("api", "0" * 32)
+    put(registry, claimed)
+
+    assert collector(registry).collect_statements().deleted == ()
+
+
+def test_a_statement_whose_delete_got_no_answer_is_told(registry: RegistrySimulator) -> None:
+    key = state_needs(registry, 60)
+    registry.clock.advance(61 + MIN_GRACE_S)
+
+    class Deaf(MemoryStore):
+        def delete(self, key: str) -> None:
+            raise OutcomeUnknown("write", "no reply", remedy="again")
+
+    store = Deaf(registry.clock)
+    store.objects, store._modified = registry.memory.objects, registry.memory._modified
+
+    assert collector(registry, store).collect_statements().unfinished == (key,)

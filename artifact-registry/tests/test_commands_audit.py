@@ -100,10 +100,11 @@ def test_a_young_orphan_is_listed_and_stays(repos: Folders, admin: DeletingS3Sto
 
 
 class Aged(DeletingS3Store):
-    """As if all files had been written two hours earlier."""
+    """As if all files and statements had been written two hours earlier."""
 
     def age_s(self, key: str) -> float:
-        return super().age_s(key) + (2 * MIN_GRACE_S if "/files/" in key else 0)
+        aged = "/files/" in key or key.startswith(layout.CONSUMERS)
+        return super().age_s(key) + (2 * MIN_GRACE_S if aged else 0)
 
 
 def test_an_old_orphan_goes(repos: Folders, admin: DeletingS3Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,6 +123,19 @@ def test_an_old_orphan_goes(repos: Folders, admin: DeletingS3Store, monkeypatch:
     assert {info.key for info in admin.list("")} == before - {ORPHAN}
 
 
+def test_an_expired_statement_goes(repos: Folders, admin: DeletingS3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edustream_registry.commands_audit.DeletingS3Store", Aged)
+    expired, living = (layout.needs_key("api", digit * 32) for digit in "0f")
+    for key in (expired, living):
+        admin.put(key, b"x", WriteCondition.OVERWRITE)
+
+    done = run(repos, "gc", "--grace", "1h", "--delete").stdout
+
+    assert "consumers/: 1 expired statements older than 1 h (1 bytes), 0 younger: 1 deleted." in done
+    assert [info.key for info in admin.list(layout.CONSUMERS)] == [living]
+    admin.delete(living)
+
+
 def test_an_unreadable_manifest_ends_with_code_4(repos: Folders, admin: DeletingS3Store) -> None:
     admin.put(MANIFEST, b"{}", WriteCondition.OVERWRITE)
 
@@ -129,8 +143,9 @@ def test_an_unreadable_manifest_ends_with_code_4(repos: Folders, admin: Deleting
 
     assert result.exit_code == 4
     assert "churn: nothing may be deleted, since not every manifest can be read." in result.stdout
-    [document] = run_json(repos, "gc")
+    document, statements = run_json(repos, "gc")
     assert document["refusal"]["kind"] == "malformed"
+    assert (statements["model"], statements["old"], statements["refusal"]) == (layout.CONSUMERS, [], None)
 
 
 def test_a_producer_may_not_delete_and_leaves_no_notice(repos: Folders, admin: DeletingS3Store) -> None:

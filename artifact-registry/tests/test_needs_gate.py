@@ -251,6 +251,16 @@ def test_a_damaged_contract_of_the_running_release_means_no(
     assert effects(registry, "1.1.0") == [("api", Effect.UNKNOWN)]
 
 
+def test_a_lost_contract_that_stays_the_same_harms_nobody(
+    registry: RegistrySimulator, publish: Publish, contract: ModelContract, running: Needs
+) -> None:
+    publish("1.0.1", contract)
+    for key in [key for key in registry.memory.objects if key.endswith("contract.json")]:
+        del registry.memory.objects[key]
+
+    assert effects(registry, "1.0.1") == [("api", Effect.NONE)]
+
+
 def test_what_cannot_be_verified_means_no_for_every_model(
     registry: RegistrySimulator, publish: Publish, contract: ModelContract
 ) -> None:

@@ -14,9 +14,11 @@ from edustream_registry.announcement import require_registry
 from edustream_registry.channel import LogEntry, check_link
 from edustream_registry.manifest import Manifest, ReleaseFile
 from edustream_registry.names import parse_version
+from edustream_registry.needs import ConsumerStatement, matters_until, read_needs
 from edustream_registry.object_keys import KeyKind, ObjectKey, parse_key
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.statement import Signed
+from edustream_registry.store import ObjectMissing
 
 MAX_FAILURES_IN_A_ROW: Final = 3
 """After so many objects in a row that the store could not give, the registry counts as unreachable."""
@@ -51,6 +53,7 @@ class Audit:
     bytes: int = 0
     entries: int = 0
     tombstones: int = 0
+    statements: int = 0
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -94,8 +97,13 @@ class Auditor:
         self._audit = Audit()
         self._attempt(layout.REGISTRY, lambda: require_registry(self._store))
         found: dict[str, _Contents] = {}
+        statements: dict[str, str] = {}
         for info in self._store.list(layout.model_prefix(model) if model else ""):
-            self._sort(found, parse_key(info.key), info.key, info.size)
+            key = parse_key(info.key)
+            if key and key.kind is KeyKind.CONSUMER_STATEMENT:
+                statements[info.key] = key.name
+            else:
+                self._sort(found, key, info.key, info.size)
         if model and model not in found:
             raise NothingToServe(
                 "model_missing",
@@ -104,12 +112,13 @@ class Auditor:
             )
         for name, contents in sorted(found.items()):
             self._model(name, contents)
+        self._statements(statements)
         return self._audit
 
     def _sort(self, found: dict[str, _Contents], key: ObjectKey | None, text: str, size: int) -> None:
         if key is None:
             return self._note("unknown_key", text, "has no form that the protocol knows; readers pass it over.")
-        if key.kind in (KeyKind.REGISTRY, KeyKind.CONSUMER_STATEMENT):
+        if key.kind is KeyKind.REGISTRY:
             return None
         contents = found.setdefault(key.model, _Contents())
         match key.kind:
@@ -221,6 +230,31 @@ class Auditor:
         self._attempt(key, lambda: self._reader.tombstone(model, version))
         if version not in contents.versions:
             self._wrong("manifest_missing", key, f"yanks {model}@{version}, whose manifest is missing.")
+
+    def _statements(self, ids: dict[str, str]) -> None:
+        now = self._reader.clock().timestamp()
+        refused: dict[str, Rejected] = {}
+        void: set[str] = set()
+        for key in ids:
+            self._audit.statements += 1
+            found = self._attempt(key, partial(self._statement, key))
+            if isinstance(found, Rejected):
+                refused[key] = found
+            elif found:
+                void.update(layout.needs_key(found.consumer, replaced) for replaced in found.replaces or ())
+        for key, error in refused.items():
+            if matters_until(ids[key]) <= now or key in void:
+                self._note("statement", key, f"cannot be verified, and does not count any more: {error.fact}")
+            else:
+                self._found(key, error, " Until it expires, promotions are refused.")
+
+    def _statement(self, key: str) -> ConsumerStatement | Rejected | None:
+        try:
+            return read_needs(self._store, self._reader.trust, key).statement
+        except Rejected as error:
+            return error
+        except ObjectMissing:
+            return None
 
     def _attempt(self, key: str, look: Callable[[], T], whose: str = "") -> T | None:
         """What `look` returns; what it raises becomes a finding about `key`."""

@@ -1,17 +1,22 @@
-"""Collect orphans: delete files that no manifest names, never one that a publisher is about to name."""
+"""Collect orphans: delete files that no manifest names, never one that a publisher is about to name.
+
+Consumer statements that expired long ago go with them.
+"""
 
 from __future__ import annotations
 
 import json
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from edustream_contracts.errors import InvalidInput, NothingToServe, OutcomeUnknown, Rejected
 from edustream_registry import layout
 from edustream_registry.collection import DELETING_S, MIN_GRACE_S, NOTICE_S, notices
 from edustream_registry.names import model_name
+from edustream_registry.needs import matters_until
+from edustream_registry.object_keys import parse_key
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.store import DeletingStore, ObjectMissing, WriteCondition
 
@@ -29,7 +34,7 @@ class Orphan:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """What was found and done in one model.
+    """What was found and done in one model, or in the folder `consumers/`, which is no model's name.
 
     `old` and `young` are the orphans above and below the grace period. Of the old ones `deleted` are gone, `spared`
     turned out to be needed, refreshed or gone already, `unfinished` were left because time ran out or no reply came.
@@ -91,6 +96,33 @@ class Collector:
             found = self._announced(found, named)
         self._remove_dead_notices(model)
         return found
+
+    def survey_statements(self) -> Collection:
+        """The consumer statements that say nothing any more, by their ids; nothing is written or deleted.
+
+        Their age counts from when they were written, so that both it and the expiry lie a grace period back, and no
+        clock that is off by less does harm.
+        """
+        expired_before = self._reader.clock().timestamp() - self._grace_s
+        keys = {
+            info.key: info.size
+            for info in self._store.list(layout.CONSUMERS)
+            if (key := parse_key(info.key)) and matters_until(key.name) < expired_before
+        }
+        old = [orphan for orphan in self._aged(keys) if orphan.age_s > self._grace_s]
+        return Collection(layout.CONSUMERS, old=tuple(old))
+
+    def collect_statements(self) -> Collection:
+        """Delete what `survey_statements` finds. Nobody reads it any more, so nobody needs to be told first."""
+        found = self.survey_statements()
+        deleted, unfinished = [], []
+        for orphan in found.old:
+            try:
+                self._store.delete(orphan.key)
+                deleted.append(orphan.key)
+            except OutcomeUnknown:
+                unfinished.append(orphan.key)
+        return replace(found, deleted=tuple(deleted), unfinished=tuple(unfinished))
 
     def _announced(self, found: Collection, named: dict[str, frozenset[str]]) -> Collection:
         notice = layout.notice_key(found.model, self._notice_id())

@@ -13,6 +13,7 @@ from rich.progress import DownloadColumn, Progress, SpinnerColumn, TextColumn, T
 
 from edustream_contracts.errors import Rejected
 from edustream_contracts.exit_codes import EXIT_CODES
+from edustream_registry import layout
 from edustream_registry.auditing import Audit, Auditor, Severity
 from edustream_registry.collecting import Collection, Collector, Orphan
 from edustream_registry.command_line import DEFAULT_ENV, AsJson, EnvFile, settings_from
@@ -51,13 +52,15 @@ def gc(
     env_file: EnvFile = DEFAULT_ENV,
     as_json: AsJson = False,
 ) -> None:
-    """List files that no manifest names, and delete the old ones with --delete; needs the administrator's key."""
+    """List files that no manifest names, and expired needs; --delete removes old ones, with the administrator's key."""
     settings = settings_from(env_file)
     store = DeletingS3Store(settings)
     reader = ReleaseReader(store, open_trust(settings))
     collector = Collector(store, reader, duration_s(grace))
     models = [model_name(model)] if model else reader.models()
     done = [collector.collect(name) if delete else collector.survey(name) for name in models]
+    if model is None:
+        done.append(collector.collect_statements() if delete else collector.survey_statements())
     if as_json:
         print_json([_collection_document(one, duration_s(grace)) for one in done])
     else:
@@ -90,7 +93,8 @@ def _print_audit(done: Audit) -> None:
         OUT.print(table)
     say(
         f"{done.models} models, {done.releases} releases, {done.files} files ({done.bytes} bytes), {done.entries} log "
-        f"entries, {done.tombstones} tombstones: " + ("nothing is wrong." if done.clean else f"{_wrong(done)} wrong.")
+        f"entries, {done.tombstones} tombstones, {done.statements} statements: "
+        + ("nothing is wrong." if done.clean else f"{_wrong(done)} wrong.")
     )
 
 
@@ -108,7 +112,7 @@ def _print_collection(done: Collection, grace_s: float, delete: bool) -> None:
         say(f"{done.model}: nothing may be deleted, since not every manifest can be read. {done.refusal}")
         return
     if done.old or done.young:
-        table = new_table("file", "bytes", "age", "")
+        table = new_table("object", "bytes", "age", "")
         for orphan in done.old:
             table.add_row(orphan.key, str(orphan.size), in_words(orphan.age_s), _fate(orphan, done, delete))
         for orphan in done.young:
@@ -116,8 +120,9 @@ def _print_collection(done: Collection, grace_s: float, delete: bool) -> None:
         OUT.print(table)
     size = sum(orphan.size for orphan in done.old)
     young = len(done.young)
+    what = "expired statements" if done.model == layout.CONSUMERS else "orphans"
     say(
-        f"{done.model}: {len(done.old)} orphans older than {in_words(grace_s)} ({size} bytes), {young} younger: "
+        f"{done.model}: {len(done.old)} {what} older than {in_words(grace_s)} ({size} bytes), {young} younger: "
         + (f"{len(done.deleted)} deleted." if delete else "nothing deleted (--delete does it).")
     )
 

@@ -110,7 +110,10 @@ class NeedsGate:
             return effect(Effect.UNKNOWN, "does not say which release it runs")
         running = f"{said.model}@{said.running}"
         try:
-            old = self._contracts.of(self._reader.manifest(said.model, said.running).statement)
+            manifest = self._reader.manifest(said.model, said.running).statement
+            if manifest.content.contract_digest == release.content.contract_digest:
+                return effect(Effect.NONE, f"runs {running}, which keeps the same contract")
+            old = self._contracts.of(manifest)
         except (NothingToServe, Rejected) as error:
             return effect(Effect.UNKNOWN, f"runs {running}, whose contract cannot be read: {error.fact}")
         unknown = said.needs.unknown_to(old)

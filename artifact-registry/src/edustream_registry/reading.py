@@ -42,7 +42,7 @@ class ReleaseReader:
     def __init__(self, store: Store, trust: TrustPolicy, clock: Clock = utc_now) -> None:
         self.store = store
         self.trust = trust
-        self._clock = clock
+        self.clock = clock
 
     def models(self) -> list[str]:
         """The models that have at least one object, in alphabetical order."""
@@ -328,7 +328,7 @@ class ReleaseReader:
         limit = self.trust.max_entry_age_s
         if limit is None:
             return
-        age = (self._clock() - entry.statement.promoted_at_time).total_seconds()
+        age = (self.clock() - entry.statement.promoted_at_time).total_seconds()
         if age > limit:
             raise Rejected(
                 "freeze",

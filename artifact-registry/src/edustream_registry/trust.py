@@ -110,8 +110,8 @@ def _contradiction(where: str, how: str) -> InvalidInput:
     return InvalidInput(
         "configuration",
         f"The trust file {where} contradicts itself: {how}.",
-        remedy="correct the file: a key's id is the SHA-256 of its DER SubjectPublicKeyInfo, and each party has its own "
-        "keys.",
+        remedy="correct the file: a key's id is the SHA-256 of its DER SubjectPublicKeyInfo, and each party has keys "
+        "of its own.",
     )
 
 
