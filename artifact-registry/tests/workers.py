@@ -17,6 +17,8 @@ from typing import Any
 
 from conftest import settings_in
 
+from edustream_contracts.canonical import canonical_json
+from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import EduStreamError
 from edustream_registry.authorship import open_author
 from edustream_registry.manifest import ReleaseContent, ReleaseFile
@@ -89,6 +91,27 @@ class Publish:
         content = small_release(self.template, self.model, self.data.format(number).encode(), folder)
         published = Publisher(author, bundler=None).publish(content, folder, self.version)
         return Outcome(published.status.value, version=self.version, digest=published.release.digest)
+
+
+@dataclasses.dataclass(frozen=True)
+class Compute:
+    """Publish a model of the writer's own under a computed version; its contract is the one at the writer's number."""
+
+    template: ReleaseContent
+    contracts: Sequence[ModelContract]
+
+    def __call__(self, author: Author, folder: Path, number: int) -> Outcome:
+        return told(lambda: self.done(author, folder / str(number), number))
+
+    def done(self, author: Author, folder: Path, number: int) -> Outcome:
+        contract = self.contracts[number]
+        content = small_release(self.template, contract.model, f"model {number}".encode(), folder)
+        path = folder / "contract.json"
+        path.write_bytes(canonical_json(contract.document))
+        files = (*content.files, ReleaseFile.of(path))
+        content = content.model_copy(update={"contract_digest": contract.digest, "files": files})
+        published = Publisher(author, bundler=None).publish(content, folder)
+        return Outcome(published.status.value, published.why, published.manifest.version, published.release.digest)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import chain, islice
 from typing import Final
 
@@ -50,7 +49,10 @@ class Precedents:
     """
 
     def __init__(self, reader: ReleaseReader, model: str) -> None:
-        """List the releases and the tombstones of `model`: two requests, and one more for every 1000 of them."""
+        """List the releases and the tombstones of `model`, and find the highest release that binds.
+
+        Takes two listings, and a request for each yanked release above that one.
+        """
         self.model = model
         self._reader = reader
         self._released = [parse_version(text) for text in reader.versions(model)]
@@ -58,6 +60,9 @@ class Precedents:
         self._tombstones = {parse_version(text) for text in reader.yanked(model)}
         self._manifests: dict[Version, Signed[Manifest]] = {}
         self._yanked: dict[Version, bool] = {}
+        self._held: list[Precedent] | None = None
+        self.highest = next(self._living(), self._finals[-1] if self._finals else None)
+        """The highest number that binds; None where there is no release but prereleases."""
 
     @property
     def used(self) -> set[Version]:
@@ -66,18 +71,10 @@ class Precedents:
 
     def same_as(self, content: ReleaseContent) -> Signed[Manifest] | None:
         """The release with the identity of `content`, if it is one of the highest that bind, or a channel serves it."""
-        living = (number for number in reversed(self._finals) if not self.is_yanked(number))
-        recent = (self._manifest(number) for number in islice(living, RECENT))
-        served = (each.release for each in self.served_and_highest if not self.is_yanked(each.number))
+        recent = (self._manifest(number) for number in islice(self._living(), RECENT))
+        served = (each.release for each in self.served_and_highest() if not self.is_yanked(each.number))
         return next((one for one in chain(recent, served) if one.statement.content.identity == content.identity), None)
 
-    @cached_property
-    def highest(self) -> Version | None:
-        """The highest number that binds; None where there is no release but prereleases."""
-        living = (number for number in reversed(self._finals) if not self.is_yanked(number))
-        return next(living, self._finals[-1] if self._finals else None)
-
-    @cached_property
     def served_and_highest(self) -> list[Precedent]:
         """The binding releases that the last entry of a channel names, and the highest one, from the highest down.
 
@@ -85,6 +82,11 @@ class Precedents:
 
         Raises `GateRefused` (kind `version`) where a channel names a release that is not there, or is another one.
         """
+        if self._held is None:
+            self._held = self._read_held()
+        return self._held
+
+    def _read_held(self) -> list[Precedent]:
         channels: dict[Version, list[LogEntry]] = {} if self.highest is None else {self.highest: []}
         for name in self._reader.channels(self.model):
             entry = self._reader.last_entry(self.model, name)
@@ -115,6 +117,10 @@ class Precedents:
         if number not in self._yanked:
             self._yanked[number] = self._reader.tombstone(self.model, str(number)) is not None
         return self._yanked[number]
+
+    def _living(self) -> Iterator[Version]:
+        """The numbers of final releases that were not yanked, from the highest down."""
+        return (number for number in reversed(self._finals) if not self.is_yanked(number))
 
     def _binds(self, number: Version) -> bool:
         return number.prerelease is None and not self.is_yanked(number)

@@ -89,7 +89,7 @@ def next_version(precedents: Precedents, verdicts: Verdicts) -> Numbering:
 
     Raises `GateRefused` (kind `version`) where a contract that has to be compared cannot be read.
     """
-    held = precedents.served_and_highest
+    held = precedents.served_and_highest()
     found = max((_demand(each, verdicts) for each in held), key=_by_number) if held else _first(precedents)
     while found.number in precedents.used:
         last, holder = precedents.last_of_minor(found.number)
