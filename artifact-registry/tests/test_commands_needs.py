@@ -132,7 +132,7 @@ def test_named_fields(run: Run, contract: ModelContract) -> None:
 @pytest.mark.parametrize(
     ("words", "fact"),
     [
-        (("add", "churn@1.0.0", "--reads", "score"), "score: is no field of the contract's output"),
+        (("add", "churn@1.0.0", "--reads", "score"), "reads: names 'score', which is no output field"),
         (("add", "churn@1.0.0", "--for", "400d"), "cannot be stated for 400d"),
         (("add", "churn@1.0.0", "--for", "0s"), "cannot be stated for 0s"),
         (("add", "churn@1.0.0", "--for", "soon"), "'soon' is no duration"),

@@ -313,8 +313,9 @@ def test_names_that_the_contract_does_not_have_are_all_told(contract: ModelContr
     with pytest.raises(InvalidInput) as caught:
         Needs.of(Reference.parse("churn@production"), "1.0.0", contract, ["tenure", "age"], ["score"])
 
+    told = " ".join(map(str, caught.value.problems))
     required = set(contract.input_schema["required"]) - {"tenure"}
-    assert {problem.pointer for problem in caught.value.problems} == {"age", "score", *required}
+    assert all(repr(name) in told for name in {"age", "score", *required})
 
 
 def test_an_id_tells_until_when_it_matters_and_what_is_said() -> None:

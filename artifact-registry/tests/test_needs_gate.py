@@ -219,8 +219,8 @@ def test_replicas_that_say_the_same_are_asked_once(registry: RegistrySimulator, 
     [
         ({"running": None}, "does not say which release it runs"),
         ({"running": "1.9.0"}, "runs churn@1.9.0, whose contract cannot be read"),
-        ({"sends": ("age",)}, "does not have: age: is no field of the contract's input"),
-        ({"reads": ("score",)}, "does not have: score: is no field of the contract's output"),
+        ({"sends": ("age",)}, "sends: names 'age', which is no input field; sends: lacks"),
+        ({"reads": ("score",)}, "states what does not fit its contract: reads: names 'score'"),
     ],
 )
 def test_what_is_not_known_means_no(

@@ -14,11 +14,12 @@ from datetime import datetime
 from typing import Any, ClassVar, Final, Literal
 
 from edustream_contracts.canonical import canonical_json, sha256_hex
+from edustream_contracts.compatibility import check_statement
 from edustream_contracts.contract import ModelContract
-from edustream_contracts.errors import InvalidInput, Problem, Rejected
+from edustream_contracts.errors import Rejected
 from edustream_contracts.schemas import ObjectName
 from edustream_registry import layout
-from edustream_registry.names import Reference
+from edustream_registry.names import Reference, parse_version
 from edustream_registry.object_keys import KeyKind, parse_key
 from edustream_registry.signing import malformed
 from edustream_registry.statement import MAX_STATEMENT_BYTES, Signed, Statement, require_place
@@ -61,38 +62,16 @@ class Needs:
         Raises `InvalidInput` (kind `argument`) for names that the contract does not have, and where a field that it
         requires would not be sent.
         """
-        inputs, outputs = [[field.name for field in fields] for fields in (contract.inputs, contract.outputs)]
         stated = Needs(
             model=reference.model,
-            sends=tuple(dict.fromkeys(sends)) or tuple(inputs),
-            reads=tuple(dict.fromkeys(reads)) or tuple(outputs),
-            major=int(version.partition(".")[0]) if major is None else major,
+            sends=tuple(dict.fromkeys(sends)) or tuple(field.name for field in contract.inputs),
+            reads=tuple(dict.fromkeys(reads)) or tuple(field.name for field in contract.outputs),
+            major=parse_version(version).major if major is None else major,
             running=version,
             follows=reference.wanted,
         )
-        required = contract.input_schema["required"]
-        problems = [
-            *stated.unknown_to(contract),
-            *(Problem(name, "is required, and not sent") for name in required if name not in stated.sends),
-        ]
-        if problems:
-            raise InvalidInput(
-                "argument",
-                f"No consumer of {reference.model}@{version} can need that.",
-                remedy=f"name what is sent among {', '.join(inputs)}; and what is read among {', '.join(outputs)}.",
-                problems=problems,
-            )
+        check_statement(contract, stated.sends, stated.reads)
         return stated
-
-    def unknown_to(self, contract: ModelContract) -> list[Problem]:
-        """The fields that are sent or read and that a contract does not have."""
-        sides = (("input", self.sends, contract.inputs), ("output", self.reads, contract.outputs))
-        return [
-            Problem(name, f"is no field of the contract's {side}")
-            for side, names, fields in sides
-            for name in names
-            if name not in {field.name for field in fields}
-        ]
 
 
 class ConsumerStatement(Statement):

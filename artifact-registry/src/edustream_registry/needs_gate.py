@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from edustream_contracts.compatibility import Reason, Verdict, compare_for
-from edustream_contracts.errors import GateRefused, NothingToServe, Problem, Rejected
+from edustream_contracts.errors import GateRefused, InvalidInput, NothingToServe, Problem, Rejected
 from edustream_registry.manifest import Manifest
 from edustream_registry.names import parse_version
 from edustream_registry.needs import ConsumerStatement, LivingNeeds, Needs, Unverified, read_living
@@ -116,11 +116,12 @@ class NeedsGate:
             old = self._contracts.of(manifest)
         except (NothingToServe, Rejected) as error:
             return effect(Effect.UNKNOWN, f"runs {running}, whose contract cannot be read: {error.fact}")
-        unknown = said.needs.unknown_to(old)
-        if unknown:
-            listed = "; ".join(str(problem) for problem in unknown)
-            return effect(Effect.UNKNOWN, f"states fields that {running}, which it runs, does not have: {listed}")
-        done = compare_for(old, self._contracts.of(release), said.sends, said.reads)
+        new = self._contracts.of(release)
+        try:
+            done = compare_for(old, new, said.sends, said.reads)
+        except InvalidInput as error:
+            listed = "; ".join(str(problem) for problem in error.problems)
+            return effect(Effect.UNKNOWN, f"runs {running} and states what does not fit its contract: {listed}")
         if done.verdict is Verdict.BREAKING:
             return effect(Effect.BREAKS, f"runs {running}, whose contract this one breaks", done.breaking)
         return effect(Effect.NONE, f"runs {running}: {done.verdict}")

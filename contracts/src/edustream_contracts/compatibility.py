@@ -123,7 +123,7 @@ def compare_for(old: ModelContract, new: ModelContract, sends: Collection[str], 
     a required input field that is not sent.
     """
     _of_one_model(old, new)
-    _check_statement(old, sends, reads)
+    check_statement(old, sends, reads)
     before, after = old.document, new.document
     taken = {*sends, *after["input"]["required"]}
     return _comparison(
@@ -134,17 +134,9 @@ def compare_for(old: ModelContract, new: ModelContract, sends: Collection[str], 
     )
 
 
-def _of_one_model(old: ModelContract, new: ModelContract) -> None:
-    if old.model != new.model:
-        raise InvalidInput(
-            "argument",
-            f"The contracts are of two models, {old.model!r} and {new.model!r}; there is nothing to compare.",
-            remedy="compare two contracts of one model.",
-        )
-
-
-def _check_statement(old: ModelContract, sends: Collection[str], reads: Collection[str]) -> None:
-    inputs, outputs = old.document["input"], old.document["output"]
+def check_statement(contract: ModelContract, sends: Collection[str], reads: Collection[str]) -> None:
+    """Raise `InvalidInput` (kind `argument`) unless a consumer that knows `contract` can send and read these fields."""
+    inputs, outputs = contract.document["input"], contract.document["output"]
     problems = [
         *(
             Problem("sends", f"names {name!r}, which is no input field")
@@ -161,9 +153,18 @@ def _check_statement(old: ModelContract, sends: Collection[str], reads: Collecti
     if problems:
         raise InvalidInput(
             "argument",
-            f"What the consumer says of itself does not fit the contract {old.digest[:12]} of {old.model}.",
+            f"What the consumer says of itself does not fit the contract {contract.digest[:12]} of {contract.model}.",
             remedy="state the fields that the contract has, and send at least the required ones.",
             problems=problems,
+        )
+
+
+def _of_one_model(old: ModelContract, new: ModelContract) -> None:
+    if old.model != new.model:
+        raise InvalidInput(
+            "argument",
+            f"The contracts are of two models, {old.model!r} and {new.model!r}; there is nothing to compare.",
+            remedy="compare two contracts of one model.",
         )
 
 
