@@ -9,7 +9,7 @@ import pytest
 from conftest import settings_in
 from typer.testing import CliRunner, Result
 
-from edustream_contracts.contract import ModelContract
+from edustream_contracts.contract import ModelContract, contract_from
 from edustream_contracts.errors import GateRefused, Incompatible
 from edustream_registry.authorship import open_author
 from edustream_registry.cli import app
@@ -21,9 +21,19 @@ from edustream_registry.testing.simulator import write_release
 from edustream_registry.yanking import Yanker
 
 
+def months(contract: ModelContract, maximum: int, model: str) -> ModelContract:
+    """The contract with another greatest tenure, for a model of this name."""
+    document = json.loads(json.dumps(contract.document)) | {"model": model}
+    document["input"]["properties"]["tenure"]["maximum"] = maximum
+    return contract_from(document)
+
+
 @pytest.fixture(scope="module")
 def env_file(moto_server: RunningServer, tmp_path_factory: pytest.TempPathFactory, contract: ModelContract) -> Path:
-    """churn 1.0.0, promoted and yanked; 1.0.1, promoted, with other metrics; 1.0.2, which misses its threshold."""
+    """churn 1.0.0, promoted and yanked; 1.0.1, promoted, with other metrics; 1.0.2, which misses its threshold.
+
+    Also churn 1.1.0 with a wider contract, 2.0.0 with a narrower one, and fraud 1.0.0.
+    """
     root = tmp_path_factory.mktemp("releases")
     written = Folders.below(root)
     Provisioner(dataclasses.replace(settings_in(moto_server.admin_env), bucket="release-commands")).init(written)
@@ -35,6 +45,10 @@ def env_file(moto_server: RunningServer, tmp_path_factory: pytest.TempPathFactor
         if version != "1.0.2":
             Promoter(author).promote("churn", "production", version, f"[bold]{model}[/]")
     Yanker(author).yank("churn", "1.0.0", "a wrong file")
+    for maximum, model in ((240, "churn"), (60, "churn"), (60, "fraud")):
+        changed = months(contract, maximum, model)
+        directory = root / f"{model}-{maximum}"
+        Publisher(author, bundler=None).publish(write_release(directory, changed), directory)
     return written.consumer / ".env"
 
 
@@ -82,9 +96,55 @@ def test_a_difference(env_file: Path) -> None:
     assert (file["name"], "difference" in file) == ("model.onnx", False)
 
 
+def test_a_contract_that_breaks_is_shown_with_a_counterexample(env_file: Path) -> None:
+    lines = run(env_file, "diff", "churn@1.1.0", "churn@2.0.0").stdout.splitlines()
+
+    assert lines[0] == "contract: breaking (input breaking, output identical)"
+    assert lines[1].split() == ["side", "verdict", "where", "rule", "what"]
+    assert "input  breaking  /input/properties/tenure/maximum  maximum-lowered  tenure is " in lines[2]
+    said, _, row = lines[3].partition(": {")
+    assert said == ("counterexample of /input/properties/tenure/maximum, valid for churn@1.1.0, refused by churn@2.0.0")
+    assert 60 < json.loads("{" + row)["tenure"] <= 240
+    assert lines[4].split() == ["part", "what", "churn@1.1.0", "churn@2.0.0", "difference"]
+
+
+def test_the_verdict_on_a_contract_for_pipelines(env_file: Path) -> None:
+    contract = run_json(env_file, "diff", "churn@1.1.0", "churn@2.0.0")["contract"]
+
+    assert (contract["verdict"], contract["input"], contract["output"]) == ("breaking", "breaking", "identical")
+    [reason] = contract["reasons"]
+    assert reason.pop("counterexample")["tenure"] > 60
+    assert reason.pop("sentence").startswith("tenure is ")
+    assert reason == {
+        "side": "input",
+        "pointer": "/input/properties/tenure/maximum",
+        "rule": "maximum-lowered",
+        "verdict": "breaking",
+        "before": {"maximum": 240},
+        "after": {"maximum": 60},
+    }
+
+
+def test_a_contract_that_only_widens_has_no_counterexample(env_file: Path) -> None:
+    text = run(env_file, "diff", "churn@1.0.1", "churn@1.1.0").stdout
+
+    assert text.startswith("contract: compatible (input compatible, output identical)\n")
+    assert "counterexample" not in text
+
+
+def test_contracts_of_two_models_are_shown_and_not_judged(env_file: Path) -> None:
+    text = run(env_file, "diff", "churn@2.0.0", "fraud@1.0.0").stdout
+    document = run_json(env_file, "diff", "churn@2.0.0", "fraud@1.0.0")
+
+    assert "churn@2.0.0 and fraud@1.0.0 are of two models" in text
+    assert document["contract"] is None
+    assert [change["name"] for change in document["changes"]["contract"]] == ["digest", "/model"]
+
+
 def test_no_difference(env_file: Path) -> None:
     same = run(env_file, "diff", "churn@production", "churn@1.0.1").stdout
 
+    assert same.startswith("contract: identical (input identical, output identical)\n")
     assert "churn@1.0.1 and churn@1.0.1 differ in nothing but when and by whom they were released." in same
 
 

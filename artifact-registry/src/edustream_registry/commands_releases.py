@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
+from edustream_contracts import compatibility
 from edustream_registry import presentation
 from edustream_registry.command_line import DEFAULT_ENV, AsJson, ChannelOf, EnvFile, Wanted, reader_from
 from edustream_registry.comparison import Change, Comparison, compare
@@ -22,7 +24,7 @@ At = Annotated[
 
 
 def diff(before: Wanted, after: Wanted, env_file: EnvFile = DEFAULT_ENV, as_json: AsJson = False) -> None:
-    """Show what differs between two releases: contract, metrics, thresholds, data, code, libraries, files."""
+    """Show what differs between two releases: the contract and what it breaks, metrics, data, code, files."""
     reader = reader_from(env_file)
     resolved = [reader.resolve(Reference.parse(text)) for text in (before, after)]
     _print_comparison(compare(reader, *resolved), as_json)
@@ -43,6 +45,7 @@ def _print_comparison(done: Comparison, as_json: bool) -> None:
     if as_json:
         return print_json(_comparison_document(done))
     one, other = _named(done.before), _named(done.after)
+    _print_contract(done.contract, one, other)
     if not done.changes:
         return say(f"{one} and {other} differ in nothing but when and by whom they were released.")
     table = new_table("part", "what", one, other, "difference")
@@ -55,6 +58,31 @@ def _print_comparison(done: Comparison, as_json: bool) -> None:
     return None
 
 
+def _print_contract(contract: compatibility.Comparison | None, one: str, other: str) -> None:
+    if contract is None:
+        return say(f"{one} and {other} are of two models, so nothing is said about their contracts' compatibility.")
+    say(f"contract: {contract.verdict} (input {contract.input}, output {contract.output})")
+    if contract.reasons:
+        table = new_table("side", "verdict", "where", "rule", "what")
+        for reason in contract.reasons:
+            what = escape(reason.sentence)
+            table.add_row(reason.side, reason.verdict, escape(reason.pointer), reason.rule, what)
+        OUT.print(table)
+    for reason in contract.breaking:
+        if reason.counterexample:
+            instance = json.dumps(dict(reason.counterexample), ensure_ascii=False)
+            say(f"counterexample of {reason.pointer}, {_standing(reason, one, other)}: {instance}")
+    return None
+
+
+def _standing(reason: compatibility.Reason, one: str, other: str) -> str:
+    """What both contracts say of a counterexample."""
+    if not reason.refutes:
+        return f"valid for {one} and {other}, with another meaning"
+    valid, refused = (one, other) if reason.side == "input" else (other, one)
+    return f"valid for {valid}, refused by {refused}"
+
+
 def _comparison_document(done: Comparison) -> dict[str, Any]:
     changes: dict[str, list[dict[str, Any]]] = {}
     for change in done.changes:
@@ -63,6 +91,7 @@ def _comparison_document(done: Comparison) -> dict[str, Any]:
         "before": presentation.summary(done.before),
         "after": presentation.summary(done.after),
         "identical": done.identical,
+        "contract": None if done.contract is None else done.contract.as_document(),
         "changes": changes,
     }
 
