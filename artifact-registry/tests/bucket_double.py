@@ -63,6 +63,15 @@ class Reply(Enum):
     """The process dies after the request was carried out."""
 
 
+class Errand(Enum):
+    """What a request is for."""
+
+    READ = "read"
+    FILE = "write a file"
+    COMMIT = "write what is written once"
+    HINT = "write a channel's hint"
+
+
 @dataclass(frozen=True, slots=True)
 class Write:
     """A PutObject on its way: key, bytes, and whether it carries `If-None-Match: *`."""
@@ -87,6 +96,14 @@ class Bucket:
         self.objects[write.key] = write.data
         self.journal.append(write)
         return 200
+
+    def before(self, landed: int) -> Bucket:
+        """A bucket of its own, as this one was before write number `landed` (from 0), for who replays the past."""
+        earlier = Bucket()
+        written = {write.key for write in self.journal}
+        earlier.objects = {key: data for key, data in self.objects.items() if key not in written}
+        earlier.objects |= {write.key: write.data for write in self.journal[:landed]}
+        return earlier
 
     def serve(self, request: AWSPreparedRequest) -> AWSResponse:
         """The answer to one request, which is carried out."""
@@ -147,9 +164,10 @@ class Process:
         self._bucket = bucket
         self.busy = self.crashed = self.faulted = False
 
-    def start(self, work: Callable[[], Any]) -> None:
-        """Run `work` up to its first request."""
+    def start(self, work: Callable[[], Any], shown: Bucket | None = None) -> None:
+        """Run `work` up to its first request; it meets the bucket `shown` instead of the attached one, if given."""
         self.busy, self.crashed, self.faulted = True, False, False
+        self._met = shown or self._bucket
         self.value: Any = None
         self.error: BaseException | None = None
         threading.Thread(target=self._run, args=(work,), daemon=True).start()
@@ -172,6 +190,7 @@ class Process:
     def _before_send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
         # What a dead process still tries reaches nobody; the work ends, and its outcome is not looked at.
         if not self.crashed:
+            self.errand = errand_of(request)
             self._stopped.release()
             self._go.acquire()
             self.crashed = self._reply in (Reply.CRASH_BEFORE, Reply.CRASH_AFTER)
@@ -182,12 +201,12 @@ class Process:
     def _fate(self, request: AWSPreparedRequest, reply: Reply) -> AWSResponse:
         conditional = request.method == "PUT" and "If-None-Match" in request.headers
         if reply is Reply.SERVED or (reply is Reply.CONFLICT and not conditional):
-            return self._bucket.serve(request)
+            return self._met.serve(request)
         self.faulted = True
         if reply in (Reply.LOST_REPLY, Reply.ERROR_AFTER, Reply.CRASH_AFTER):
-            self._bucket.serve(request)
+            self._met.serve(request)
         elif reply is Reply.DELAYED and request.method == "PUT":
-            self._bucket.under_way.append(write_of(request))
+            self._met.under_way.append(write_of(request))
         match reply:
             case Reply.CONFLICT:
                 return refusal(request, 409, "ConditionalRequestConflict")
@@ -201,6 +220,16 @@ class Process:
                 raise ConnectionClosedError(endpoint_url=request.url)
             case _:
                 raise ReadTimeoutError(endpoint_url=request.url)
+
+
+def errand_of(request: AWSPreparedRequest) -> Errand:
+    """What a request is for."""
+    path = urlsplit(request.url).path
+    if request.method != "PUT":
+        return Errand.READ
+    if path.endswith("/HEAD"):
+        return Errand.HINT
+    return Errand.FILE if "/files/" in path else Errand.COMMIT
 
 
 def write_of(request: AWSPreparedRequest) -> Write:

@@ -40,11 +40,20 @@ class Ledger:
     tombstones: dict[str, dict[str, Any]] = field(default_factory=dict)
     write_ids: set[str] = field(default_factory=set)
     dead: set[str] = field(default_factory=set)
+    broken: bool = False
+    """Whether a promise was found broken; what comes after that means nothing."""
     _held: dict[str, bytes] = field(default_factory=dict)
     _read: int = 0
 
     def catch_up(self) -> None:
         """Hold every write that landed since the last call against the promises; raise `AssertionError`."""
+        try:
+            self._catch_up()
+        except AssertionError:
+            self.broken = True
+            raise
+
+    def _catch_up(self) -> None:
         for write in self.bucket.journal[self._read :]:
             self._check(write)
             self._held[write.key] = write.data
@@ -104,7 +113,9 @@ class Moment:
     entries: int
     manifests: frozenset[str]
     tombstones: frozenset[str]
+    contracts: frozenset[str]
 
     @staticmethod
     def of(ledger: Ledger) -> Moment:
-        return Moment(len(ledger.entries), frozenset(ledger.manifests), frozenset(ledger.tombstones))
+        contracts = frozenset(manifest["content"]["contract_digest"] for manifest in ledger.manifests.values())
+        return Moment(len(ledger.entries), frozenset(ledger.manifests), frozenset(ledger.tombstones), contracts)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from bucket_double import Bucket, Process, Reply
+from bucket_double import Bucket, Errand, Process, Reply, Write
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -22,9 +23,17 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
-from protocol_ledger import CHANNEL, MODEL, Ledger, Moment, sha256
+from protocol_ledger import CHANNEL, HEAD, LOG, MODEL, Ledger, Moment, sha256
 
-from edustream_contracts.errors import Conflict, EduStreamError, NothingToServe, OutcomeUnknown, Unreachable
+from edustream_contracts.errors import (
+    Conflict,
+    EduStreamError,
+    GateRefused,
+    NothingToServe,
+    OutcomeUnknown,
+    Rejected,
+    Unreachable,
+)
 from edustream_registry import layout
 from edustream_registry.manifest import ReleaseContent
 from edustream_registry.memory_store import MemoryStore
@@ -34,9 +43,10 @@ from edustream_registry.publishing import AUTO, Publication, PublicationStatus, 
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.resolved import Resolved
 from edustream_registry.signing import Signer
+from edustream_registry.store import Store
 from edustream_registry.testing.clock import ManualClock
 from edustream_registry.trust import TrustPolicy
-from edustream_registry.writing import Author
+from edustream_registry.writing import Author, new_write_id
 from edustream_registry.yanking import Yank, Yanker
 
 PROCESSES = 4
@@ -47,8 +57,34 @@ STORM = 30
 REGISTRY = b'{"protocol": 1, "created_at": "2026-01-01T00:00:00+00:00"}'
 
 who = st.integers(0, PROCESSES - 1)
-versions = st.sampled_from(VERSIONS)
 lasting = st.sampled_from((Reply.NO_CONNECTION, Reply.CONFLICT, Reply.ERROR, Reply.UNAVAILABLE, Reply.LOST_REQUEST))
+# Nothing tells less about its outcome than a write that was, or may yet be, carried out without an answer.
+unanswered = st.sampled_from((Reply.LOST_REPLY, Reply.ERROR_AFTER, Reply.DELAYED, Reply.CRASH_AFTER))
+fates = st.one_of(unanswered, st.sampled_from(Reply))
+
+
+class Pace(Enum):
+    """How far a process goes on at once with what it is about."""
+
+    STAYS = "no further than its next request"
+    COMMIT = "up to its next write of what is written once"
+    HINT = "up to its next write of a channel's hint"
+    ENDS = "to its end"
+
+
+@dataclass(frozen=True)
+class Course:
+    """How far a process goes on at once, and what becomes of the requests from there."""
+
+    pace: Pace
+    replies: list[Reply] = field(default_factory=list)
+
+
+to_a_write = st.builds(
+    Course, st.sampled_from((Pace.COMMIT, Pace.COMMIT, Pace.HINT)), st.lists(fates, min_size=1, max_size=4)
+)
+courses = st.one_of(to_a_write, st.sampled_from([Course(pace) for pace in Pace]))
+readings = st.sampled_from([Course(Pace.STAYS), Course(Pace.ENDS), Course(Pace.ENDS)])
 
 
 @dataclass
@@ -59,6 +95,8 @@ class Operation:
     version: str
     content: ReleaseContent | None
     began: Moment
+    hidden: int = 0
+    """How many of the channel's last entries a replay of the past keeps from it."""
     write_ids: list[str] = field(default_factory=list)
 
 
@@ -71,9 +109,49 @@ class World:
     signer: Signer = field(default_factory=Signer.generate)
     clock: ManualClock = field(default_factory=ManualClock)
 
+    def __post_init__(self) -> None:
+        pairs = [(released, promoted) for released in range(len(VERSIONS)) for promoted in range(released + 1)]
+        self._beginnings = {pair: self._made(*pair) for pair in pairs}
+
     @property
     def trust(self) -> TrustPolicy:
         return TrustPolicy((self.signer.public,))
+
+    def beginning(self, released: int, promoted: int) -> list[Write]:
+        """All writes of a calm beginning, in which the first versions were released, and the first of them promoted."""
+        return self._beginnings[released, min(released, promoted)]
+
+    def author(self, store: Store, write_ids: Callable[[], str] = new_write_id) -> Author:
+        reader = ReleaseReader(store, self.trust, self.clock)
+        return Author(store, reader, self.signer, "tester", self.clock, write_ids)
+
+    def _made(self, released: int, promoted: int) -> list[Write]:
+        memory = MemoryStore()
+        memory.objects[layout.REGISTRY] = REGISTRY
+        author = self.author(memory)
+        for version, (content, directory) in zip(VERSIONS[:released], self.releases, strict=False):
+            Publisher(author).publish(content, directory, version)
+        for version in VERSIONS[:promoted]:
+            Promoter(author).promote(MODEL, CHANNEL, version, "a test")
+        writes = [Write(key, data, key != HEAD) for key, data in memory.objects.items() if key != layout.REGISTRY]
+        return sorted(writes, key=lambda write: write.key == HEAD)
+
+
+def somebody(condition: Callable[[ProtocolMachine, int], Any]) -> Callable[[Any], Any]:
+    """Draw this rule only where a process meets the condition; `one` then finds it."""
+    return precondition(lambda machine: any(condition(machine, who) for who in range(PROCESSES)))
+
+
+def busy(machine: ProtocolMachine, who: int) -> bool:
+    return machine.operations[who] is not None
+
+
+def idle(machine: ProtocolMachine, who: int) -> bool:
+    return machine.operations[who] is None
+
+
+def informed(machine: ProtocolMachine, who: int) -> bool:
+    return idle(machine, who) and machine.accepted[who] is not None
 
 
 class ProtocolMachine(RuleBasedStateMachine):
@@ -92,74 +170,101 @@ class ProtocolMachine(RuleBasedStateMachine):
         for process in self.world.processes:
             process.attach(self.bucket)
 
-    @initialize(released=st.integers(0, 2), promoted=st.booleans())
-    def find(self, released: int, promoted: bool) -> None:
+    @initialize(released=st.sampled_from((2, 1, 0)), promoted=st.integers(0, 2))
+    def find(self, released: int, promoted: int) -> None:
         """Begin with what somebody released and promoted in quieter times."""
-        for number, version in enumerate(VERSIONS[:released]):
-            self._calmly(partial(self._publish, number, version))
-        if released and promoted:
-            self._calmly(lambda author: Promoter(author).promote(MODEL, CHANNEL, "1.0.0", "a test"))
+        for write in self.world.beginning(released, promoted):
+            self.bucket.land(write)
 
     # --- what a process may begin ---
 
-    @rule(who=who, release=st.integers(0, 2), version=st.sampled_from((AUTO, AUTO, *VERSIONS)))
-    def publish(self, who: int, release: int, version: str) -> None:
-        content, _ = self.world.releases[release]
-        self._begin(who, "publish", version, partial(self._publish, release, version), content)
+    @somebody(idle)
+    @rule(who=who, course=courses, release=st.integers(0, 2), version=st.sampled_from((AUTO, AUTO, *VERSIONS)))
+    def publish(self, who: int, course: Course, release: int, version: str) -> None:
+        content, directory = self.world.releases[release]
+        self._begin(
+            *(who, course, "publish"),
+            lambda author: Publisher(author).publish(content, directory, version),
+            version,
+            content=content,
+        )
 
-    @rule(who=who, version=versions)
-    def promote(self, who: int, version: str) -> None:
-        self._begin(who, "promote", version, lambda author: Promoter(author).promote(MODEL, CHANNEL, version, "a test"))
+    @somebody(idle)
+    @rule(who=who, course=courses, which=st.integers(0, 5))
+    def promote(self, who: int, course: Course, which: int) -> None:
+        version = self._some_version(which)
+        self._begin(
+            *(who, course, "promote"),
+            lambda author: Promoter(author).promote(MODEL, CHANNEL, version, "a test"),
+            version,
+        )
 
-    @rule(who=who)
-    def roll_back(self, who: int) -> None:
-        self._begin(who, "roll back", "", lambda author: Promoter(author).rollback(MODEL, CHANNEL, "a test"))
+    @somebody(idle)
+    @precondition(lambda self: self.ledger.entries)
+    @rule(who=who, course=courses)
+    def roll_back(self, who: int, course: Course) -> None:
+        self._begin(who, course, "roll back", lambda author: Promoter(author).rollback(MODEL, CHANNEL, "a test"))
 
-    @rule(who=who, version=versions)
-    def yank(self, who: int, version: str) -> None:
-        self._begin(who, "yank", version, lambda author: Yanker(author).yank(MODEL, version, "a test"))
+    @somebody(idle)
+    @rule(who=who, course=courses, which=st.integers(0, 5))
+    def yank(self, who: int, course: Course, which: int) -> None:
+        version = self._some_version(which)
+        self._begin(who, course, "yank", lambda author: Yanker(author).yank(MODEL, version, "a test"), version)
 
-    @rule(who=who, remembers=st.booleans())
-    def read_the_channel(self, who: int, remembers: bool) -> None:
-        known = self.accepted[who] if remembers else None
-        self._begin(who, "read", "", lambda author: _pulled(author.reader, author.reader.resolve(ON_CHANNEL, known)))
+    @somebody(idle)
+    @rule(who=who, course=readings, what=st.sampled_from((*VERSIONS, "channel", "channel", "range", "history")))
+    def read(self, who: int, course: Course, what: str) -> None:
+        if what == "channel":
+            self._begin(who, course, "read", partial(_resolved, ON_CHANNEL, None))
+        elif what == "range":
+            self._begin(who, course, "get", partial(_resolved, RANGE, None))
+        elif what == "history":
+            self._begin(who, course, "history", lambda author: author.reader.history(MODEL, CHANNEL))
+        else:
+            self._begin(who, course, "get", partial(_resolved, Reference.parse(f"{MODEL}@{what}"), None), what)
 
-    @rule(who=who)
-    def poll(self, who: int) -> None:
+    @somebody(informed)
+    @rule(who=who, course=readings, polls=st.booleans())
+    def read_again(self, who: int, course: Course, polls: bool) -> None:
+        who = self._one(informed, who)
         known = self.accepted[who]
-        if known:
-            self._begin(who, "poll", "", lambda author: _pulled(author.reader, author.reader.poll(known)))
+        assert known is not None
+        if polls:
+            self._begin(who, course, "poll", lambda author: _pulled(author.reader, author.reader.poll(known)))
+        else:
+            self._begin(who, course, "read", partial(_resolved, ON_CHANNEL, known))
 
-    @rule(who=who, version=versions)
-    def read_a_version(self, who: int, version: str) -> None:
-        reference = Reference.parse(f"{MODEL}@{version}")
-        self._begin(who, "get", version, lambda author: _pulled(author.reader, author.reader.resolve(reference)))
-
-    @rule(who=who)
-    def read_a_range(self, who: int) -> None:
-        self._begin(who, "get", "", lambda author: _pulled(author.reader, author.reader.resolve(RANGE)))
-
-    @rule(who=who)
-    def read_the_history(self, who: int) -> None:
-        self._begin(who, "history", "", lambda author: author.reader.history(MODEL, CHANNEL))
+    @somebody(informed)
+    @precondition(lambda self: len(self.ledger.entries) > 1)
+    @rule(who=who, course=readings, hidden=st.integers(1, 2))
+    def read_what_an_attacker_replays(self, who: int, course: Course, hidden: int) -> None:
+        """Somebody between reader and store answers with what was true before the last entries were written."""
+        who = self._one(informed, who)
+        written = [number for number, write in enumerate(self.bucket.journal) if write.key.startswith(LOG)]
+        hidden = min(hidden, len(written) - 1)
+        past = self.bucket.before(written[-hidden])
+        self._begin(
+            *(who, course, "replay"), partial(_resolved, ON_CHANNEL, self.accepted[who]), shown=past, hidden=hidden
+        )
 
     # --- what becomes of the requests ---
 
+    @somebody(busy)
     @rule(who=who, served=st.integers(0, 12), reply=st.sampled_from(Reply))
     def let_go_on(self, who: int, served: int, reply: Reply) -> None:
-        who = self._busy(who)
+        who = self._one(busy, who)
         for each in (*(Reply.SERVED,) * served, reply):
             self.step(who, each)
 
-    @rule(who=who)
-    def let_finish(self, who: int) -> None:
-        who = self._busy(who)
-        while self.operations[who]:
-            self.step(who, Reply.SERVED)
+    @somebody(busy)
+    @rule(who=who, course=st.one_of(to_a_write, st.just(Course(Pace.ENDS))))
+    def let_go_further(self, who: int, course: Course) -> None:
+        self._go_on(self._one(busy, who), course)
 
+    @somebody(busy)
     @rule(who=who, reply=lasting)
     def last(self, who: int, reply: Reply) -> None:
-        who = self._busy(who)
+        who = self._one(busy, who)
         for _ in range(STORM):
             self.step(who, reply)
 
@@ -177,15 +282,17 @@ class ProtocolMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Let everybody finish; then a newcomer publishes, promotes and reads, whatever happened before."""
-        for who in range(PROCESSES):
-            while self.world.processes[who].busy:
-                self.world.processes[who].step(Reply.CRASH_BEFORE)
+        for process in self.world.processes:
+            while process.busy:
+                process.step(Reply.CRASH_BEFORE)
+        if self.ledger.broken:
+            return
         for write in self.bucket.under_way:
             self.bucket.land(write)
         self.ledger.catch_up()
         memory = MemoryStore()
         memory.objects = self.bucket.objects
-        author = self._author(ReleaseReader(memory, self.world.trust, self.world.clock), [])
+        author = self.world.author(memory)
         content, directory = self.world.releases[0]
         version = Publisher(author).publish(content, directory).manifest.version
         Promoter(author).promote(MODEL, CHANNEL, version, "a test")
@@ -195,42 +302,49 @@ class ProtocolMachine(RuleBasedStateMachine):
 
     # --- how ---
 
-    def _calmly(self, work: Callable[[Author], Any]) -> None:
-        process = self.world.processes[0]
-        process.start(lambda: work(self._author(self._reader(process), [])))
-        while process.busy:
-            process.step(Reply.SERVED)
-        assert process.error is None, process.error
-
-    def _publish(self, release: int, version: str, author: Author) -> Publication:
-        content, directory = self.world.releases[release]
-        return Publisher(author).publish(content, directory, version)
-
-    def _reader(self, process: Process) -> ReleaseReader:
-        return ReleaseReader(process.store, self.world.trust, self.world.clock)
-
-    def _author(self, reader: ReleaseReader, write_ids: list[str]) -> Author:
+    def _author(self, store: Store, write_ids: list[str]) -> Author:
         def write_id() -> str:
             write_ids.append(f"{next(self.numbers):032x}")
             return write_ids[-1]
 
-        return Author(reader.store, reader, self.world.signer, "tester", self.world.clock, write_id)
+        return self.world.author(store, write_id)
 
-    def _busy(self, who: int) -> int:
-        """A process that is at work, where there is one: the turn of an idle one would be wasted."""
-        busy = [each for each, operation in enumerate(self.operations) if operation]
-        return busy[who % len(busy)] if busy else who
+    def _one(self, condition: Callable[[ProtocolMachine, int], Any], who: int) -> int:
+        """One of the processes that meet the condition, of which there is at least one."""
+        found = [each for each in range(PROCESSES) if condition(self, each)]
+        return found[who % len(found)]
+
+    def _some_version(self, which: int) -> str:
+        """Mostly one that is released, since little can happen to others."""
+        released = list(self.ledger.manifests)
+        return VERSIONS[which % 3] if which > 4 or not released else released[which % len(released)]
 
     def _begin(
-        self, who: int, kind: str, version: str, work: Callable[[Author], Any], content: ReleaseContent | None = None
+        self,
+        who: int,
+        course: Course,
+        kind: str,
+        work: Callable[[Author], Any],
+        version: str = "",
+        *,
+        content: ReleaseContent | None = None,
+        shown: Bucket | None = None,
+        hidden: int = 0,
     ) -> None:
-        if self.operations[who]:
-            return
+        who = self._one(idle, who) if busy(self, who) else who
         process = self.world.processes[who]
-        operation = Operation(kind, version, content, Moment.of(self.ledger))
+        operation = Operation(kind, version, content, Moment.of(self.ledger), hidden)
         self.operations[who] = operation
-        process.start(lambda: work(self._author(self._reader(process), operation.write_ids)))
+        process.start(lambda: work(self._author(process.store, operation.write_ids)), shown)
         self._ended(who)
+        self._go_on(who, course)
+
+    def _go_on(self, who: int, course: Course) -> None:
+        ahead = {Pace.STAYS: tuple(Errand), Pace.COMMIT: (Errand.COMMIT,), Pace.HINT: (Errand.HINT,), Pace.ENDS: ()}
+        while self.operations[who] and self.world.processes[who].errand not in ahead[course.pace]:
+            self.step(who, Reply.SERVED)
+        for reply in course.replies:
+            self.step(who, reply)
 
     def step(self, who: int, reply: Reply) -> None:
         if self.operations[who]:
@@ -290,11 +404,13 @@ class ProtocolMachine(RuleBasedStateMachine):
         assert operation.version in (AUTO, version)
 
     def _is_served(self, who: int, operation: Operation, value: Resolved) -> None:
-        assert value.version not in operation.began.tombstones, "a yanked release is served"
+        # Whoever is shown the past can know no more than that; and has to refuse it where it did.
+        assert operation.hidden or value.version not in operation.began.tombstones, "a yanked release is served"
         assert sha256(self.bucket.objects[layout.manifest_key(MODEL, value.version)]) == value.manifest_digest
         if value.entry is None:
             return
-        assert self.ledger.last_between(operation.began.entries, value.entry.digest), "an old entry is served"
+        since = operation.began.entries - operation.hidden
+        assert self.ledger.last_between(since, value.entry.digest), "an old entry is served"
         before = self.accepted[who]
         assert before is None or (before.sequence or 0) <= (value.sequence or 0), "a reader went back"
         self.accepted[who] = value
@@ -308,6 +424,12 @@ class ProtocolMachine(RuleBasedStateMachine):
         elif said == (Conflict, "release_exists"):
             released = self.ledger.manifests.get(operation.version)
             assert released or operation.version in now.tombstones
+        elif said == (GateRefused, "version"):
+            assert operation.version != AUTO, "a computed version is refused"
+            assert operation.content is not None
+            assert now.contracts - {operation.content.contract_digest}, "there is no other contract"
+        elif said == (Rejected, "rollback"):
+            assert operation.hidden, f"the bucket never went back, and yet: {error}"
         elif said == (NothingToServe, "yanked"):
             assert operation.version in now.tombstones or (not operation.version and now.tombstones)
         elif said == (NothingToServe, "channel_empty"):
@@ -319,6 +441,10 @@ class ProtocolMachine(RuleBasedStateMachine):
         else:
             assert said == (NothingToServe, "release_missing"), error
             assert operation.version not in began.manifests
+
+
+def _resolved(reference: Reference, known: Resolved | None, author: Author) -> Resolved:
+    return _pulled(author.reader, author.reader.resolve(reference, known))
 
 
 def _pulled(reader: ReleaseReader, found: Resolved) -> Resolved:
