@@ -189,11 +189,11 @@ def _objections(
     if below:
         comparison = verdicts.after(below)
         if not _says(below.number, number, comparison.verdict):
-            yield _Objection(f"{number} {_unsaid(comparison.verdict)} the contract of {below}", comparison)
+            yield _Objection(_unsaid(number, below, comparison.verdict), comparison)
     if above:
         comparison = verdicts.before(above)
         if not _says(number, above.number, comparison.verdict):
-            yield _Objection(f"{above} {_unsaid(comparison.verdict)} the contract of {number}", comparison)
+            yield _Objection(_unsaid(above, number, comparison.verdict), comparison)
 
 
 def _says(lower: Version, higher: Version, verdict: Verdict) -> bool:
@@ -201,10 +201,10 @@ def _says(lower: Version, higher: Version, verdict: Verdict) -> bool:
     return verdict is Verdict.IDENTICAL or (verdict is Verdict.COMPATIBLE and lower.minor < higher.minor)
 
 
-def _unsaid(verdict: Verdict) -> str:
+def _unsaid(later: Precedent | Version, earlier: Precedent | Version, verdict: Verdict) -> str:
     if verdict is Verdict.BREAKING:
-        return "would break, which only a new major version may,"
-    return "would change, which a patch may not,"
+        return f"{later} breaks the contract of {earlier}, which only a new major version may"
+    return f"{later} changes the contract of {earlier}, which a patch may not"
 
 
 def _refused(number: Version, objections: list[_Objection], precedents: Precedents, verdicts: Verdicts) -> GateRefused:
