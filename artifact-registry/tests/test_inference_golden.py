@@ -162,7 +162,14 @@ class TestHostileFiles:
             (b'{"golden_format": 1, "rows": {}}', "/rows", "array"),
             (document([{"input": {}, "output": {}}]), "/rows/0/input/contract", "is missing"),
             (document([{"input": {}}]), "/rows/0/output", "is missing"),
-            (b" " * (golden.MAX_BYTES + 1), "", "at most 16777216 are allowed"),
+            (document([{"input": {}, "output": {}}, 5]), "/rows/1", "object"),
+            (b'{"golden_format": 1, "rows": [{"input": {}, "output": {}}], "a": 1}', "/a", "is not a field"),
+            (
+                document([{"input": dict.fromkeys(map(str, range(5000))), "output": {}}]),
+                "/rows/0/input",
+                "5000 members",
+            ),
+            (b" " * (golden.MAX_BYTES + 1), "", "at most 8388608 are allowed"),
         ],
     )
     def test_what_is_malformed_is_named(
@@ -198,7 +205,7 @@ class TestHostileFiles:
         data = b'{"golden_format": 1, "rows": [' + b",".join([b"{}"] * 1_000_000) + b"]}"
         assert told(data, inference, contract) == (
             "malformed",
-            [("/rows", "has 1000000 rows; at most 10000 are allowed")],
+            [("/rows", "has 1000000 members; at most 10000 are allowed")],
         )
 
     def test_rows_that_are_all_wrong_are_named_up_to_a_bound(

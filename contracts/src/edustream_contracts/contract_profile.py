@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
 
 from edustream_contracts.errors import Problem
+from edustream_contracts.json_document import crowded
 from edustream_contracts.meaning import listed
 from edustream_contracts.resources import read_json
 from edustream_contracts.text_set import TextSet
 from edustream_contracts.validation import SchemaValidator, is_pattern, json_pointer
 from edustream_contracts.value_set import bounded
 
-MAX_MEMBERS: Final = 1000
-MAX_ITEMS: Final = 10_000
 MAX_PROBLEMS: Final = 1000
 BLANK: Final = {"type": "number", "description": "blank"}
 # Lower limits, then upper ones.
@@ -27,29 +26,11 @@ def profile_problems(document: Any) -> list[Problem]:
     Every problem is reported, up to `MAX_PROBLEMS`. What cannot be judged because of one is left out: the bounds of a
     field that is malformed itself, the examples of a schema that is.
     """
-    crowded = list(_crowded(document))
-    found = crowded or [*islice(_malformed(document), MAX_PROBLEMS)]
-    if not crowded and len(found) < MAX_PROBLEMS:
+    too_large = list(crowded(document))
+    found = too_large or [*islice(_malformed(document), MAX_PROBLEMS)]
+    if not too_large and len(found) < MAX_PROBLEMS:
         found.extend(islice(_unusable(document, found), MAX_PROBLEMS - len(found)))
     return sorted(found, key=lambda problem: problem.pointer)
-
-
-def _crowded(document: Any) -> Iterator[Problem]:
-    """Objects and arrays that are larger than any contract needs; every member could be a problem of its own."""
-    waiting: list[tuple[tuple[str | int, ...], Any]] = [((), document)]
-    while waiting:
-        path, node = waiting.pop()
-        if not isinstance(node, dict | list):
-            continue
-        most = MAX_MEMBERS if isinstance(node, dict) else MAX_ITEMS
-        if len(node) > most:
-            yield Problem(json_pointer(path), f"has {len(node)} members; at most {most} are allowed")
-        else:
-            waiting.extend(((*path, key), member) for key, member in _members(node))
-
-
-def _members(node: dict[str, Any] | list[Any]) -> Iterable[tuple[str | int, Any]]:
-    return node.items() if isinstance(node, dict) else enumerate(node)
 
 
 def _malformed(document: Any) -> Iterator[Problem]:

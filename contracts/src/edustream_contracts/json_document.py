@@ -1,13 +1,17 @@
-"""Reads a JSON document, and notices members that are named twice, which the standard library passes over."""
+"""Reads a JSON document, and notices what the standard library passes over: repeated members, and far too many."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
 from edustream_contracts.errors import Problem
 from edustream_contracts.validation import json_pointer
+
+MAX_MEMBERS: Final = 1000
+MAX_ITEMS: Final = 10_000
 
 
 def parse_json(data: bytes) -> tuple[Any, list[Problem]]:
@@ -28,6 +32,24 @@ def parse_json(data: bytes) -> tuple[Any, list[Problem]]:
 
     document = json.loads(data, object_pairs_hook=read_object)
     return document, _problems(document, repeating) if repeating else []
+
+
+def crowded(document: Any) -> Iterator[Problem]:
+    """Objects and arrays that are larger than a contract or a row needs; every member could be a problem of its own."""
+    waiting: list[tuple[tuple[str | int, ...], Any]] = [((), document)]
+    while waiting:
+        path, node = waiting.pop()
+        if not isinstance(node, dict | list):
+            continue
+        most = MAX_MEMBERS if isinstance(node, dict) else MAX_ITEMS
+        if len(node) > most:
+            yield Problem(json_pointer(path), f"has {len(node)} members; at most {most} are allowed")
+        else:
+            waiting.extend(((*path, key), member) for key, member in _members(node))
+
+
+def _members(node: dict[str, Any] | list[Any]) -> Iterable[tuple[str | int, Any]]:
+    return node.items() if isinstance(node, dict) else enumerate(node)
 
 
 def _problems(document: Any, repeating: dict[int, tuple[dict[str, Any], list[str]]]) -> list[Problem]:

@@ -10,16 +10,17 @@ from typing import Any, Final, NoReturn, TypeGuard
 
 from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import Problem, Rejected
+from edustream_contracts.json_document import crowded
 from edustream_contracts.meaning import shortened
 from edustream_contracts.schemas import object_validator
 from edustream_contracts.tensor_range import beyond_float32, unbounded
 from edustream_registry.inference.session import Answer, AnswerUnusable, Inference, Row
 
 FILE_NAME: Final = "golden.json"
-MAX_BYTES: Final = 16 * 1024 * 1024
-MAX_ROWS: Final = 10_000
+MAX_BYTES: Final = 8 * 1024 * 1024
 MAX_SHOWN: Final = 20
 MAX_TEXT: Final = 400
+WELL_SHAPED: Final[dict[str, Any]] = {"input": {}, "output": {}}
 
 
 def replay(data: bytes, inference: Inference, contract: ModelContract) -> int:
@@ -51,11 +52,8 @@ def _rows(data: bytes, contract: ModelContract) -> Sequence[Mapping[str, Any]]:
         document = json.loads(data, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise _malformed([Problem("", f"is no JSON: {error}")]) from error
-    # Counted first: the schema would name every one of millions of rows.
-    count = len(document["rows"]) if isinstance(document, dict) and isinstance(document.get("rows"), list) else 0
-    if count > MAX_ROWS:
-        raise _malformed([Problem("/rows", f"has {count} rows; at most {MAX_ROWS} are allowed")])
-    for problems in (object_validator("golden").problems(document), _row_problems(document, contract)):
+    # Every member could be a problem of its own, so they are counted first and named up to a bound.
+    for problems in (crowded(document), _shape_problems(document), _row_problems(document, contract)):
         if found := list(islice(problems, MAX_SHOWN)):
             raise _malformed(found)
     rows: Sequence[Mapping[str, Any]] = document["rows"]
@@ -71,6 +69,20 @@ def _finite(token: str) -> float:
     if abs(number) == inf:
         raise ValueError(f"{_shortened(token)} is beyond the range of a number")
     return number
+
+
+def _shape_problems(document: Any) -> Iterator[Problem]:
+    shape = object_validator("golden")
+    if shape.is_valid(document):
+        return
+    rows = document.get("rows") if isinstance(document, dict) else None
+    if not isinstance(rows, list) or not rows:
+        yield from shape.problems(document)
+        return
+    yield from shape.problems({**document, "rows": [WELL_SHAPED]})
+    for index, row in enumerate(rows):
+        for problem in shape.problems({"golden_format": 1, "rows": [row]}):
+            yield Problem(f"/rows/{index}{problem.pointer.removeprefix('/rows/0')}", problem.message)
 
 
 def _row_problems(document: Any, contract: ModelContract) -> Iterator[Problem]:
