@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TextIO
 
 from edustream_contracts.compatibility import Comparison, Reason, Verdict, compare
 from edustream_contracts.contract import FILE_NAME, MAX_BYTES, ModelContract, parse_contract
@@ -34,7 +35,7 @@ MEANINGS: Final = {
 REFUSAL: Final = (
     "{models}: the change breaks those who built upon the contract.\n"
     "Next: keep what they rely on; or, if breaking it is the intention, say so with --allow-breaking (in a pull "
-    "request: the label breaking-contract). The next release then has a new major version.\n"
+    "request: the label breaking-contract). The next release then has a new major version."
 )
 
 
@@ -74,21 +75,18 @@ class Repository:
 
     def merge_base(self, base: str) -> str:
         """The commit at which HEAD and `base` parted. Raises `InvalidInput` (kind `argument`)."""
-        try:
-            return self._git("merge-base", "--end-of-options", base, "HEAD").decode().strip()
-        except subprocess.CalledProcessError as error:
-            said = error.stderr.decode(errors="replace").strip() or "the histories have no commit in common"
-            raise InvalidInput(
-                "argument",
-                f"There is no merge base of {base!r} and HEAD in {self.contracts}: {said}",
-                remedy="run it in a clone with full history (`git fetch --unshallow`), and name a base with --base.",
-            ) from error
+        fact = f"There is no merge base of {base!r} and HEAD in {self.contracts}"
+        return self._git("merge-base", "--end-of-options", base, "HEAD", failure=fact).decode().strip()
 
     def contracts_at(self, commit: str) -> dict[str, bytes]:
-        """The contract documents of a commit, by model."""
-        listed = self._git("ls-tree", "-r", "-z", "--name-only", commit, "--", "models/").decode().split("\0")
-        found = {_model(Path(name)): name for name in listed if _model(Path(name))}
-        return {model: self._git("cat-file", "blob", f"{commit}:./{name}") for model, name in found.items()}
+        """The contract documents of a commit, by model. Raises `InvalidInput` (kind `argument`)."""
+        failure = f"The contracts of commit {commit} cannot be read in {self.contracts}"
+        listed = self._git("ls-tree", "-r", "-z", "--name-only", commit, "--", "models/", failure=failure)
+        names = [name for name in os.fsdecode(listed).split("\0") if Path(name).match(f"models/*/{FILE_NAME}")]
+        return {
+            Path(name).parent.name: self._git("cat-file", "blob", f"{commit}:./{name}", failure=failure)
+            for name in names
+        }
 
     def contracts_here(self) -> dict[str, bytes]:
         """The contract documents of the work tree, by model; no more of each than shows that it is too large."""
@@ -98,13 +96,20 @@ class Repository:
                 found[path.parent.name] = stream.read(MAX_BYTES + 1)
         return found
 
-    def _git(self, *arguments: str) -> bytes:
+    def _git(self, *arguments: str, failure: str) -> bytes:
         command = ["git", "-C", str(self.contracts), *arguments]
         try:
             return subprocess.run(command, check=True, capture_output=True).stdout
         except FileNotFoundError as error:
             raise InvalidInput(
                 "configuration", "There is no program git on the path.", remedy="install git, then run it again."
+            ) from error
+        except subprocess.CalledProcessError as error:
+            said = error.stderr.decode(errors="replace").strip() or "the histories have no commit in common"
+            raise InvalidInput(
+                "argument",
+                f"{failure}: {said}",
+                remedy="run it in a clone with full history (`git fetch --unshallow`), and name a base with --base.",
             ) from error
 
 
@@ -144,10 +149,6 @@ def _read(model: str, data: bytes) -> ModelContract:
         wrong = Problem("/model", f"is {contract.model!r} in the folder of {model!r}")
         raise InvalidInput("contract", "The contract is another model's.", remedy="move it.", problems=[wrong])
     return contract
-
-
-def _model(path: Path) -> str:
-    return path.parent.name if path.name == FILE_NAME and path.parent.parent.name == "models" else ""
 
 
 def _change(model: str, before: bytes | None, new: ModelContract | None) -> ContractChange:
@@ -204,15 +205,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         found = changes(Repository(options.contracts), options.base)
     except EduStreamError as error:
-        sys.stderr.write(f"{error}\n")
+        _say(sys.stderr, str(error))
         return exit_code(error)
     documents = [change.as_document() for change in found]
-    sys.stdout.write((json.dumps(documents, indent=2) if options.json else table(found)) + "\n")
+    _say(sys.stdout, json.dumps(documents, indent=2) if options.json else table(found))
     broken = [change.model for change in found if change.breaks]
     if not broken or options.allow_breaking:
         return DONE
-    sys.stderr.write(REFUSAL.format(models=", ".join(broken)))
+    _say(sys.stderr, REFUSAL.format(models=", ".join(broken)))
     return EXIT_CODES[GateRefused]
+
+
+def _say(stream: TextIO, text: str) -> None:
+    # The name of a folder need not be text.
+    stream.write(text.encode(errors="backslashreplace").decode() + "\n")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -212,6 +214,35 @@ def test_an_unknown_base(run: Run, base: str) -> None:
     assert (code, out) == (2, "")
     assert f"no merge base of {base!r}" in err
     assert "--base" in err.splitlines()[-1]
+
+
+def test_a_folder_whose_name_is_no_text(team: Team, run: Run, churn_document: dict[str, Any]) -> None:
+    odd = team.contracts / "models" / os.fsdecode(b"odd-\xff")
+    odd.mkdir()
+    (odd / "contract.json").write_text(json.dumps(churn_document))
+    team.commit()
+    team.git("branch", "--force", "main", "HEAD")
+
+    code, _, err = run()
+    assert code == 2
+    assert "is 'churn' in the folder of 'odd-" in err
+
+    shutil.rmtree(odd)
+    code, out, _ = run()
+    assert code == 8
+    assert "odd-\\udcff: removed" in out
+
+
+def test_a_base_that_cannot_be_read(team: Team, run: Run) -> None:
+    asked = ["git", "-C", str(team.root), "hash-object", "contracts/models/churn/contract.json"]
+    found = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
+    (team.root / ".git" / "objects" / found[:2] / found[2:]).unlink()
+
+    code, out, err = run()
+
+    assert (code, out) == (2, "")
+    assert "cannot be read in" in err
+    assert "models/churn/contract.json" in err
 
 
 def test_a_history_without_common_commit(team: Team, run: Run) -> None:
