@@ -16,6 +16,7 @@ from edustream_registry.auditing import Auditor
 from edustream_registry.local_copy import LocalCopy
 from edustream_registry.memory_store import MemoryStore
 from edustream_registry.names import Reference
+from edustream_registry.needs import ConsumerStatement, LivingNeeds, Needs, read_living
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.store import WriteCondition
 from edustream_registry.testing.clock import ManualClock
@@ -88,6 +89,24 @@ def test_the_consumer_statement_still_verifies() -> None:
     statement = trust.verify((GOLDEN / "consumer-statement.json").read_bytes(), "the statement")
 
     assert (statement.payload["consumer"], statement.payload["major"]) == ("api", 1)
+    said = ConsumerStatement.read(statement, "the statement")
+    assert said.needs == Needs("churn", ("tenure",), ("prediction", "probability"), 1, "1.0.1")
+
+
+def test_the_needs_still_count_and_replace_each_other() -> None:
+    store, trust = MemoryStore(), read_trust(GOLDEN / "needs-trust.json")
+    for name in ("needs-1.json", "needs-2.json"):
+        data = (GOLDEN / name).read_bytes()
+        store.put(layout.needs_key("api", json.loads(data)["signed"]["write_id"]), data, WriteCondition.CREATE)
+
+    living = read_living(store, trust, datetime(2026, 1, 2, tzinfo=UTC))
+
+    assert [one.statement.needs for one in living.stated] == [
+        Needs("churn", ("contract", "tenure"), ("prediction", "probability"), 1, "1.0.2", "production")
+    ]
+    assert living.unverified == ()
+    assert len(living.replaced) == 1
+    assert read_living(store, trust, datetime(2026, 1, 2, 12, tzinfo=UTC)) == LivingNeeds()
 
 
 def test_the_local_copys_state_is_still_recalled(tmp_path: Path) -> None:
@@ -125,6 +144,9 @@ def test_they_are_the_bytes_that_were_frozen() -> None:
         ("trust.json", "trust"),
         ("consumer-statement.json", "consumer-statement"),
         ("consumer-trust.json", "trust"),
+        ("needs-1.json", "consumer-statement"),
+        ("needs-2.json", "consumer-statement"),
+        ("needs-trust.json", "trust"),
     ],
 )
 def test_the_schemas_still_admit_them(name: str, schema: ObjectName) -> None:

@@ -118,6 +118,13 @@ def test_the_same_said_twice_is_one_object(registry: RegistrySimulator) -> None:
     assert len(list(registry.memory.list(layout.CONSUMERS))) == 1
 
 
+def test_a_statement_of_the_future_counts(registry: RegistrySimulator) -> None:
+    """Its consumer's clock is ahead; its need is none the smaller."""
+    forge(registry, stated_at="2026-01-01T00:30:00+00:00")
+
+    assert len(stated(registry)) == 1
+
+
 def test_statements_that_do_not_name_each_other_all_count(registry: RegistrySimulator) -> None:
     """Two replicas that run different releases, in whatever order their clocks put them."""
     newer = dataclasses.replace(CHURN, running="1.1.0")

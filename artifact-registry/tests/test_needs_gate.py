@@ -148,7 +148,7 @@ def test_a_narrower_input_breaks_who_sends_the_field(
     assert not narrower(contract).input_validator.is_valid(reason.counterexample)
     kind, name, text = refusal(lambda: registry.promote("churn", "1.0.1"))
     assert (kind, name) == (GateRefused, "needs")
-    assert "churn@1.0.1 may not be promoted to production: api would break" in text
+    assert "churn@1.0.1 may not be promoted to production: it would break api. The release stays published" in text
     assert "api /input/properties/tenure/maximum" in text
     assert "For example" in text
     assert "--break api" in text
@@ -175,7 +175,19 @@ def test_a_pinned_major_is_kept_whatever_the_contract_says(
     (found,) = assess(registry, "2.0.0").effects
 
     assert found.effect is Effect.BREAKS
-    assert found.sentence == "pins the major version 1; 2.0.0 is of 2"
+    assert found.sentence == "pins the major version 1; runs churn@1.0.0, which keeps the same contract"
+
+
+def test_a_new_major_says_what_it_breaks_too(
+    registry: RegistrySimulator, release_as: Publish, contract: ModelContract, running: Needs
+) -> None:
+    release_as("2.0.0", narrower(contract))
+
+    _, _, text = refusal(lambda: registry.promote("churn", "2.0.0"))
+
+    assert "api: pins the major version 1; runs churn@1.0.0, whose contract this one breaks" in text
+    assert "api /input/properties/tenure/maximum" in text
+    assert '"tenure": 61' in text
 
 
 @pytest.mark.parametrize(
@@ -270,7 +282,7 @@ def test_what_cannot_be_verified_means_no_for_every_model(
     kind, name, text = refusal(lambda: registry.promote("churn", "1.0.0"))
 
     assert (kind, name) == (GateRefused, "needs")
-    assert "stranger" in text
+    assert "whether it breaks stranger is not known" in text
     assert registry.reader.last_entry("churn", "production") is None
     assert Promoter(registry.author).promote("churn", "production", "1.0.0", "known", ["stranger"]).moved
 
@@ -327,7 +339,9 @@ def test_going_back_needs_no_answer(
     monkeypatch.setattr("edustream_registry.needs.MAX_LIVING", 0)
 
     assert refusal(lambda: registry.promote("churn", "1.0.0"))[:2] == (Rejected, "malformed")
-    assert Promoter(registry.author).rollback("churn", "production", "complaints").broken == ()
+    done = Promoter(registry.author).rollback("churn", "production", "complaints")
+    assert (done.moved, done.broken) == (True, None)
+    assert reasons(registry)[-1] == "complaints (consumers could not be asked for their needs)"
 
 
 def test_going_back_to_where_the_channel_never_was_is_a_promotion(

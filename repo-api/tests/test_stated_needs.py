@@ -135,6 +135,10 @@ def test_a_new_release_is_stated_at_once_and_the_old_one_is_not_needed(bench: Co
     needs.look()
 
     assert [one.running for one in stated(bench)] == ["1.0.1"]
+    # All that it wrote was its own statements; the others' writes are the release and its promotion.
+    mine = [key for operation, key in bench.registry.store.calls if operation == "put" and "models/" not in key]
+    assert len(mine) == 2
+    assert all(key.startswith("consumers/api/") for key in mine)
 
 
 def test_a_replica_that_still_runs_the_old_release_says_so_again(bench: ConsumerBench, keeper: Keeper) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import socket
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from conftest import small_csv, small_document, write_project
 from edustream_ml import cli, release
 from edustream_ml.golden import golden_vectors
 from edustream_ml.training import Training
+from edustream_registry.needs import Needs
 from edustream_registry.store import WriteCondition
 from edustream_registry.testing.simulator import RegistrySimulator
 from edustream_registry.writing import Author
@@ -193,6 +195,22 @@ def test_a_promotion_that_fails_does_not_hide_that_the_release_is_out(
     connected.store.cut_off = False
     assert connected.reader.versions("churn") == ["1.0.0"]
     assert "churn@1.0.0 is released" in capsys.readouterr().out
+
+
+def test_a_promotion_that_would_break_a_consumer_leaves_the_release_published(
+    connected: RegistrySimulator, repository: Path, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    needs = Needs("churn", (), (), major=7, follows="production")
+    connected.consumer.state(needs, connected.clock() + timedelta(hours=1))
+
+    assert cli.main([], environ, repository) == 8
+
+    said = capsys.readouterr()
+    assert "churn@1.0.0 is released" in said.out
+    assert "churn@1.0.0 may not be promoted to production: it would break api. The release stays published" in said.err
+    assert "api: pins the major version 7" in said.err
+    assert connected.reader.versions("churn") == ["1.0.0"]
+    assert connected.reader.last_entry("churn", "production") is None
 
 
 def test_releases_carry_the_name_that_the_environment_gives(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -50,22 +51,31 @@ class Assessment:
     @property
     def harmed(self) -> tuple[str, ...]:
         """The consumers that it breaks, or of which that is not known, in alphabetical order."""
-        return tuple(sorted({one.consumer for one in self.effects if one.effect is not Effect.NONE}))
+        return self._met_by(Effect.BREAKS, Effect.UNKNOWN)
 
     def require_harmless(self, accepted: Collection[str] = ()) -> None:
         """Raise `GateRefused` (kind `needs`) where a consumer is harmed that is not among those `accepted`."""
         refused = [name for name in self.harmed if name not in accepted]
         if not refused:
             return
+        broken = [name for name in refused if name in self._met_by(Effect.BREAKS)]
+        unknown = [name for name in refused if name not in broken]
+        why = [
+            *([f"it would break {', '.join(broken)}"] if broken else []),
+            *([f"whether it breaks {', '.join(unknown)} is not known"] if unknown else []),
+        ]
         options = " ".join(f"--break {name}" for name in refused)
         raise GateRefused(
             "needs",
-            f"{self.model}@{self.version} may not be promoted to {self.channel}: {', '.join(refused)} would break, or "
-            "nobody knows.",
+            f"{self.model}@{self.version} may not be promoted to {self.channel}: {'; '.join(why)}. The release stays "
+            "published, and the channel where it is.",
             remedy="agree with whoever runs it, who changes it and states its needs anew (edustream-registry needs "
             f"add), or withdraws them (needs end); to break it on purpose, promote with {options}.",
             problems=[problem for one in self.effects if one.consumer in refused for problem in _problems(one)],
         )
+
+    def _met_by(self, *effects: Effect) -> tuple[str, ...]:
+        return tuple(sorted({one.consumer for one in self.effects if one.effect in effects}))
 
 
 class NeedsGate:
@@ -100,31 +110,31 @@ class NeedsGate:
                 seen.add((said.consumer, said.needs))
 
     def _effect(self, said: ConsumerStatement, release: Manifest) -> ConsumerEffect:
-        def effect(what: Effect, sentence: str, reasons: tuple[Reason, ...] = ()) -> ConsumerEffect:
-            return ConsumerEffect(said.consumer, what, sentence, said.needs, said.expires_at, reasons)
+        effect, sentence, reasons = self._by_contract(said, release)
+        if parse_version(release.version).major != said.major:
+            effect, sentence = Effect.BREAKS, f"pins the major version {said.major}; {sentence}"
+        return ConsumerEffect(said.consumer, effect, sentence, said.needs, said.expires_at, reasons)
 
-        major = parse_version(release.version).major
-        if major != said.major:
-            return effect(Effect.BREAKS, f"pins the major version {said.major}; {release.version} is of {major}")
+    def _by_contract(self, said: ConsumerStatement, release: Manifest) -> tuple[Effect, str, tuple[Reason, ...]]:
         if said.running is None:
-            return effect(Effect.UNKNOWN, "does not say which release it runs")
+            return Effect.UNKNOWN, "does not say which release it runs", ()
         running = f"{said.model}@{said.running}"
         try:
             manifest = self._reader.manifest(said.model, said.running).statement
             if manifest.content.contract_digest == release.content.contract_digest:
-                return effect(Effect.NONE, f"runs {running}, which keeps the same contract")
+                return Effect.NONE, f"runs {running}, which keeps the same contract", ()
             old = self._contracts.of(manifest)
         except (NothingToServe, Rejected) as error:
-            return effect(Effect.UNKNOWN, f"runs {running}, whose contract cannot be read: {error.fact}")
+            return Effect.UNKNOWN, f"runs {running}, whose contract cannot be read: {error.fact}", ()
         new = self._contracts.of(release)
         try:
             done = compare_for(old, new, said.sends, said.reads)
         except InvalidInput as error:
             listed = "; ".join(str(problem) for problem in error.problems)
-            return effect(Effect.UNKNOWN, f"runs {running} and states what does not fit its contract: {listed}")
+            return Effect.UNKNOWN, f"runs {running} and states what does not fit its contract: {listed}", ()
         if done.verdict is Verdict.BREAKING:
-            return effect(Effect.BREAKS, f"runs {running}, whose contract this one breaks", done.breaking)
-        return effect(Effect.NONE, f"runs {running}: {done.verdict}")
+            return Effect.BREAKS, f"runs {running}, whose contract this one breaks", done.breaking
+        return Effect.NONE, f"runs {running}: for what it sends and reads this one is {done.verdict}", ()
 
 
 def _unverified(found: Unverified) -> ConsumerEffect:
@@ -132,8 +142,8 @@ def _unverified(found: Unverified) -> ConsumerEffect:
 
 
 def _problems(one: ConsumerEffect) -> Iterator[Problem]:
-    if one.effect is not Effect.NONE and not one.reasons:
+    if one.effect is not Effect.NONE:
         yield Problem(one.consumer, one.sentence)
     for reason in one.reasons:
-        shown = "" if reason.counterexample is None else f" For example: {reason.counterexample}"
+        shown = "" if reason.counterexample is None else f" For example: {json.dumps(reason.counterexample)}"
         yield Problem(f"{one.consumer} {reason.pointer}", f"{reason.sentence}{shown}")

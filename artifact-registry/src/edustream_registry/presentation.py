@@ -151,10 +151,12 @@ def promotion(done: Promotion, as_json: bool) -> None:
     """Where a channel stands now."""
     said = done.entry.statement
     if as_json:
-        return print_json({"moved": done.moved, "entry": said.payload(), "broken": list(done.broken)})
+        return print_json({"moved": done.moved, "entry": said.payload(), "broken": done.broken})
     verb = "now points" if done.moved else "pointed already"
     say(f"{said.model}@{said.channel} {verb} at {said.model}@{said.version} (entry {said.sequence}).")
-    for name in done.broken:
+    if done.broken is None:
+        say("  consumers could not be asked for their needs: look at edustream-registry needs list.")
+    for name in done.broken or ():
         say(f"  against the needs of {name}: tell whoever runs it.")
     return None
 

@@ -13,7 +13,7 @@ from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_a
 from edustream_contracts.errors import Conflict, InvalidInput, NothingToServe, OutcomeUnknown, Rejected, Unreachable
 from edustream_registry import layout
 from edustream_registry.announcement import require_registry
-from edustream_registry.channel import LogEntry
+from edustream_registry.channel import LogEntry, way_back
 from edustream_registry.manifest import Manifest
 from edustream_registry.names import model_name, parse_version
 from edustream_registry.needs_gate import NeedsGate
@@ -21,8 +21,8 @@ from edustream_registry.statement import Signed
 from edustream_registry.store import ObjectMissing, WriteCondition
 from edustream_registry.writing import Author, Landing, create
 
-Broken: TypeAlias = tuple[str, ...]
-"""Names of consumers that a move breaks, or of which that is not known."""
+Broken: TypeAlias = tuple[str, ...] | None
+"""Names of consumers that a move breaks, or of which that is not known; None where nobody could be asked."""
 ATTEMPTS: Final = 20
 MAX_WAIT_S: Final = 0.5
 
@@ -31,12 +31,13 @@ MAX_WAIT_S: Final = 0.5
 class Promotion:
     """Where a channel stands; `moved` is False when it stood there already and nothing was written.
 
-    `broken` are the consumers that the move breaks by what they stated, or of which that is not known.
+    `broken` are the consumers that the move breaks by what they stated, or of which that is not known; None where they
+    could not be asked.
     """
 
     entry: Signed[LogEntry]
     moved: bool
-    broken: tuple[str, ...] = ()
+    broken: Broken = ()
 
 
 class _EntryTaken(Exception):
@@ -73,7 +74,7 @@ class Promoter:
         return self._append(model, model_name(channel), release, reason, None)
 
     def rollback(self, model: str, channel: str, reason: str, version: str | None = None) -> Promotion:
-        """Make `channel` point at an older version again: the one given, or the last one that differs from today's.
+        """Make `channel` point at an older version again: the one given, or the one before (see `way_back`).
 
         Yanked versions are passed over. A version that the channel pointed at before is gone back to whatever consumers
         need: an emergency waits for nobody. Which of them break is recorded in the entry's reason, as far as it can be
@@ -96,12 +97,12 @@ class Promoter:
     def _before(self, entries: list[Signed[LogEntry]]) -> str:
         current = entries[-1].statement
         yanked = self._author.reader.yanked(current.model)
-        for signed in reversed(entries):
-            if signed.statement.version not in {current.version, *yanked}:
-                return signed.statement.version
+        for version in way_back([entry.statement for entry in entries]):
+            if version not in yanked:
+                return version
         raise NothingToServe(
             "release_missing",
-            f"{current.model}@{current.channel} never pointed at another usable version than {current.version}.",
+            f"{current.model}@{current.channel} stands at {current.version}, with no usable version before it.",
             remedy=f"promote one by name: edustream-registry promote {current.model}@VERSION --to {current.channel}.",
         )
 
@@ -142,7 +143,7 @@ class Promoter:
             return NeedsGate(self._author.reader).assess(release.statement, channel, self._author.clock()).harmed
         except (NothingToServe, Rejected, Unreachable):
             # What cannot be told must not keep anybody from going back.
-            return ()
+            return None
 
     def _append(
         self, model: str, channel: str, release: Signed[Manifest], reason: str, ask: Callable[[], Broken] | None
@@ -185,7 +186,7 @@ class Promoter:
             previous=last.digest if last else None,
             promoted_at=author.now(),
             promoted_by=author.who,
-            reason=f"{reason} (against the needs of {', '.join(broken)})" if broken else reason,
+            reason=reason + _recorded(broken),
             write_id=author.write_id(),
         )
         landing, found = create(author, layout.entry_key(model, channel, entry.sequence), entry)
@@ -199,6 +200,13 @@ class Promoter:
         # The entry is in the log, so the promotion stands; readers probe forward from whatever HEAD says.
         with suppress(Unreachable, OutcomeUnknown):
             self._author.store.put(layout.head_key(entry.model, entry.channel), hint, WriteCondition.OVERWRITE)
+
+
+def _recorded(broken: Broken) -> str:
+    """What the log keeps for ever of the consumers that a move breaks."""
+    if broken is None:
+        return " (consumers could not be asked for their needs)"
+    return f" (against the needs of {', '.join(broken)})" if broken else ""
 
 
 def _elsewhere(model: str, channel: str, version: str, last: Signed[LogEntry] | None) -> Conflict:
