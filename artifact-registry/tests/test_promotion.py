@@ -131,11 +131,33 @@ def test_a_rollback_passes_over_yanked_versions_or_goes_where_it_is_told(registr
     assert told.entry.statement.version == "1.0.2"
 
 
+def test_who_rolls_back_twice_goes_two_steps_back(registry: RegistrySimulator) -> None:
+    for version in ("1.0.0", "1.0.1", "1.0.2"):
+        registry.promote("churn", version)
+
+    for before in ("1.0.1", "1.0.0"):
+        assert Promoter(registry.author).rollback("churn", "production", "bad").entry.statement.version == before
+    with pytest.raises(NothingToServe, match=r"stands at 1\.0\.0"):
+        Promoter(registry.author).rollback("churn", "production", "bad")
+
+
+def test_what_was_promoted_again_after_a_rollback_is_rolled_back_again(registry: RegistrySimulator) -> None:
+    for version in ("1.0.0", "1.0.1"):
+        registry.promote("churn", version)
+    Promoter(registry.author).rollback("churn", "production", "bad")
+    registry.promote("churn", "1.0.1")
+    Promoter(registry.author).renew("churn", "production", "1.0.1", "still right")
+
+    done = Promoter(registry.author).rollback("churn", "production", "bad after all")
+
+    assert done.entry.statement.version == "1.0.0"
+
+
 def test_there_may_be_nothing_to_go_back_to(registry: RegistrySimulator) -> None:
     with pytest.raises(NothingToServe, match="Nothing was ever promoted") as empty:
         Promoter(registry.author).rollback("churn", "production", "bad")
     registry.promote("churn", "1.0.0")
-    with pytest.raises(NothingToServe, match=r"never pointed at another usable version than 1\.0\.0") as alone:
+    with pytest.raises(NothingToServe, match=r"stands at 1\.0\.0, with no usable version before it") as alone:
         Promoter(registry.author).rollback("churn", "production", "bad")
 
     assert (empty.value.kind, alone.value.kind) == ("channel_empty", "release_missing")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar, Literal
 
@@ -47,6 +48,20 @@ class Tombstone(Statement):
     yanked_at: str
     yanked_by: str
     reason: str
+
+
+def way_back(entries: Sequence[LogEntry]) -> list[str]:
+    """The versions that a channel came by to where it stands, the nearest first, each once, without the current one.
+
+    An entry for a version that lies on the way goes back to it, and what came after it is left behind. So who rolls
+    back twice goes two steps back, and never to what was rolled back from.
+    """
+    way: list[str] = []
+    for entry in entries:
+        if entry.version in way:
+            del way[way.index(entry.version) :]
+        way.append(entry.version)
+    return way[-2::-1]
 
 
 def check_link(before: Signed[LogEntry], after: Signed[LogEntry]) -> None:
