@@ -24,6 +24,7 @@ from hypothesis.stateful import (
     rule,
 )
 from protocol_ledger import CHANNEL, HEAD, LOG, MODEL, Ledger, Moment, sha256
+from semver import Version
 
 from edustream_contracts.errors import (
     Conflict,
@@ -427,7 +428,8 @@ class ProtocolMachine(RuleBasedStateMachine):
         elif said == (GateRefused, "version"):
             assert operation.version != AUTO, "a computed version is refused"
             assert operation.content is not None
-            assert now.contracts - {operation.content.contract_digest}, "there is no other contract"
+            higher = any(Version.parse(each) > operation.version for each in now.manifests)
+            assert higher or now.contracts - {operation.content.contract_digest}, "no release speaks against it"
         elif said == (Rejected, "rollback"):
             assert operation.hidden, f"the bucket never went back, and yet: {error}"
         elif said == (NothingToServe, "yanked"):
