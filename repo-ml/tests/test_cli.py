@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import socket
 from datetime import timedelta
@@ -10,12 +11,13 @@ import pytest
 import yaml
 from conftest import small_csv, small_document, write_project
 
+from edustream_contracts.contract import contract_from, load_contract
 from edustream_ml import cli, release
 from edustream_ml.golden import golden_vectors
 from edustream_ml.training import Training
 from edustream_registry.needs import Needs
 from edustream_registry.store import WriteCondition
-from edustream_registry.testing.simulator import RegistrySimulator
+from edustream_registry.testing.simulator import RegistrySimulator, write_release
 from edustream_registry.writing import Author
 
 
@@ -124,6 +126,50 @@ def test_a_wrong_version_or_channel_is_refused_at_once(repository: Path, capsys:
     assert cli.main(["--version", "two"], {}, repository) == 2
     assert cli.main(["--promote", "Not A Channel"], {}, repository) == 2
     assert "'two' is no semantic version" in capsys.readouterr().err
+
+
+def release_with_longer_tenures(registry: RegistrySimulator, folder: Path) -> None:
+    """Publish and promote churn 1.0.0 with a contract that admits a tenure of 240 months; today's ends at 120."""
+    document = json.loads(json.dumps(load_contract("churn").document))
+    document["input"]["properties"]["tenure"]["maximum"] = 240
+    registry.publish(write_release(folder, contract_from(document)), folder)
+    registry.promote("churn", "1.0.0")
+
+
+def test_a_version_that_says_less_than_the_contract_does_is_refused_before_any_training(
+    connected: RegistrySimulator,
+    repository: Path,
+    environ: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    release_with_longer_tenures(connected, tmp_path / "other")
+
+    assert cli.main(["--version", "1.1.0"], environ, repository) == 8
+
+    captured = capsys.readouterr()
+    assert "[1/" not in captured.out
+    assert "1.1.0 breaks the contract of 1.0.0, which only a new major version may" in captured.err
+    assert "/input/properties/tenure/maximum: tenure" in captured.err
+    assert "counterexample of /input/properties/tenure/maximum: {" in captured.err
+    assert "Next: publish it as 2.0.0, which is what --version auto takes." in captured.err
+    assert connected.reader.versions("churn") == ["1.0.0"]
+
+
+def test_a_computed_version_is_explained(
+    connected: RegistrySimulator,
+    repository: Path,
+    environ: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    release_with_longer_tenures(connected, tmp_path / "other")
+
+    assert cli.main([], environ, repository) == 0
+
+    out = capsys.readouterr().out
+    assert "breaks the contract of 1.0.0 (production): /input/properties/tenure/maximum: tenure" in out
+    assert "churn@2.0.0 is released" in out
 
 
 def test_an_env_file_that_is_not_there_is_refused(

@@ -21,6 +21,7 @@ from edustream_registry.authorship import author_name, open_author
 from edustream_registry.names import model_name, parse_version
 from edustream_registry.publishing import AUTO
 from edustream_registry.settings import RegistrySettings, with_env_file
+from edustream_registry.versioning import check_stated
 from edustream_registry.writing import Author
 
 INTERRUPTED: Final = 130
@@ -33,7 +34,8 @@ The registry is read from the environment, or from the env file: REGISTRY_URL, A
 AWS_SECRET_ACCESS_KEY, AWS_REGION, EDUSTREAM_TRUST_FILE, EDUSTREAM_SIGNING_KEY_FILE.
 
 exit codes: 0 done, or nothing new; 2 wrong arguments, configuration or data; 6 registry unreachable, or the outcome of
-a write is unknown; 7 the version holds something else; 8 a quality gate said no; 130 interrupted."""
+a write is unknown; 7 the version holds something else; 8 a quality gate said no, or the version says less than the
+contract does to consumers, or the promotion would break one (published, not promoted); 130 interrupted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,10 @@ def parse_arguments(argv: Sequence[str], repository: Path) -> Arguments:
         help="what to train (default: configs/churn.yaml)",
     )
     parser.add_argument(
-        "--version", default=AUTO, help="semantic version of the release, or auto for the next one (default: auto)"
+        "--version",
+        default=AUTO,
+        help="semantic version of the release, or auto: patch for the same contract, minor for a compatible one, major "
+        "for one that breaks consumers (default: auto)",
     )
     promotion = parser.add_mutually_exclusive_group()
     promotion.add_argument(
@@ -125,6 +130,8 @@ class ProducerRun:
         _check(arguments)
         plan = load_plan(arguments.config)
         author = None if arguments.dry_run else self._connect()
+        if author and arguments.version != AUTO:
+            check_stated(author.reader, plan.contract, arguments.version)
         report = ProgressReport(self._console, TRAINING_STAGES + (PUBLISHING_STAGES if author else 0))
         training = train(plan, report)
         directory = arguments.out or self._repository / "releases" / plan.configuration.model

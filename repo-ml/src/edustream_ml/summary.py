@@ -27,10 +27,10 @@ def print_summary(
     """Print the summary of a finished run; `deployment` is None for a dry run."""
     rows = [("model", content.model), ("estimator", training.chosen.candidate.label)]
     if deployment:
-        rows += [
-            ("version", deployment.publication.manifest.version),
-            ("manifest SHA-256", deployment.publication.release.digest),
-        ]
+        rows.append(("version", deployment.publication.manifest.version))
+        if deployment.publication.why:
+            rows.append(("why this version", deployment.publication.why))
+        rows.append(("manifest SHA-256", deployment.publication.release.digest))
     rows.append(("model.onnx SHA-256", content.file("model.onnx").sha256))
     rows += [(name, f"{value:.4f}") for name, value in content.metrics.items()]
     if deployment:
