@@ -23,7 +23,7 @@ from edustream_registry.s3_store import S3Store
 from edustream_registry.store import WriteCondition
 from edustream_registry.testing.simulator import write_release
 
-CALLS_OF_A_PROMOTION = 12
+CALLS_OF_A_PROMOTION = 13
 
 
 def narrowed(contract: ModelContract) -> ModelContract:
