@@ -10,6 +10,7 @@ import pytest
 
 from edustream_lab.company import Company
 from edustream_lab.decoupling import delete_the_artifact
+from edustream_lab.evolution import change_the_contract
 from edustream_lab.handover import hand_over
 from edustream_lab.narrator import Narrator
 from edustream_lab.places import Checkout
@@ -26,7 +27,12 @@ def end_to_end(company: Company, narrator: Narrator) -> None:
     Story(company, narrator).tell()
 
 
-@pytest.mark.parametrize(("tell", "claims"), [(demonstration, 13), (end_to_end, 30)])
+def contract_change(company: Company, narrator: Narrator) -> None:
+    company.start_registry()
+    change_the_contract(company, narrator)
+
+
+@pytest.mark.parametrize(("tell", "claims"), [(demonstration, 13), (end_to_end, 30), (contract_change, 18)])
 def test_every_claim_of_the_story_holds(
     tell: Callable[[Company, Narrator], None], claims: int, checkout: Checkout, programs: Stage, tmp_path: Path
 ) -> None:
