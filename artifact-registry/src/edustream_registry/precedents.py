@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from typing import Final
 
 from semver import Version
 
-from edustream_contracts.errors import GateRefused, NothingToServe
+from edustream_contracts.errors import GateRefused, NothingToServe, Rejected
 from edustream_registry.channel import LogEntry
 from edustream_registry.manifest import Manifest, ReleaseContent
 from edustream_registry.names import is_version, parse_version
@@ -46,6 +47,8 @@ class Precedents:
 
     A release **binds** if it is no prerelease, whose contract is free to change by semantic versioning (clause 9), and
     was not yanked, since nobody is served it any more. Where every release was yanked, the highest one binds.
+
+    `highest` is the highest number that binds; None where there is no release but prereleases.
     """
 
     def __init__(self, reader: ReleaseReader, model: str) -> None:
@@ -62,7 +65,6 @@ class Precedents:
         self._yanked: dict[Version, bool] = {}
         self._held: list[Precedent] | None = None
         self.highest = next(self._living(), self._finals[-1] if self._finals else None)
-        """The highest number that binds; None where there is no release but prereleases."""
 
     @property
     def used(self) -> set[Version]:
@@ -71,9 +73,13 @@ class Precedents:
 
     def same_as(self, content: ReleaseContent) -> Signed[Manifest] | None:
         """The release with the identity of `content`, if it is one of the highest that bind, or a channel serves it."""
-        recent = (self._manifest(number) for number in islice(self._living(), RECENT))
+        for number in islice(self._living(), RECENT):
+            # One that cannot be read is not the same; where it has to be compared, reading it says so.
+            with suppress(NothingToServe, Rejected):
+                if self._manifest(number).statement.content.identity == content.identity:
+                    return self._manifest(number)
         served = (each.release for each in self.served_and_highest() if not self.is_yanked(each.number))
-        return next((one for one in chain(recent, served) if one.statement.content.identity == content.identity), None)
+        return next((one for one in served if one.statement.content.identity == content.identity), None)
 
     def served_and_highest(self) -> list[Precedent]:
         """The binding releases that the last entry of a channel names, and the highest one, from the highest down.

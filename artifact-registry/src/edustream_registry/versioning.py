@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from semver import Version
 
@@ -20,7 +21,7 @@ from edustream_registry.precedents import Precedent, Precedents
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.released_contracts import ReleasedContracts
 
-SAME = Comparison(Verdict.IDENTICAL, Verdict.IDENTICAL, ())
+SAME: Final = Comparison(Verdict.IDENTICAL, Verdict.IDENTICAL, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class _Objection:
 
 
 class Verdicts:
-    """How one new contract compares with those of releases; what has the same digest needs no request."""
+    """How one new contract compares with those of releases; each distinct digest is read and compared once."""
 
     def __init__(self, contracts: ReleasedContracts, digest: str, contract: Callable[[], ModelContract]) -> None:
         """Prepare to compare.
@@ -53,19 +54,30 @@ class Verdicts:
         self._contracts = contracts
         self._digest = digest
         self._contract = contract
+        self._after: dict[str, Comparison] = {}
+        self._before: dict[str, Comparison] = {}
 
     def after(self, precedent: Precedent) -> Comparison:
         """What the new contract does to those who rely on a release's; `GateRefused` (`version`) if none can say."""
-        if precedent.manifest.content.contract_digest == self._digest:
-            return SAME
-        new = self._contract()
-        return compare(self._released(precedent), new)
+        return self._compared(self._after, precedent, compare)
 
     def before(self, precedent: Precedent) -> Comparison:
         """What a release's contract does to those who rely on the new one; see `after`."""
-        if precedent.manifest.content.contract_digest == self._digest:
+        return self._compared(self._before, precedent, lambda old, new: compare(new, old))
+
+    def _compared(
+        self,
+        known: dict[str, Comparison],
+        precedent: Precedent,
+        how: Callable[[ModelContract, ModelContract], Comparison],
+    ) -> Comparison:
+        digest = precedent.manifest.content.contract_digest
+        if digest == self._digest:
             return SAME
-        return compare(self._contract(), self._released(precedent))
+        if digest not in known:
+            new = self._contract()
+            known[digest] = how(self._released(precedent), new)
+        return known[digest]
 
     def _released(self, precedent: Precedent) -> ModelContract:
         try:
@@ -113,12 +125,11 @@ def check_version(number: Version, precedents: Precedents, verdicts: Verdicts) -
     if objections:
         raise _refused(number, objections, precedents, verdicts)
     if below is None and above is None and number < precedents.highest:
-        right = next_version(precedents, verdicts).number
         raise GateRefused(
             "version",
             f"{precedents.model}@{number} is lower than {precedents.highest}, and continues no major version that was "
             "released.",
-            remedy=f"publish it as {right}, which is what --version auto takes.",
+            remedy=_computed(precedents, verdicts),
         )
     return Numbering(
         number,
@@ -208,23 +219,25 @@ def _unsaid(later: Precedent | Version, earlier: Precedent | Version, verdict: V
 
 
 def _refused(number: Version, objections: list[_Objection], precedents: Precedents, verdicts: Verdicts) -> GateRefused:
-    right, auto = _right(number, precedents, verdicts)
     return GateRefused(
         "version",
         f"{precedents.model}@{number} is refused: " + "; ".join(objection.fact for objection in objections) + ".",
-        remedy=f"publish it as {right}{', which is what --version auto takes' if auto else ''}.",
+        remedy=_remedy(number, precedents, verdicts),
         problems=[problem for objection in objections for problem in _problems(objection.comparison)],
     )
 
 
-def _right(number: Version, precedents: Precedents, verdicts: Verdicts) -> tuple[Version, bool]:
-    """The lowest number after all of the same major that says what the contract does, else that of `auto`."""
-    computed = next_version(precedents, verdicts).number
+def _remedy(number: Version, precedents: Precedents, verdicts: Verdicts) -> str:
+    """Names the lowest number after all of the same major that says what the contract does, else that of `auto`."""
     last = max(used for used in precedents.used if used.prerelease is None and used.major == number.major)
     for right in (last.bump_patch(), last.bump_minor()):
         if not list(_objections(right, *precedents.neighbours(right), verdicts)):
-            return right, right == computed
-    return computed, True
+            return f"publish it as {right}."
+    return _computed(precedents, verdicts)
+
+
+def _computed(precedents: Precedents, verdicts: Verdicts) -> str:
+    return f"publish it as {next_version(precedents, verdicts).number}, which is what --version auto takes."
 
 
 def _problems(comparison: Comparison) -> Iterator[Problem]:
