@@ -11,6 +11,7 @@ import pytest
 from edustream_contracts.compatibility import Verdict, compare, compare_for
 from edustream_contracts.contract import ModelContract, contract_from, load_contract
 from edustream_contracts.errors import InvalidInput
+from edustream_contracts.value_set import ValueSet
 
 CHURN = load_contract("churn")
 INPUTS = [field.name for field in CHURN.inputs]
@@ -103,3 +104,27 @@ def test_a_changed_unit_shows_a_row_that_both_contracts_take(edited: Callable[..
     assert CHURN.input_validator.is_valid(reason.counterexample)
     assert new.input_validator.is_valid(reason.counterexample)
     assert '"EUR/month" now; it was "USD/month"' in reason.sentence
+
+
+def test_the_validator_has_the_last_word_on_what_is_shown(
+    edited: Callable[..., ModelContract], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = edited("input", "tenure", minimum=5)
+    valid_under_both, valid_under_none, valid_under_the_old_one = 60, -1, 3
+    claimed = (valid_under_both, valid_under_none, valid_under_the_old_one)
+    monkeypatch.setattr(ValueSet, "lost_to", lambda self, other, known: {"low": claimed} if known is not None else {})
+
+    (reason,) = compare(CHURN, new).breaking
+
+    assert reason.counterexample == {**CHURN.example(), "tenure": valid_under_the_old_one}
+
+
+def test_a_value_that_proves_nothing_is_not_shown(
+    edited: Callable[..., ModelContract], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = edited("input", "tenure", minimum=5)
+    monkeypatch.setattr(ValueSet, "lost_to", lambda self, other, known: {"low": (60,)} if known is not None else {})
+
+    (reason,) = compare(CHURN, new).breaking
+
+    assert reason.counterexample is None

@@ -20,7 +20,7 @@ from edustream_contracts.contract import ModelContract, contract_from
 from edustream_contracts.schema_change import restricted
 from edustream_contracts.validation import SchemaValidator
 
-BUDGETS = [pytest.param(30, id="few"), pytest.param(5_000, id="many", marks=pytest.mark.prove)]
+BUDGETS = [pytest.param(30, id="few"), pytest.param(2_000, id="many", marks=pytest.mark.prove)]
 PAIRS, TRIPLES = chains(2), chains(3)
 
 
