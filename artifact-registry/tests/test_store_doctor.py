@@ -166,6 +166,20 @@ def ignores_ranges(request: Request, forward: Forward) -> Answer:
     return forward(request.without("Range"))
 
 
+def refuses_ranges_that_go_beyond_the_end(request: Request, forward: Forward) -> Answer:
+    found = forward(request)
+    if found.status != 206:
+        return found
+    (served,) = (value for name, value in found.headers.items() if name.lower() == "content-range")
+    end = int(request.headers["Range"].rpartition("-")[2] or 0)
+    return found if end < int(served.rpartition("/")[2]) else Answer(416)
+
+
+def answers_beyond_the_end(request: Request, forward: Forward) -> Answer:
+    found = forward(request)
+    return Answer(206) if found.status == 416 else found
+
+
 def damages_large_files(request: Request, forward: Forward) -> Answer:
     found = forward(request)
     return dataclasses.replace(found, body=found.body[:-1] + b"!") if len(found.body) > 1_000_000 else found
@@ -250,6 +264,8 @@ FAULTS: list[tuple[Check, Callable[[], Fault], str]] = [
     (store_checks.listing, lambda: lists_backwards, "is not the keys of the folder in order"),
     (store_checks.listing, lambda: listing_ends_after_a_page, "in pages of 2 is not the keys"),
     (store_checks.large_file, lambda: ignores_ranges, "no download can be resumed"),
+    (store_checks.large_file, lambda: refuses_ranges_that_go_beyond_the_end, "shorter than its manifest states"),
+    (store_checks.large_file, lambda: answers_beyond_the_end, "not refused with 416"),
     (store_checks.large_file, lambda: damages_large_files, "with another digest"),
     (store_checks.large_file, lambda: misstates_lengths, "HEAD says 1 bytes"),
     (store_checks.large_file, lambda: has_no_parts, "to write .* in parts"),

@@ -214,7 +214,14 @@ def large_file(bench: Bench) -> Finding:
         wanted = f"bytes={start}-{'' if end is None else end}"
         if bench.other.get(key, wanted) != whole[start : None if end is None else end + 1]:
             return _unsafe(check, f"a read of {wanted} does not return these bytes, so no download can be resumed")
-    return _ok(check, f"{len(whole)} bytes in 2 parts: same digest, ranges exact")
+    # Downloads ask for one byte more than there should be, so that a longer object is noticed.
+    if bench.other.get(key, f"bytes={PART_BYTES}-{len(whole)}") != parts[1]:
+        return _unsafe(check, "a read that goes one byte beyond the end does not return what there is")
+    try:
+        bench.other.get(key, f"bytes={len(whole)}-{len(whole)}")
+    except Rejected:
+        return _ok(check, f"{len(whole)} bytes in 2 parts: same digest, ranges exact, none beyond the end")
+    return _unsafe(check, "a read that begins at the end is not refused with 416, so a short file looks whole")
 
 
 def checksums(bench: Bench) -> Finding:
