@@ -109,10 +109,10 @@ def test_a_changed_unit_shows_a_row_that_both_contracts_take(edited: Callable[..
 def test_the_validator_has_the_last_word_on_what_is_shown(
     edited: Callable[..., ModelContract], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    new = edited("input", "tenure", minimum=5)
-    valid_under_both, valid_under_none, valid_under_the_old_one = 60, -1, 3
+    new = edited("input", "tenure", maximum=100)
+    valid_under_both, valid_under_none, valid_under_the_old_one = 60, 121, 110
     claimed = (valid_under_both, valid_under_none, valid_under_the_old_one)
-    monkeypatch.setattr(ValueSet, "lost_to", lambda self, other, known: {"low": claimed} if known is not None else {})
+    monkeypatch.setattr(ValueSet, "lost_to", lambda self, other, known: {"high": claimed} if known is not None else {})
 
     (reason,) = compare(CHURN, new).breaking
 
@@ -122,8 +122,8 @@ def test_the_validator_has_the_last_word_on_what_is_shown(
 def test_a_value_that_proves_nothing_is_not_shown(
     edited: Callable[..., ModelContract], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    new = edited("input", "tenure", minimum=5)
-    monkeypatch.setattr(ValueSet, "lost_to", lambda self, other, known: {"low": (60,)} if known is not None else {})
+    new = edited("input", "tenure", maximum=100)
+    monkeypatch.setattr(ValueSet, "lost_to", lambda self, other, known: {"high": (60,)} if known is not None else {})
 
     (reason,) = compare(CHURN, new).breaking
 
