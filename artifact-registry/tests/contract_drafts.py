@@ -33,7 +33,25 @@ TEXTS = (
     "\u2028",
     "\ud800",
 )
-NUMBERS = (0, 1, -1, 12, 0.5, 1.0, 12.0, -0.0, 1e-9, 2**53, 2**53 + 1, 1e300, float("nan"), math.inf, -math.inf)
+NUMBERS = (
+    0,
+    1,
+    -1,
+    12,
+    0.5,
+    1.0,
+    12.0,
+    -0.0,
+    1e-9,
+    2**53,
+    2**53 + 1,
+    10**400,
+    -(10**400),
+    1e300,
+    float("nan"),
+    math.inf,
+    -math.inf,
+)
 VALUES: tuple[Any, ...] = (None, True, False, *NUMBERS, *TEXTS, [], {}, [1])
 
 AWKWARD_TEXT = "ends */ here \\ \"\"\" and ''' \n@deprecated \u202e\x07 \\n {@link x} é😀 # `${x}` \\"

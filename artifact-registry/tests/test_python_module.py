@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from contract_drafts import AWKWARD_TEXT, awkward_contract, contract_of, contracts, near
+from contract_drafts import AWKWARD_TEXT, PATTERNS, awkward_contract, contract_of, contracts, near
 from hypothesis import HealthCheck, assume, given, settings
 from pydantic import BaseModel, ValidationError
 
@@ -134,6 +134,40 @@ def test_awkward_names_and_texts() -> None:
     assert [line.rstrip() for line in AWKWARD_TEXT.splitlines()] == described.splitlines()
     assert accepts(model, row | {"class_": None}) is None
     assert accepts(model, {name: value for name, value in row.items() if name != "False"}) is None
+
+
+def test_a_row_is_not_changed_after_it_was_checked(contract: ModelContract) -> None:
+    row = input_class(contract).model_validate(contract.example())
+
+    with pytest.raises(ValidationError):
+        row.tenure = -1  # type: ignore[attr-defined]
+
+
+def test_long_lists_and_small_fields_are_laid_out() -> None:
+    fields = {
+        "many": {"type": "string", "enum": [f"category number {number}" for number in range(9)], "description": "d"},
+        "anything": {"type": "number", "description": "d"},
+        "switch": {"type": "boolean", "const": True, "description": "d"},
+    }
+    contract = contract_of(fields, list(fields), {"many": "category number 1", "anything": 1, "switch": True})
+    source = python_module(contract, [])
+
+    assert '    many: Literal[\n        "category number 0",\n        "category number 1",\n' in source
+    assert "    anything: Number\n" in source
+    assert "    switch: Annotated[Literal[True], _one_of(True)]\n" in source
+    assert max(map(len, source.splitlines())) <= 120
+    assert_exact(contract)
+
+
+def test_every_pattern_in_the_dialect_of_its_engine() -> None:
+    fields = {
+        f"p{number}": {"type": "string", "pattern": pattern, "description": "d"}
+        for number, pattern in enumerate(PATTERNS)
+    }
+    contract = contract_of(fields, [], {})
+
+    assert "import re\n" in python_module(contract, [])
+    assert_exact(contract)
 
 
 def test_no_public_attribute_of_pydantic_is_forgotten() -> None:
