@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from conftest import refusal
+from onnx import TensorProto, helper
 from test_inference_session import changed, one_row_model, regression
 
 from edustream_contracts.contract import ModelContract
@@ -95,6 +96,16 @@ class TestAgreement:
             assert told(data, inference, contract)[1] == [
                 ("/rows/0/output/late", "is false and was recorded as true"),
             ]
+
+    def test_a_truth_value_is_no_number(self, content: ReleaseContent, contract: ModelContract) -> None:
+        contract = regression(contract, "number")
+        flag = helper.make_node("Cast", ["winner"], ["flag"], to=TensorProto.BOOL)
+        model = tenure_model(contract, extra_nodes=[flag], extra_outputs=[("flag", TensorProto.BOOL)])
+        content = content.model_copy(update={"outputs": ModelOutputs(label="flag")})
+        data = document([{"input": contract.example(), "output": {"price": 0}}])
+        assert told(data, Inference(model, content, contract), contract)[1] == [
+            ("/rows/0/output/price", "is false and was recorded as 0"),
+        ]
 
     def test_an_integer_that_no_float_holds_is_a_disagreement(
         self, content: ReleaseContent, contract: ModelContract
