@@ -23,6 +23,7 @@ from edustream_registry.publishing import Publisher
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.released_contracts import ReleasedContracts
 from edustream_registry.store import Store
+from edustream_registry.testing.faults import Crash
 from edustream_registry.testing.simulator import RegistrySimulator, write_release
 
 FIRST = 120
@@ -67,6 +68,7 @@ class Scene:
         self.registry.publish(*first)
         self.registry.promote("churn", "1.0.0")
         self.versions: list[str] = []
+        self.actors: list[Actor] = []
 
     def publish(self, store: Store, content: ReleaseContent, directory: Path) -> None:
         reader = ReleaseReader(store, self.registry.trust, self.registry.clock)
@@ -74,8 +76,8 @@ class Scene:
         self.versions.append(Publisher(author, bundler=None).publish(content, directory).manifest.version)
 
     def world(self) -> World:
-        actors = [Actor(lambda store, each=each: self.publish(store, *each)) for each in self.contents]
-        return World(self.registry.memory, actors, self.check)
+        self.actors = [Actor(lambda store, each=each: self.publish(store, *each)) for each in self.contents]
+        return World(self.registry.memory, self.actors, self.check)
 
     def check(self, steps: list[Step]) -> None:
         if len(self.versions) == len(self.contents):
@@ -116,6 +118,8 @@ def test_in_every_order_of_requests_both_are_released_under_right_numbers(
 
     explore(fresh)
 
+    # `Crash` ends the actors of a run that was abandoned, since another one stands for it.
+    assert {type(actor.error) for scene in scenes for actor in scene.actors} <= {type(None), Crash}
     found = {tuple(sorted(scene.versions, key=parse_version)) for scene in scenes if len(scene.versions) == 2}
     assert found == numbers
 
