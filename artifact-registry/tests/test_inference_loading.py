@@ -43,6 +43,17 @@ def test_a_file_that_is_not_there_is_named(proved: ReleaseContent, release_dir: 
     assert f"has no {name}" in text
 
 
+@pytest.mark.parametrize(("name", "most"), [("contract.json", 1024 * 1024), ("golden.json", 8 * 1024 * 1024)])
+def test_a_document_that_is_too_large_is_refused_before_it_is_read(
+    proved: ReleaseContent, release_dir: Path, name: str, most: int
+) -> None:
+    (release_dir / name).unlink()
+    files = tuple(file.model_copy(update={"size": most + 1}) if file.name == name else file for file in proved.files)
+    error, kind, text = refusal(lambda: prove_directory(proved.model_copy(update={"files": files}), release_dir))
+    assert (error, kind) == (Rejected, "malformed")
+    assert f"{name} has {most + 1} bytes; at most {most} are allowed" in text
+
+
 def test_a_contract_that_is_not_the_release_s_is_refused(proved: ReleaseContent, release_dir: Path) -> None:
     error, kind, _ = refusal(lambda: prove_directory(proved.model_copy(update={"model": "weather"}), release_dir))
     assert (error, kind) == (Rejected, "mix_and_match")

@@ -18,6 +18,9 @@ MODEL_FILE: Final = "model.onnx"
 # A release also holds what people read: plots and cards are nothing that whoever answers waits for.
 FILES: Final = frozenset({contracts.FILE_NAME, MODEL_FILE, golden.FILE_NAME})
 
+# Of documents, which are held in memory whole; known from the manifest before a byte is read.
+MAX_BYTES: Final = {contracts.FILE_NAME: contracts.MAX_BYTES, golden.FILE_NAME: golden.MAX_BYTES}
+
 ReadFile: TypeAlias = Callable[[str], bytes]
 
 
@@ -92,11 +95,17 @@ def prove_directory(content: ReleaseContent, directory: Path) -> int:
 
 
 def _file(content: ReleaseContent, read: ReadFile, name: str) -> bytes:
-    stated = {file.name for file in content.files}
+    stated = {file.name: file.size for file in content.files}
     if name not in stated:
         raise Rejected(
             "malformed",
             f"The release has no {name}; it has {', '.join(sorted(stated))}.",
             remedy="have the release made again, with all files that the protocol asks for.",
+        )
+    if stated[name] > MAX_BYTES.get(name, stated[name]):
+        raise Rejected(
+            "malformed",
+            f"The release's {name} has {stated[name]} bytes; at most {MAX_BYTES[name]} are allowed.",
+            remedy="have the release made again, with fewer golden rows or a smaller contract.",
         )
     return read(name)
