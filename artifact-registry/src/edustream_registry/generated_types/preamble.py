@@ -60,13 +60,8 @@ def _one_of(*values: object) -> BeforeValidator:
     ),
     "Whole": Definition("Whole = BeforeValidator(_whole)", ("BeforeValidator",), ("_whole",)),
     "Number": Definition(
-        """\
-Number = Annotated[
-    StrictInt | Annotated[FiniteFloat, Strict()],
-    Field(union_mode="left_to_right"),
-    WithJsonSchema({"type": "number"}),
-]""",
-        ("Annotated", "Field", "FiniteFloat", "Strict", "StrictInt", "WithJsonSchema"),
+        'Number = Annotated[StrictInt | Annotated[FiniteFloat, Strict()], WithJsonSchema({"type": "number"})]',
+        ("Annotated", "FiniteFloat", "Strict", "StrictInt", "WithJsonSchema"),
     ),
     "Text": Definition("Text = AfterValidator(_unicode)", ("AfterValidator",), ("_unicode",)),
     "Omissible": Definition(
