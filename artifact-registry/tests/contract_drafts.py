@@ -90,6 +90,7 @@ def awkward_contract() -> ModelContract:
     fields = {name: {"type": "string", "description": AWKWARD_TEXT} for name in names}
     fields["choice"] = {"type": "string", "enum": [AWKWARD_TEXT, "'", "\u2028"], "description": '"'}
     fields["mixed"] = {"type": ["number", "null"], "enum": [0.5, 1, None], "description": "\\"}
+    fields["looked"] = {"type": "string", "pattern": "^(?!b)", "description": "Checked by the module re"}
     fields["nothing"] = {"type": ["string", "null"], "enum": [None], "description": "\n"}
     required = [*names[::2], "choice", "mixed"]
     example = dict.fromkeys(names, "x") | {"choice": "'", "mixed": 1}

@@ -139,5 +139,5 @@ BASE_MODEL: Final = frozenset(
 )
 RESERVED: Final = frozenset(
     {*keyword.kwlist, *BASE_MODEL, *DEFINITIONS, *(name for names in IMPORTS.values() for name in names)}
-    | {"T", "re", "bool", "float", "int", "str"}
+    | {"re", "bool", "float", "int", "str"}
 )
