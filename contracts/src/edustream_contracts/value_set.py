@@ -49,14 +49,14 @@ class ValueSet:
         Empty if and only if `other` holds every value of this set, but for patterns, which are compared by their text
         (see `TextSet`): there a tuple may be empty, since no value was found, or none was sought without `known`.
         """
-        lost: dict[Any, tuple[Any, ...]] = {"null": (None,)} if self.null and not other.null else {}
+        lost: dict[Any, list[Any]] = {"null": [None]} if self.null and not other.null else {}
         if self.family != other.family:
             if not (isinstance(self.body, Listed) and not self.body.values):
-                lost["type"] = tuple(value for value in self.samples(known) if value is not None)
-            return lost
-        for aspect, value in self._lost_to(other, known):
-            lost[aspect] = (*lost.get(aspect, ()), *(() if value is None else (value,)))
-        return lost
+                lost["type"] = [value for value in self.samples(known) if value is not None]
+        else:
+            for aspect, value in self._lost_to(other, known):
+                lost.setdefault(aspect, []).extend(() if value is None else (value,))
+        return {aspect: tuple(values) for aspect, values in lost.items()}
 
     def samples(self, known: Collection[str] | None) -> Iterator[Any]:
         """Some values of the set, null last; none where a pattern admits none that was found."""
