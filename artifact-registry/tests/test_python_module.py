@@ -170,6 +170,18 @@ def test_every_pattern_in_the_dialect_of_its_engine() -> None:
     assert_exact(contract)
 
 
+def test_whole_numbers_between_bounds_that_are_none() -> None:
+    bounds = [{"minimum": 0.5}, {"exclusiveMinimum": 0.5}, {"maximum": 3.5}, {"exclusiveMaximum": 3.5}]
+    bounds += [{"minimum": 1}, {"exclusiveMinimum": 1}, {"maximum": 3.0}, {"exclusiveMaximum": 3.0}]
+    fields = {
+        f"{kind}{number}": {"type": kind, "description": "d", **bound}
+        for kind in ("integer", "number")
+        for number, bound in enumerate(bounds)
+    }
+
+    assert_exact(contract_of(fields, [], {}))
+
+
 def test_no_public_attribute_of_pydantic_is_forgotten() -> None:
     assert {name for name in dir(BaseModel) if not name.startswith("_")} <= BASE_MODEL
 
