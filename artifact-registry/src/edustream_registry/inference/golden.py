@@ -103,7 +103,7 @@ def _answers(rows: Sequence[Mapping[str, Any]], inference: Inference) -> Sequenc
         return inference.answers(inputs)
     except AnswerUnusable as error:
         problems = list(islice(_unanswered(inputs, inference), MAX_SHOWN)) or [Problem("/rows", str(error))]
-        raise _disagreement(f"its {len(rows)} golden rows: it fails on some", problems) from error
+        raise _disagreement(f"it fails on some of its {len(rows)} golden rows", problems) from error
 
 
 def _unanswered(inputs: Iterable[Row], inference: Inference) -> Iterator[Problem]:

@@ -18,6 +18,8 @@ from edustream_registry.manifest import InputTensor, ReleaseContent
 ONNX_TYPES: Final = {"float32": "tensor(float)", "string": "tensor(string)"}
 TEXT: Final = "tensor(string)"
 PROBABILITY_TYPES: Final = ("tensor(float)", "tensor(double)")
+# What an output's number becomes where the contract's field is of this kind.
+LABELS: Final = {"integer": int, "boolean": bool}
 ABSENT_TEXT: Final = ""
 
 # A float32 sum of products may step over the bounds of a probability by this much.
@@ -25,8 +27,6 @@ ROUNDING: Final = 1e-5
 
 Row = Mapping[str, Any]
 Answer = dict[str, Any]
-
-LABELS: Final = {"integer": int, "boolean": bool}
 
 LOAD_FAILURES: Final = (
     failures.Fail,
@@ -36,7 +36,7 @@ LOAD_FAILURES: Final = (
     failures.NotImplemented,
     failures.RuntimeException,
 )
-RUN_FAILURES: Final = (failures.Fail, failures.InvalidArgument, failures.RuntimeException)
+RUN_FAILURES: Final = (failures.Fail, failures.InvalidArgument, failures.NotImplemented, failures.RuntimeException)
 
 
 class AnswerUnusable(ArithmeticError):
