@@ -81,7 +81,7 @@ def _mended(spec: dict[str, Any]) -> dict[str, Any]:
 @st.composite
 def changed(draw: st.DrawFn, spec: dict[str, Any]) -> dict[str, Any]:
     """The same field, another one, or this one with a keyword added, changed or removed."""
-    form = draw(st.sampled_from(["same", "other", "added", "added", "removed", "listed", "type"]))
+    form = draw(st.sampled_from(["same", "other", "added", "added", "removed", "listed", "type", "null"]))
     kind = spec["type"][0] if isinstance(spec["type"], list) else spec["type"]
     if form == "other":
         return draw(fields())
@@ -96,6 +96,10 @@ def changed(draw: st.DrawFn, spec: dict[str, Any]) -> dict[str, Any]:
     if form == "type":
         other = {"integer": "number", "number": "integer"}.get(kind, kind)
         return _mended({**spec, "type": draw(st.sampled_from([other, [other, "null"], kind, [kind, "null"]]))})
+    if form == "null" and "enum" in spec:
+        others = [value for value in spec["enum"] if value is not None]
+        turned = others if None in spec["enum"] and others else [*others, None]
+        return _mended({**spec, "type": [kind, "null"], "enum": turned})
     return spec
 
 
