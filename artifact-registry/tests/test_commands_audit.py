@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Iterator
@@ -24,8 +25,9 @@ from edustream_registry.provisioning import Folders, Provisioner
 from edustream_registry.publishing import Publisher
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.statement import MAX_STATEMENT_BYTES
-from edustream_registry.store import WriteCondition
+from edustream_registry.store import ObjectMissing, WriteCondition
 from edustream_registry.testing.simulator import write_release
+from edustream_registry.unfinished_uploads import UnfinishedUpload
 
 ORPHAN = layout.file_key("churn", "0" * 64, "model.onnx")
 MANIFEST = layout.manifest_key("churn", "1.0.0")
@@ -92,11 +94,12 @@ def test_a_young_orphan_is_listed_and_stays(repos: Folders, admin: DeletingS3Sto
     admin.put(ORPHAN, b"x", WriteCondition.CREATE)
 
     assert "stays: young" in run(repos, "gc").stdout
-    [document] = run_json(repos, "gc", "churn", "--grace", "1h", "--delete")
+    document, uploads = run_json(repos, "gc", "churn", "--grace", "1h", "--delete")
 
     assert [orphan["key"] for orphan in document["young"]] == [ORPHAN]
     assert (document["old"], document["deleted"], document["refusal"]) == ([], [], None)
     assert admin.size(ORPHAN) == 1
+    assert (uploads["model"], uploads["old"], uploads["young"]) == ("unfinished uploads", [], [])
 
 
 class Aged(DeletingS3Store):
@@ -105,6 +108,10 @@ class Aged(DeletingS3Store):
     def age_s(self, key: str) -> float:
         aged = "/files/" in key or key.startswith(layout.CONSUMERS)
         return super().age_s(key) + (2 * MIN_GRACE_S if aged else 0)
+
+    def unfinished_uploads(self, prefix: str) -> Iterator[UnfinishedUpload]:
+        for upload in super().unfinished_uploads(prefix):
+            yield dataclasses.replace(upload, age_s=upload.age_s + 2 * MIN_GRACE_S)
 
 
 def test_an_old_orphan_goes(repos: Folders, admin: DeletingS3Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,6 +143,69 @@ def test_an_expired_statement_goes(repos: Folders, admin: DeletingS3Store, monke
     admin.delete(living)
 
 
+@pytest.fixture
+def begun(admin: DeletingS3Store) -> str:
+    """An upload of a large file whose publisher died after the first part; its id."""
+    place = admin._object(ORPHAN)
+    upload_id = str(admin._writer.create_multipart_upload(**place)["UploadId"])
+    admin._writer.upload_part(**place, UploadId=upload_id, PartNumber=1, Body=b"12345")
+    return upload_id
+
+
+def test_a_young_unfinished_upload_is_listed_and_stays(repos: Folders, admin: DeletingS3Store, begun: str) -> None:
+    for words in ((), ("--delete",)):
+        said = run(repos, "gc", "--grace", "1h", *words).stdout
+        assert "unfinished uploads: 0 older than 1 h (0 bytes), 1 younger" in said
+
+    (held,) = admin.unfinished_uploads(layout.MODELS)
+    assert (held.key, held.upload_id, held.size) == (ORPHAN, begun, 5)
+    assert list(admin.unfinished_uploads(layout.files_prefix("another"))) == []
+    admin.abort(held)
+    assert refusal_of_a_second(admin, held)
+
+
+def refusal_of_a_second(admin: DeletingS3Store, upload: UnfinishedUpload) -> bool:
+    """Whether a second abort does not find the upload; some servers answer as to the first."""
+    with contextlib.suppress(ObjectMissing):
+        admin.abort(upload)
+    return list(admin.unfinished_uploads(layout.MODELS)) == []
+
+
+def test_an_old_unfinished_upload_is_aborted(
+    repos: Folders, admin: DeletingS3Store, begun: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edustream_registry.commands_audit.DeletingS3Store", Aged)
+
+    assert (
+        "unfinished uploads: 1 older than 1 h (5 bytes), 0 younger: nothing deleted"
+        in run(repos, "gc", "churn", "--grace", "1h").stdout
+    )
+    *_, done = run_json(repos, "gc", "churn", "--grace", "1h", "--delete")
+
+    assert done["deleted"] == [f"{ORPHAN} (upload {begun[:12]})"]
+    assert list(admin.unfinished_uploads(layout.MODELS)) == []
+
+
+@pytest.mark.parametrize("kind", ["server_error", "access_denied", "connection"])
+def test_a_store_that_does_not_list_unfinished_uploads(
+    repos: Folders, admin: DeletingS3Store, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    def refuse(*_: object) -> Iterator[UnfinishedUpload]:
+        raise Unreachable(kind, "The store refused to list.", remedy="none.")
+
+    monkeypatch.setattr(DeletingS3Store, "unfinished_uploads", refuse)
+    if kind == "connection":
+        with pytest.raises(Unreachable):
+            CliRunner().invoke(app, ["gc", "--env-file", str(repos.admin / ".env")], catch_exceptions=False)
+        return
+
+    result = run(repos, "gc")
+
+    assert result.exit_code == 0
+    assert "churn: 0 orphans" in result.stdout
+    assert "Unfinished uploads are left aside: The store refused to list." in result.stderr
+
+
 def test_an_unreadable_manifest_ends_with_code_4(repos: Folders, admin: DeletingS3Store) -> None:
     admin.put(MANIFEST, b"{}", WriteCondition.OVERWRITE)
 
@@ -143,7 +213,7 @@ def test_an_unreadable_manifest_ends_with_code_4(repos: Folders, admin: Deleting
 
     assert result.exit_code == 4
     assert "churn: nothing may be deleted, since not every manifest can be read." in result.stdout
-    document, statements = run_json(repos, "gc")
+    document, statements, _ = run_json(repos, "gc")
     assert document["refusal"]["kind"] == "malformed"
     assert (statements["model"], statements["old"], statements["refusal"]) == (layout.CONSUMERS, [], None)
 

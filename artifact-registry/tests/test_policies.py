@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -21,14 +22,14 @@ from typer.testing import CliRunner
 from edustream_contracts.errors import InvalidInput
 from edustream_registry import local_server, policies
 from edustream_registry.cli import app
-from edustream_registry.layout import entry_key, file_key, head_key, manifest_key, tombstone_key
+from edustream_registry.layout import entry_key, file_key, head_key, manifest_key, notice_key, tombstone_key
 from edustream_registry.local_server import Engine, running_server
 from edustream_registry.policies import render
 from edustream_registry.provisioning import Folders, Provisioner
 from edustream_registry.s3_client import make_client
 from edustream_registry.settings import RegistrySettings
 from edustream_registry.store_doctor import StoreDoctor
-from edustream_registry.store_probe import StoreProbe
+from edustream_registry.store_probe import Reply, StoreProbe
 
 PREFIXES = ["", "team/a"]
 ACCOUNT = "123456789012"
@@ -94,6 +95,7 @@ def demanded(prefix: str) -> list[str]:
         (entry_key("churn", "production", 1), True),
         (entry_key("churn", "files", 1), True),
         (tombstone_key("churn", "1.0.0"), True),
+        (notice_key("churn", "a" * 32), True),
         (f"consumers/api/{'a' * 32}.json", True),
         (head_key("churn", "production"), False),
         (file_key("churn", "a" * 64, "model.onnx"), False),
@@ -188,6 +190,19 @@ def test_moto_enforces_what_each_user_may(enforcing_moto: dict[str, Any]) -> Non
         assert not allowed(client.put_bucket_policy, Policy="{}")
 
 
+def test_the_lifecycle_rule_for_unfinished_uploads_is_one(
+    enforcing_moto: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moto.settings.INITIAL_NO_AUTH_ACTION_COUNT", float("inf"))
+    (shown,) = re.findall(r"```json\n(.*?)```", (Path(policies.CHECKOUT) / "README.md").read_text(), re.DOTALL)
+    root = enforcing_moto["root"]
+
+    root.put_bucket_lifecycle_configuration(Bucket="models", LifecycleConfiguration=json.loads(shown))
+
+    (rule,) = root.get_bucket_lifecycle_configuration(Bucket="models")["Rules"]
+    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+
+
 def test_init_on_aws_lets_the_store_demand_the_condition(
     enforcing_moto: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,6 +260,21 @@ def test_seaweedfs_does_not_evaluate_the_condition(folders: Folders) -> None:
     client.put_bucket_policy(Bucket=admin.bucket, Policy=json.dumps(render("aws-create-only", admin)))
 
     client.put_object(Bucket=admin.bucket, Key="models/churn/releases/1.0.0.json", Body=b"unconditional")
+
+
+def test_on_seaweedfs_nobody_but_the_administrator_announces_a_collection(folders: Folders) -> None:
+    """A notice keeps publishers waiting, so it is the administrator's to write, and to take back."""
+    admin, producer, consumer = (StoreProbe(settings_in(folder / ".env")) for folder in folders.all)
+    notice = notice_key("churn", "a" * 32)
+
+    for user in (producer, consumer):
+        assert user.put(notice, b"{}") is Reply.DENIED
+    assert admin.put(notice, b"{}") is Reply.DONE
+    for user in (producer, consumer):
+        assert user.read(notice) == b"{}"
+        assert user.delete(notice) is Reply.DENIED
+    assert admin.delete(notice) is Reply.DONE
+    assert admin.read(notice) is None
 
 
 def rights(admin: RegistrySettings, users: dict[str, RegistrySettings]) -> dict[str, str]:

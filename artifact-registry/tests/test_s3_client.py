@@ -106,6 +106,17 @@ def test_a_conflict_that_is_not_about_a_conditional_write_is_a_refusal() -> None
     assert refused.kind == "server_error"
 
 
+def test_an_upload_that_somebody_aborted_did_not_land(tmp_path: Path) -> None:
+    class Client:
+        def upload_fileobj(self, *_: Any, **__: Any) -> None:
+            raise answer("NoSuchUpload", 404)
+
+    (tmp_path / "x").write_bytes(b"x")
+
+    with pytest.raises(Unreachable, match=r"The upload of models/x to s3://models .* was aborted while it"):
+        S3Store(SETTINGS, Client()).upload("models/x", tmp_path / "x")
+
+
 def test_a_store_that_ignores_ranges_is_told_so() -> None:
     class Client:
         def get_object(self, **arguments: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.progress import DownloadColumn, Progress, SpinnerColumn, TextColumn, TransferSpeedColumn
 
-from edustream_contracts.errors import Rejected
+from edustream_contracts.errors import Rejected, Unreachable
 from edustream_contracts.exit_codes import EXIT_CODES
 from edustream_registry import layout
 from edustream_registry.auditing import Audit, Auditor, Severity
@@ -23,8 +23,12 @@ from edustream_registry.deletion import DeletingS3Store
 from edustream_registry.durations import duration_s, in_words
 from edustream_registry.names import model_name
 from edustream_registry.reading import ReleaseReader
+from edustream_registry.unfinished_uploads import TITLE, abort_uploads, survey_uploads
 
 WRONG = EXIT_CODES[Rejected]
+
+CANNOT_SAY = ("server_error", "access_denied")
+"""Kinds of refusal by a store that does not list unfinished uploads, or not to this key."""
 
 OneModel = Annotated[str | None, typer.Argument(help="A model's name; without it, all of them.")]
 Grace = Annotated[str, typer.Option(help="Orphans younger than this stay: at least 1h, e.g. 36h or 7d.")]
@@ -52,7 +56,7 @@ def gc(
     env_file: EnvFile = DEFAULT_ENV,
     as_json: AsJson = False,
 ) -> None:
-    """List files that no manifest names, and expired needs; --delete removes old ones, with the administrator's key."""
+    """List orphans, expired needs and unfinished uploads; --delete removes old ones, with the administrator's key."""
     settings = settings_from(env_file)
     store = DeletingS3Store(settings)
     reader = ReleaseReader(store, open_trust(settings))
@@ -61,6 +65,13 @@ def gc(
     done = [collector.collect(name) if delete else collector.survey(name) for name in models]
     if model is None:
         done.append(collector.collect_statements() if delete else collector.survey_statements())
+    below = layout.files_prefix(model_name(model)) if model else layout.MODELS
+    try:
+        done.append((abort_uploads if delete else survey_uploads)(store, below, duration_s(grace)))
+    except Unreachable as error:
+        if error.kind not in CANNOT_SAY:
+            raise
+        ERR.print(f"Unfinished uploads are left aside: {error.fact}", markup=False)
     if as_json:
         print_json([_collection_document(one, duration_s(grace)) for one in done])
     else:
@@ -120,9 +131,9 @@ def _print_collection(done: Collection, grace_s: float, delete: bool) -> None:
         OUT.print(table)
     size = sum(orphan.size for orphan in done.old)
     young = len(done.young)
-    what = "expired statements" if done.model == layout.CONSUMERS else "orphans"
+    what = {layout.CONSUMERS: "expired statements ", TITLE: ""}.get(done.model, "orphans ")
     say(
-        f"{done.model}: {len(done.old)} {what} older than {in_words(grace_s)} ({size} bytes), {young} younger: "
+        f"{done.model}: {len(done.old)} {what}older than {in_words(grace_s)} ({size} bytes), {young} younger: "
         + (f"{len(done.deleted)} deleted." if delete else "nothing deleted (--delete does it).")
     )
 

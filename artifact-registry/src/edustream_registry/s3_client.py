@@ -38,7 +38,7 @@ START_REGISTRY: Final = "start a registry with make registry, or correct AWS_END
 _REFUSED: Final = frozenset(
     {"InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidClientTokenId", "ExpiredToken", "InvalidToken"}
 )
-_MISSING: Final = frozenset({"NoSuchKey", "NoSuchBucketPolicy", "NotFound", "404"})
+_MISSING: Final = frozenset({"NoSuchKey", "NoSuchBucketPolicy", "NoSuchUpload", "NotFound", "404"})
 _DENIED: Final = frozenset({"AccessDenied", "403", "Forbidden"})
 _TRANSIENT: Final = frozenset({"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException"})
 _OBJECT_WRITES: Final = frozenset({"PutObject", "UploadPart", "CompleteMultipartUpload"})

@@ -131,6 +131,12 @@ class S3Store:
                 f"{self.location} went on answering that another write of {key} was under way.",
                 remedy="run the same command again.",
             ) from error
+        except ObjectMissing as error:
+            raise Unreachable(
+                "server_error",
+                f"The upload of {key} to {self.location} was aborted while it was under way.",
+                remedy="run the same command again; if it goes on, look who aborts uploads, e.g. a lifecycle rule.",
+            ) from error
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
         """The objects below `prefix` in key order; see `Store.list`."""
