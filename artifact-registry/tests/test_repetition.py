@@ -15,6 +15,7 @@ from scripted_server import ScriptedServer, Silence, Step, scripted_server
 from edustream_contracts.errors import EduStreamError, OutcomeUnknown, Unreachable
 from edustream_registry import layout
 from edustream_registry.channel import Tombstone
+from edustream_registry.creation import Landing
 from edustream_registry.local_server import HOST, free_ports
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.s3_client import READING, Patience, Repetition
@@ -22,7 +23,7 @@ from edustream_registry.s3_store import S3Store
 from edustream_registry.settings import RegistrySettings
 from edustream_registry.store import ObjectExists, WriteCondition
 from edustream_registry.testing.simulator import RegistrySimulator
-from edustream_registry.writing import Landing, create
+from edustream_registry.writing import create
 
 CREATE, OVERWRITE = WriteCondition.CREATE, WriteCondition.OVERWRITE
 HASTY = Patience(connect_timeout_s=2, read_timeout_s=0.5, attempts=3, budget_s=60, pause_s=0, max_pause_s=0)

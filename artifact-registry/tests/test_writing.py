@@ -5,6 +5,7 @@ import pytest
 from edustream_contracts.errors import InvalidInput, OutcomeUnknown, Rejected, Unreachable
 from edustream_registry import layout
 from edustream_registry.channel import Tombstone
+from edustream_registry.creation import Landing, timestamp
 from edustream_registry.memory_store import MemoryStore
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.signing import Signer
@@ -12,7 +13,7 @@ from edustream_registry.store import ObjectExists, WriteCondition
 from edustream_registry.testing.faults import Fault, FaultyStore, PlannedFault
 from edustream_registry.testing.simulator import RegistrySimulator
 from edustream_registry.trust import TrustPolicy
-from edustream_registry.writing import Author, Landing, create, new_write_id, timestamp
+from edustream_registry.writing import Author, create, new_write_id
 
 KEY = layout.tombstone_key("churn", "1.0.0")
 

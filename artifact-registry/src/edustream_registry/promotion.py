@@ -14,12 +14,13 @@ from edustream_contracts.errors import Conflict, InvalidInput, NothingToServe, O
 from edustream_registry import layout
 from edustream_registry.announcement import require_registry
 from edustream_registry.channel import LogEntry, way_back
+from edustream_registry.creation import Landing
 from edustream_registry.manifest import Manifest
 from edustream_registry.names import model_name, parse_version
 from edustream_registry.needs_gate import NeedsGate
 from edustream_registry.statement import Signed
 from edustream_registry.store import ObjectMissing, WriteCondition
-from edustream_registry.writing import Author, Landing, create
+from edustream_registry.writing import Author, create
 
 Broken: TypeAlias = tuple[str, ...] | None
 """Names of consumers that a move breaks, or of which that is not known; None where nobody could be asked."""

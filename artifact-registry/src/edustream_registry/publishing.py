@@ -25,6 +25,7 @@ from edustream_registry import layout
 from edustream_registry.announcement import require_registry
 from edustream_registry.bundle import Bundler, bundled, openssf_bundle, refuse_other_bundle
 from edustream_registry.collection import NOTICE_S, REFRESH_AFTER_S, live_notices
+from edustream_registry.creation import Landing
 from edustream_registry.manifest import Manifest, ReleaseContent, ReleaseFile
 from edustream_registry.names import model_name, parse_version
 from edustream_registry.precedents import Precedents
@@ -33,7 +34,7 @@ from edustream_registry.sending import SourceFile
 from edustream_registry.statement import Signed
 from edustream_registry.store import ObjectMissing
 from edustream_registry.versioning import Numbering, Verdicts, check_version, next_version
-from edustream_registry.writing import Author, Landing, create
+from edustream_registry.writing import Author, create
 
 AUTO: Final = "auto"
 ATTEMPTS: Final = 8

@@ -12,8 +12,6 @@ from edustream_registry.signing import Signer
 from edustream_registry.statement import S, Signed
 from edustream_registry.store import Store
 
-__all__ = ["Author", "Landing", "create", "new_write_id", "timestamp"]
-
 
 def new_write_id() -> str:
     """A number that nobody else uses: 32 hexadecimal digits."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from edustream_contracts.errors import InvalidInput
 from edustream_registry import layout
 from edustream_registry.channel import Tombstone
+from edustream_registry.creation import Landing
 from edustream_registry.names import model_name, parse_version
 from edustream_registry.statement import Signed
-from edustream_registry.writing import Author, Landing, create
+from edustream_registry.writing import Author, create
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from edustream_contracts.canonical import sha256_hex
 from edustream_contracts.contract import FILE_NAME, ModelContract
 from edustream_registry import layout
+from edustream_registry.creation import timestamp
 from edustream_registry.manifest import (
     CodeVersion,
     DataSource,
@@ -31,7 +32,7 @@ from edustream_registry.store import WriteCondition
 from edustream_registry.testing.clock import ManualClock
 from edustream_registry.testing.faults import FaultyStore
 from edustream_registry.trust import TrustPolicy
-from edustream_registry.writing import Author, timestamp
+from edustream_registry.writing import Author
 from edustream_registry.yanking import Yank, Yanker
 
 CONSUMER: Final = "api"
