@@ -127,6 +127,7 @@ def test_awkward_names_and_texts() -> None:
 
     accepted = model.model_validate(row)
 
+    assert python_module(contract, []).replace("\n", "").isprintable()
     assert model.__name__ == "A1ClassInput"
     assert accepted.model_dump() == row | {"nothing": None}
     assert accepted.model_dump_json() == model.model_validate_json(json.dumps(row)).model_dump_json()
