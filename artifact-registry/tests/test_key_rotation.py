@@ -93,12 +93,12 @@ def test_a_threshold_holds_where_the_reader_asks_for_it(
     assert refusal(lambda: resolve(sees_with(registry, strict)))[:2] == (Rejected, "signature")
 
     signs_with(registry, second, first)
-    release("two signatures", "1.0.1", promote=False)
-    Promoter(registry.author).promote("churn", "staging", "1.0.1", "a test")
+    release("two signatures", "2.0.0", promote=False)
+    Promoter(registry.author).promote("churn", "staging", "2.0.0", "a test")
 
     for trust in (strict, lax, dataclasses.replace(lax, keys=(first.public,))):
         found = resolve(sees_with(registry, trust), "churn@staging")
-        assert found.version == "1.0.1"
+        assert found.version == "2.0.0"
     assert [entry["key_id"] for entry in signatures(found.release.data)] == sorted(ids(strict))
 
 
