@@ -10,6 +10,7 @@ from typing import Any, Final
 from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import InvalidInput, Problem
 from edustream_contracts.schema_change import Change, SchemaChange, Side, restricted
+from edustream_contracts.value_set import admitted
 
 # Changes that no instance shows: what was valid stays valid, and means something else.
 OF_MEANING: Final = frozenset({"unit-changed", "unit-removed", "class-changed", "tolerance-raised"})
@@ -194,7 +195,7 @@ def _reason(change: Change) -> Reason:
 def _tolerance(outputs: SchemaChange, old: ModelContract, new: ModelContract) -> Iterator[Reason]:
     """The tolerance is a promise about numbers; a whole number is either equal or off by more."""
     before, after = old.golden_tolerance, new.golden_tolerance
-    if before == after or not any("number" in spec["type"] for spec in outputs.new["properties"].values()):
+    if before == after or not any(admitted(spec).has_fractions for spec in outputs.new["properties"].values()):
         return
     raised = after > before
     change = f"Replayed numbers may be off by {after} now; it was {before}."

@@ -56,7 +56,7 @@ class NumberSet:
             yield "low", self._below(other.low)
         if self.high > other.high:
             yield "high", -self._mirrored()._below(-other.high)
-        if other.whole and (fraction := self._fraction()) is not None:
+        if other.whole and (fraction := self.fraction()) is not None:
             yield "whole", fraction
 
     def outside(self, listed: Collection[float]) -> float | None:
@@ -79,7 +79,7 @@ class NumberSet:
         wished = (float(math.ceil(limit) - 1), float(math.floor(self.high)), self.high)
         return next((number for number in wished if number < limit and not any(self.refusals(number))), self.low)
 
-    def _fraction(self) -> float | None:
+    def fraction(self) -> float | None:
         """A member with a fractional part, or None."""
         halfway = math.floor(min(max(0.0, self.low), self.high)) + 0.5
         least = max(self.low, -ALL_WHOLE)

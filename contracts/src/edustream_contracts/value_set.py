@@ -68,6 +68,13 @@ class ValueSet:
         if self.null:
             yield None
 
+    @property
+    def has_fractions(self) -> bool:
+        """Whether a number with a fractional part is among the values."""
+        if isinstance(self.body, Listed):
+            return self.family == "number" and not all(float(value).is_integer() for value in self.body.values)
+        return isinstance(self.body, NumberSet) and self.body.fraction() is not None
+
     def _lost_to(self, other: ValueSet, known: Collection[str] | None) -> Iterator[tuple[str, Any]]:
         mine, theirs = self.body, other.body
         if isinstance(mine, Listed):
