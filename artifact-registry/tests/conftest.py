@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,12 @@ from edustream_registry.provisioning import Folders, Provisioner
 from edustream_registry.resolved import Resolved
 from edustream_registry.settings import RegistrySettings, with_env_file
 from edustream_registry.testing.simulator import RegistrySimulator, write_release
+
+
+def pytest_configure() -> None:
+    # Parallel workers inherit a terminal's size, which a console would keep for good; tests state their own.
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)
 
 
 @pytest.fixture(scope="session")
