@@ -57,6 +57,8 @@ class Reply(Enum):
     """It is carried out, and answered 500 all the same."""
     UNAVAILABLE = "503"
     """It is not carried out, and answered 503."""
+    TRUNCATED = "truncated"
+    """What is read comes without its last byte, and the connection ends in good order; a write meets LOST_REPLY."""
     CRASH_BEFORE = "crash before"
     """The process dies before it sends the request."""
     CRASH_AFTER = "crash after"
@@ -203,7 +205,9 @@ class Process:
         if reply is Reply.SERVED or (reply is Reply.CONFLICT and not conditional):
             return self._met.serve(request)
         self.faulted = True
-        if reply in (Reply.LOST_REPLY, Reply.ERROR_AFTER, Reply.CRASH_AFTER):
+        if reply is Reply.TRUNCATED and request.method != "PUT":
+            return truncated(self._met.serve(request))
+        if reply in (Reply.LOST_REPLY, Reply.TRUNCATED, Reply.ERROR_AFTER, Reply.CRASH_AFTER):
             self._met.serve(request)
         elif reply is Reply.DELAYED and request.method == "PUT":
             self._met.under_way.append(write_of(request))
@@ -216,7 +220,7 @@ class Process:
                 return refusal(request, 503, "SlowDown")
             case Reply.NO_CONNECTION:
                 raise EndpointConnectionError(endpoint_url=request.url)
-            case Reply.LOST_REPLY:
+            case Reply.LOST_REPLY | Reply.TRUNCATED:
                 raise ConnectionClosedError(endpoint_url=request.url)
             case _:
                 raise ReadTimeoutError(endpoint_url=request.url)
@@ -244,6 +248,11 @@ def answer(request: AWSPreparedRequest, status: int, body: bytes) -> AWSResponse
     sent = b"" if request.method == "HEAD" else body
     headers = {"Content-Length": str(len(body)), "ETag": '"opaque"', "Last-Modified": TIME, "Date": TIME}
     return AWSResponse(request.url, status, headers, Body(sent))
+
+
+def truncated(whole: AWSResponse) -> AWSResponse:
+    """An answer without its last byte, of whose coming its head still speaks."""
+    return AWSResponse(whole.url, whole.status_code, whole.headers, Body(whole.raw.read()[:-1]))
 
 
 def refusal(request: AWSPreparedRequest, status: int, code: str) -> AWSResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 import threading
@@ -23,16 +24,21 @@ class Silence(Enum):
 
     RESET = "the connection is reset after the request was received"
     WAIT = "the connection stays open and no answer comes"
+    CLOSE = "the connection is closed in good order"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What happens to one request: is it carried out, what is answered, and does the server listen on afterwards?"""
+    """What happens to one request: is it carried out, what is answered, and does the server listen on afterwards?
+
+    A silence that begins `halfway` comes after the head of the right answer and half of its body.
+    """
 
     answer: int | Silence
     code: str = ""
     lands: bool = False
     then_gone: bool = False
+    halfway: bool = False
 
 
 @dataclass
@@ -116,6 +122,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if step.lands:
             self.server.carry_out(self.command, self.path, self.headers, body)
+        if step.halfway:
+            self._answer(*self.server.carry_out(self.command, self.path, self.headers, body), parts=2)
         if step.then_gone:
             self.server.stop_listening()
             self.close_connection = True
@@ -124,6 +132,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif step.answer is Silence.WAIT:
             self.server.ended.wait()
+            self.close_connection = True
+        elif step.answer is Silence.CLOSE:
             self.close_connection = True
         else:
             self._answer(int(step.answer), step.code.encode())
@@ -140,16 +150,23 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.readline()
         return body
 
-    def _answer(self, status: int, body: bytes) -> None:
+    def _answer(self, status: int, body: bytes, parts: int = 1) -> None:
+        """Answer, with one of so many parts of the body."""
         if status >= 300:
             body = b"<Error><Code>%s</Code></Error>" % body
+        asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        if status == 200 and asked:
+            status, whole, start = 206, len(body), int(asked[1])
+            body = body[start : int(asked[2]) + 1]
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
+        if status == 206:
+            self.send_header("Content-Range", f"bytes {start}-{start + len(body) - 1}/{whole}")
         self.send_header("ETag", '"opaque"')
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(body[: len(body) // parts])
 
     def log_message(self, *_: Any) -> None:
         """Nothing is logged."""

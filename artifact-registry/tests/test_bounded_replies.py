@@ -25,6 +25,8 @@ LIST = b'<?xml version="1.0"?><ListBucketResult><IsTruncated>false</IsTruncated>
 class Dripping(io.RawIOBase):
     """A body of `size` bytes of which each read brings `step`; every read takes `seconds` of `now`."""
 
+    length_remaining = None
+
     def __init__(self, size: int, step: int, seconds: float) -> None:
         self.left, self.step, self.seconds, self.now = size, step, seconds, 0.0
 

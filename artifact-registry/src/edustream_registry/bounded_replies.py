@@ -1,7 +1,8 @@
-"""Bounds what a server may send: no reply without end, and none that drips.
+"""Bounds what a server may send: no reply without end, none that drips, and none that ends before its end.
 
 A read timeout alone bounds neither: every byte starts it anew. So the reading of a body is timed as a whole against a
-least rate, and a reply that the client keeps in memory (a listing, an error) is bounded in length.
+least rate, and a reply that the client keeps in memory (a listing, an error) is bounded in length. A connection that is
+closed in good order before the stated length has come is no end of a reply either.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ GiveUp = Callable[[str], Exception]
 class BoundedBody:
     """The body of a reply, read no slower than the least rate and no further than `max_bytes` (None: to its end).
 
+    Whatever keeps it from being read whole is raised as `give_up` makes it.
     Only the time spent waiting for the server counts, not the reader's own.
     """
 
@@ -63,9 +65,14 @@ class BoundedBody:
 
     def _next(self, amt: int) -> bytes:
         began = self.clock()
-        piece: bytes = self.body.read1(amt)
+        try:
+            piece: bytes = self.body.read1(amt)
+        except HTTPError as error:
+            raise self.give_up(str(error)) from error
         self._waited_s += self.clock() - began
         self._received += len(piece)
+        if not piece and self.body.length_remaining:
+            raise self._refused(f"it ended {self.body.length_remaining} bytes early")
         if self._waited_s > GRACE_S + self._received / LEAST_BYTES_PER_S:
             raise self._refused(f"it came too slowly: {self._received} bytes in {self._waited_s:.0f} s")
         if self.max_bytes is not None and self._received > self.max_bytes:
@@ -101,10 +108,7 @@ class BoundedSession:
         limit = None if streams and response.status_code < 300 else MAX_REPLY_BYTES
         response.raw = BoundedBody(response.raw, self._give_up, limit, self._clock)
         if not streams:
-            try:
-                _ = response.content
-            except HTTPError as error:
-                raise self._give_up(str(error)) from error
+            _ = response.content
         return response
 
     def __getattr__(self, name: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
@@ -51,10 +51,14 @@ class S3Store:
 
     def get(self, key: str, max_bytes: int) -> bytes:
         """The object's bytes; see `Store.get`."""
-        with self._reading(f"read {key}"):
-            body = self._client.get_object(**self._object(key))["Body"]
-            with body:
-                data: bytes = body.read(max_bytes + 1)
+        with (
+            self._reading(f"read {key}"),
+            closing(self._client.get_object(**self._object(key))["Body"]) as body,
+        ):
+            data: bytes = body.read(max_bytes + 1)
+            # Only a read that finds nothing more makes boto3 hold what came against the stated length.
+            if len(data) <= max_bytes:
+                body.read(1)
         if len(data) > max_bytes:
             raise too_long(key, max_bytes)
         return data
@@ -66,7 +70,7 @@ class S3Store:
         return self._chunks(key, body)
 
     def _chunks(self, key: str, body: Any) -> Iterator[bytes]:
-        with translated(self._settings, f"read {key}"), body:
+        with translated(self._settings, f"read {key}"), closing(body):
             yield from body.iter_chunks(CHUNK_BYTES)
 
     def read_range(self, key: str, start: int, length: int) -> bytearray:
@@ -75,7 +79,7 @@ class S3Store:
             answer = self._client.get_object(**self._object(key), Range=f"bytes={start}-{start + length - 1}")
             # One buffer, filled in place: 1 GiB passes here, and every copy of it costs time and memory.
             part, count = bytearray(length), 0
-            with answer["Body"] as body, memoryview(part) as free:
+            with closing(answer["Body"]) as body, memoryview(part) as free:
                 while taken := body.readinto(free[count:]):
                     count += taken
             del part[count:]
