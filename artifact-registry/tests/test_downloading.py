@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -282,6 +283,29 @@ def test_who_wants_the_same_file_takes_turns_and_fetches_it_once(
     assert len(large.store.calls) == 11
     assert sum(told) == FILE.size
     assert [found.name for found in path.parent.iterdir()] == [FILE.name]
+
+
+def test_what_was_left_behind_is_no_link_that_is_followed(large: RegistrySimulator, path: Path, tmp_path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    other = tmp_path / "other"
+    other.write_bytes(b"not to be touched")
+    left_behind(path).symlink_to(other)
+
+    with pytest.raises(OSError, match="symbolic links"):
+        download(large.reader, "churn", FILE, path)
+
+    assert other.read_bytes() == b"not to be touched"
+
+
+def test_endless_rubbish_that_was_left_behind_is_not_read(large: RegistrySimulator, path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    for rubbish in (left_behind(path), path):
+        rubbish.touch()
+        os.truncate(rubbish, 2**40)
+
+    download(large.reader, "churn", FILE, path)
+
+    assert path.read_bytes() == DATA
 
 
 def test_a_disk_that_cannot_take_the_file(large: RegistrySimulator, tmp_path: Path) -> None:

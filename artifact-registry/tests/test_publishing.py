@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -106,6 +106,24 @@ def test_publishing_again_puts_a_bad_file_right(
     again = registry.publish(content, release_dir, version)
 
     assert again.status is PublicationStatus.RESTORED
+    assert visible(registry) == ["1.0.0"]
+
+
+def test_an_object_without_end_is_read_no_further_than_the_file_and_put_right(
+    registry: RegistrySimulator, content: ReleaseContent, release_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.publish(content, release_dir)
+    file = content.file("model.onnx")
+    key = layout.file_key("churn", file.sha256, file.name)
+    registry.memory.objects[key] = b""
+    stream = MemoryStore.stream
+
+    def endless(store: MemoryStore, asked: str) -> Iterator[bytes]:
+        return iter(lambda: b"x", b"") if asked == key else stream(store, asked)
+
+    monkeypatch.setattr(MemoryStore, "stream", endless)
+
+    assert registry.publish(content, release_dir).status is PublicationStatus.RESTORED
     assert visible(registry) == ["1.0.0"]
 
 

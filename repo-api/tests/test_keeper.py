@@ -416,6 +416,18 @@ class TestPoll:
         assert keeper.poll() is PollResult.SWAPPED
         assert keeper.snapshot.state is State.READY
 
+    def test_a_yank_within_a_range_is_remembered(self, bench: ConsumerBench) -> None:
+        bench.release("1.0.0", promote=False)
+        bench.release("1.1.0", promote=False)
+        keeper = bench.keeper("churn@^1")
+        keeper.start()
+        bench.registry.yank("churn", "1.1.0")
+        assert keeper.poll() is PollResult.SWAPPED
+        bench.registry.store.cut_off = True
+        again = bench.keeper("churn@^1")
+        assert again.start().state is State.DEGRADED
+        assert version(again) == "1.0.0"
+
     def test_the_yank_of_another_release_stops_nothing(self, bench: ConsumerBench) -> None:
         bench.release("1.0.0")
         keeper = bench.keeper()

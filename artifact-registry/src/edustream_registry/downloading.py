@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
+import stat
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Literal
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
@@ -85,18 +87,38 @@ def download(
 def is_intact(path: Path, file: ReleaseFile) -> bool:
     """Whether `path` can be read and holds the file's bytes; reads it in pieces."""
     try:
-        with path.open("rb") as found:
-            digest = hashlib.file_digest(found, "sha256")
-            return found.tell() == file.size and digest.hexdigest() == file.sha256
+        with open_regular(path, "rb") as found:
+            if _size(found) != file.size:
+                return False
+            # typeshed's BinaryIO lacks the method readinto that every binary file has.
+            return hashlib.file_digest(found, "sha256").hexdigest() == file.sha256  # type: ignore[arg-type]
     except OSError:
         return False
+
+
+def open_regular(path: Path, mode: Literal["rb", "a+b"]) -> BinaryIO:
+    """Open a file; one that is a link, a device or a pipe, which could lead elsewhere or have no end, is an OSError."""
+    file = open(path, mode, opener=_without_following)  # noqa: SIM115 - a path's own `open` takes no opener
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
+    return file
+
+
+def _without_following(path: str, flags: int) -> int:
+    # Without O_NONBLOCK, to open a pipe is to wait for somebody at its other end.
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+
+
+def _size(file: BinaryIO) -> int:
+    return os.fstat(file.fileno()).st_size
 
 
 @contextmanager
 def _exclusive(path: Path) -> Iterator[BinaryIO]:
     """The file at `path`, open for reading and appending, held by this process alone."""
     while True:
-        with path.open("a+b") as partial:
+        with open_regular(path, "a+b") as partial:
             fcntl.flock(partial, fcntl.LOCK_EX)
             # Its holder, whom we waited for, may have given it another name or removed it.
             if _is_at(partial, path):
@@ -142,7 +164,9 @@ class _Download:
         self._progress(len(data))
 
     def _take_parts(self) -> None:
-        resumed = os.fstat(self._partial.fileno()).st_size > 0
+        if _size(self._partial) > self._file.size:
+            self._partial.truncate(0)
+        resumed = _size(self._partial) > 0
         size, digest = self._append()
         if resumed and digest != self._file.sha256:
             # What was left behind was damaged, or came from an object that was replaced since.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import tempfile
@@ -13,16 +14,19 @@ from typing import Any, Final
 
 from edustream_contracts.errors import Rejected
 from edustream_registry.channel import LogEntry
-from edustream_registry.downloading import download
+from edustream_registry.downloading import download, open_regular
 from edustream_registry.manifest import Manifest, ReleaseFile
 from edustream_registry.names import Reference, parse_version
 from edustream_registry.reading import Clock, ReleaseReader, utc_now
 from edustream_registry.resolved import Resolved
 from edustream_registry.signing import malformed
-from edustream_registry.statement import S, Signed
+from edustream_registry.statement import MAX_STATEMENT_BYTES, S, Signed
 from edustream_registry.trust import TrustPolicy
 
 COPY_FORMAT: Final = 1
+LOCK: Final = "state.lock"
+# Two statements as JSON texts, in which no character takes more than three times its bytes in UTF-8.
+MAX_STATE_BYTES: Final = 8 * MAX_STATEMENT_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class LocalRelease:
         file = self.resolved.manifest.content.file(name)
         path = _file_path(self.directory, file.sha256, file.name)
         try:
-            data = path.read_bytes()
+            data = _read_bounded(path, file.size)
         except OSError as error:
             raise Rejected(
                 "digest",
@@ -85,15 +89,18 @@ class LocalCopy:
         """Whether something lies on this disk under a file's digest and name; whether it is intact is not checked."""
         return _file_path(self._directory, file.sha256, file.name).exists()
 
-    def commit(self, release: LocalRelease) -> None:
-        """Remember a release as the last known good one, confirmed now. Call it only after every check passed."""
-        if not self._holds_later_entry(release.resolved):
-            self._remember(release.resolved, self._clock())
+    def commit(self, release: LocalRelease, since: Resolved | None = None) -> None:
+        """Remember a release as the last known good one, confirmed now. Call it only after every check passed.
+
+        What another process, which shares this directory, accepted later stays: a later entry of the channel, a higher
+        version of the range. Only a release that was resolved from the held one, `since`, may be lower: then there is a
+        tombstone that says why.
+        """
+        self._keep(release.resolved, since)
 
     def contacted(self, resolved: Resolved) -> None:
-        """Note that the registry was reached just now and still says the same."""
-        if not (self._holds_later_entry(resolved) or self._holds_higher_version(resolved)):
-            self._remember(resolved, self._clock())
+        """Note that the registry was reached just now and still says the same. What was accepted later stays."""
+        self._keep(resolved, None)
 
     def known(self, reference: Reference) -> Resolved | None:
         """What was last accepted for `reference`, with its signatures checked anew; None if nothing was.
@@ -111,27 +118,24 @@ class LocalCopy:
         release = LocalRelease(self._resolved(reference, state), self._directory)
         return Recalled(release, datetime.fromisoformat(state["contacted_at"]))
 
-    def _remember(self, resolved: Resolved, moment: datetime) -> None:
+    def _keep(self, resolved: Resolved, since: Resolved | None) -> None:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        # Between the look at what is held and the write, another process could accept what is later.
+        with open_regular(self._directory / LOCK, "a+b") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            held = self._known_or_none(resolved.reference)
+            if held is None or not _is_earlier(resolved, held, since):
+                self._remember(resolved)
+
+    def _remember(self, resolved: Resolved) -> None:
         state = {
             "copy_format": COPY_FORMAT,
             "reference": str(resolved.reference),
-            "contacted_at": moment.isoformat(),
+            "contacted_at": self._clock().isoformat(),
             "manifest": resolved.release.data.decode(),
             "entry": resolved.entry.data.decode() if resolved.entry else None,
         }
         _write_whole(self._state_path(resolved.reference), json.dumps(state, indent=2).encode())
-
-    def _holds_later_entry(self, resolved: Resolved) -> bool:
-        """Whether a process that shares this directory has already accepted a later entry of the same channel."""
-        known = self._known_or_none(resolved.reference)
-        return known is not None and (known.sequence or 0) > (resolved.sequence or 0)
-
-    def _holds_higher_version(self, resolved: Resolved) -> bool:
-        """Whether such a process has already accepted a higher version for the same range."""
-        if not resolved.reference.versions:
-            return False
-        known = self._known_or_none(resolved.reference)
-        return known is not None and parse_version(known.version) > parse_version(resolved.version)
 
     def _known_or_none(self, reference: Reference) -> Resolved | None:
         try:
@@ -142,7 +146,7 @@ class LocalCopy:
     def _state(self, reference: Reference) -> dict[str, Any] | None:
         path = self._state_path(reference)
         try:
-            state = json.loads(path.read_bytes())
+            state = json.loads(_read_bounded(path, MAX_STATE_BYTES))
             fits = state["copy_format"] == COPY_FORMAT and state["reference"] == str(reference)
             texts = (state["manifest"], state["entry"] or "")
             # Text with a lone surrogate has no UTF-8 form, and so was never a statement.
@@ -178,6 +182,14 @@ class LocalCopy:
         return self._directory / "state" / f"{name}.json"
 
 
+def _is_earlier(resolved: Resolved, held: Resolved, since: Resolved | None) -> bool:
+    """Whether `resolved` is what was true before `held` was."""
+    if resolved.reference.versions:
+        lower = parse_version(resolved.version) < parse_version(held.version)
+        return lower and (since is None or since.manifest_digest != held.manifest_digest)
+    return (resolved.sequence or 0) < (held.sequence or 0)
+
+
 def _answers(reference: Reference, manifest: Manifest, entry: LogEntry | None) -> bool:
     if manifest.content.model != reference.model:
         return False
@@ -190,6 +202,12 @@ def _answers(reference: Reference, manifest: Manifest, entry: LogEntry | None) -
 
 def _file_path(directory: Path, sha256: str, name: str) -> Path:
     return directory / "files" / sha256 / name
+
+
+def _read_bounded(path: Path, size: int) -> bytes:
+    """At most a byte more than `size`, which is enough to notice a longer file."""
+    with open_regular(path, "rb") as file:
+        return file.read(size + 1)
 
 
 def _write_whole(path: Path, data: bytes) -> None:

@@ -274,10 +274,13 @@ class Publisher:
 
     def _holds(self, key: str, file: ReleaseFile) -> bool:
         # The digest, not the size alone: a file that was damaged in the store is put right by publishing again.
-        digest = hashlib.sha256()
+        digest, size = hashlib.sha256(), 0
         try:
             for chunk in self._author.store.stream(key):
                 digest.update(chunk)
+                size += len(chunk)
+                if size > file.size:
+                    return False
         except ObjectMissing:
             return False
         return digest.hexdigest() == file.sha256

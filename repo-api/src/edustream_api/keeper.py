@@ -133,7 +133,7 @@ class Keeper:
             release = self._copy.fetch(self._reader, resolved, FILES)
         after = replace(before, release=resolved) if before and same else self._load(release)
         with self._disk():
-            self._copy.commit(release)
+            self._copy.commit(release, since=self._known)
         self._loaded, self._known, self._unfit = after, resolved, None
         self._enter(State.READY, after, None, contacted_at=self._clock())
         self._tell(Swapped(before, after))
