@@ -26,6 +26,7 @@ from edustream_registry.announcement import require_registry
 from edustream_registry.bundle import Bundler, bundled, openssf_bundle, refuse_other_bundle
 from edustream_registry.collection import NOTICE_S, REFRESH_AFTER_S, live_notices
 from edustream_registry.creation import Landing
+from edustream_registry.downloading import Progress, no_progress
 from edustream_registry.manifest import Manifest, ReleaseContent, ReleaseFile
 from edustream_registry.names import model_name, parse_version
 from edustream_registry.precedents import Precedents
@@ -42,8 +43,6 @@ MAX_WAIT_S: Final = 0.5
 PATIENCE_S: Final = 60.0
 POLL_S: Final = 1.0
 LARGE_BYTES: Final = 8 * 1024 * 1024
-
-Progress = Callable[[ReleaseFile], None]
 
 
 class PublicationStatus(Enum):
@@ -99,7 +98,7 @@ class Publisher:
         self._patience_s = patience_s
 
     def publish(
-        self, content: ReleaseContent, directory: Path, version: str = AUTO, progress: Progress | None = None
+        self, content: ReleaseContent, directory: Path, version: str = AUTO, progress: Progress = no_progress
     ) -> Publication:
         """Publish the files in `directory` as a release.
 
@@ -109,7 +108,7 @@ class Publisher:
                 that the registry holds already is not read.
             directory: the folder with the files.
             version: a semantic version, or `auto` for the next one (see `next_version`).
-            progress: told of every file once it is in the registry.
+            progress: told how many bytes were sent, or found to be in the registry, from time to time.
 
         Raises:
             InvalidInput: a file is missing or differs from `content`, or the version is none; kind `contract`, the
@@ -132,9 +131,7 @@ class Publisher:
         with bundled(content, directory, self._bundler(content, self._author.signer)) as (whole, staged):
             return self._publish(whole, staged, version, progress)
 
-    def _publish(
-        self, content: ReleaseContent, directory: Path, version: str, progress: Progress | None
-    ) -> Publication:
+    def _publish(self, content: ReleaseContent, directory: Path, version: str, progress: Progress) -> Publication:
         verdicts = Verdicts(
             ReleasedContracts(self._author.reader), content.contract_digest, lambda: _contract(content, directory)
         )
@@ -155,7 +152,7 @@ class Publisher:
             ) from error
 
     def _publish_next(
-        self, verdicts: Verdicts, content: ReleaseContent, directory: Path, progress: Progress | None
+        self, verdicts: Verdicts, content: ReleaseContent, directory: Path, progress: Progress
     ) -> Publication:
         precedents = Precedents(self._author.reader, content.model)
         same = precedents.same_as(content)
@@ -170,7 +167,7 @@ class Publisher:
             raise _VersionTaken(numbering.number) from error
 
     def _publish_exactly(
-        self, version: str, verdicts: Verdicts, content: ReleaseContent, directory: Path, progress: Progress | None
+        self, version: str, verdicts: Verdicts, content: ReleaseContent, directory: Path, progress: Progress
     ) -> Publication:
         released = self._released(content.model, version)
         if released and not self._yanked(released.statement):
@@ -181,7 +178,7 @@ class Publisher:
         return self._publish_as(numbering, content, directory, progress)
 
     def _publish_as(
-        self, numbering: Numbering, content: ReleaseContent, directory: Path, progress: Progress | None
+        self, numbering: Numbering, content: ReleaseContent, directory: Path, progress: Progress
     ) -> Publication:
         author, version = self._author, str(numbering.number)
         self._refuse_yanked(content.model, version)
@@ -205,15 +202,15 @@ class Publisher:
         except NothingToServe:
             return None
 
-    def _same(self, release: Signed[Manifest], directory: Path, progress: Progress | None) -> Publication:
+    def _same(self, release: Signed[Manifest], directory: Path, progress: Progress) -> Publication:
         restored = self._restore(release.statement.content, directory, progress)
         return self._publication(PublicationStatus.RESTORED if restored else PublicationStatus.IDENTICAL, release)
 
-    def _restore(self, content: ReleaseContent, directory: Path, progress: Progress | None) -> bool:
+    def _restore(self, content: ReleaseContent, directory: Path, progress: Progress) -> bool:
         """Upload what is missing or damaged; whether anything was."""
         return self._upload_unless(self._holds, content, directory, progress)
 
-    def _place(self, content: ReleaseContent, directory: Path, progress: Progress | None) -> None:
+    def _place(self, content: ReleaseContent, directory: Path, progress: Progress) -> None:
         """Make sure that every file is there, and that no collector of orphans deletes it before the manifest names it.
 
         The order is what protects: make the files young, see that nobody is deleting, see that they are still there.
@@ -229,17 +226,17 @@ class Publisher:
         is_right: Callable[[str, ReleaseFile], bool],
         content: ReleaseContent,
         directory: Path,
-        progress: Progress | None = None,
+        progress: Progress = no_progress,
     ) -> bool:
         uploaded = False
         for file in content.files:
             key = layout.file_key(content.model, file.sha256, file.name)
-            if not is_right(key, file):
-                refuse_other_bundle(content, file, directory)
-                self._author.store.upload(key, SourceFile(directory / file.name, file.sha256))
-                uploaded = True
-            if progress:
-                progress(file)
+            if is_right(key, file):
+                progress(file.size)
+                continue
+            refuse_other_bundle(content, file, directory)
+            self._author.store.upload(key, SourceFile(directory / file.name, file.sha256, progress))
+            uploaded = True
         return uploaded
 
     def _holds_young(self, key: str, file: ReleaseFile) -> bool:

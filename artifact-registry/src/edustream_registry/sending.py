@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 from edustream_contracts.errors import InvalidInput
-
-
-def no_progress(count: int) -> None:
-    """Tell nobody."""
+from edustream_registry.downloading import Progress, no_progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +19,7 @@ class SourceFile:
 
     path: Path
     sha256: str
-    progress: Callable[[int], None] = no_progress
+    progress: Progress = no_progress
 
     @contextmanager
     def open(self, mode: Literal["rb"] = "rb", /) -> Iterator[HashingReader]:

@@ -23,6 +23,7 @@ from edustream_registry.inference.clean_process import prove_in_clean_process
 from edustream_registry.manifest import ReleaseContent
 from edustream_registry.promotion import Promoter, Promotion
 from edustream_registry.publishing import Publication, PublicationStatus, Publisher
+from edustream_registry.transfer_bar import transfer_bar
 from edustream_registry.writing import Author
 
 TRAINING_STAGES = 7
@@ -121,7 +122,9 @@ def deploy(
     A version that the channel held before is not promoted again: somebody may have rolled it back on purpose.
     """
     report.stage("Publishing")
-    publication = Publisher(author).publish(content, directory, version)
+    size = sum(file.size for file in content.files)
+    with transfer_bar("      publishing", size) as progress:
+        publication = Publisher(author).publish(content, directory, version, progress)
     # Said before the promotion, which may fail: the release is out all the same.
     report.note(f"{content.model}@{publication.manifest.version} is released ({publication.status.value})")
     promotion = None
