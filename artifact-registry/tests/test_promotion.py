@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edustream_contracts.contract import ModelContract
-from edustream_contracts.errors import Conflict, InvalidInput, NothingToServe, OutcomeUnknown, Unreachable
+from edustream_contracts.errors import Conflict, InvalidInput, NothingToServe, OutcomeUnknown, Rejected, Unreachable
 from edustream_registry import layout, promotion
 from edustream_registry.memory_store import MemoryStore
 from edustream_registry.names import Reference
@@ -163,6 +163,57 @@ def test_there_may_be_nothing_to_go_back_to(registry: RegistrySimulator) -> None
     assert (empty.value.kind, alone.value.kind) == ("channel_empty", "release_missing")
 
 
+def test_a_rollback_passes_over_no_version_for_a_name_in_a_listing(registry: RegistrySimulator) -> None:
+    for version in ("1.0.0", "1.0.1", "1.0.2"):
+        registry.promote("churn", version)
+    registry.memory.objects[layout.tombstone_key("churn", "1.0.1")] = b"junk"
+
+    with pytest.raises(Rejected, match=r"yanked/1\.0\.1\.json") as caught:
+        Promoter(registry.author).rollback("churn", "production", "bad")
+
+    assert caught.value.kind == "malformed"
+    assert log(registry) == ["1.0.0", "1.0.1", "1.0.2"]
+
+
+@pytest.mark.parametrize("named", [None, "1.0.0"])
+@pytest.mark.parametrize("at", ["history read", "entry created"])
+def test_a_rollback_does_not_take_back_what_it_has_not_seen(
+    registry: RegistrySimulator, at: str, named: str | None
+) -> None:
+    """Between the reading of the history and the new entry somebody mends what was wrong with 1.0.1."""
+    for version in ("1.0.0", "1.0.1"):
+        registry.promote("churn", version)
+
+    class Meanwhile(MemoryStore):
+        done = False
+
+        def get(self, key: str, max_bytes: int) -> bytes:
+            if at == "history read" and key == layout.manifest_key("churn", "1.0.0"):
+                self.mend()
+            return super().get(key, max_bytes)
+
+        def put(self, key: str, data: bytes, condition: WriteCondition) -> None:
+            self.mend()
+            super().put(key, data, condition)
+
+        def mend(self) -> None:
+            if not self.done:
+                self.done = True
+                registry.promote("churn", "1.0.2")
+
+    store = Meanwhile()
+    store.objects = registry.memory.objects
+    late = Promoter(registry.author_with(registry.signer, ReleaseReader(store, registry.trust, registry.clock)))
+
+    with pytest.raises(
+        Conflict, match=r"stood at churn@1\.0\.1 \(entry 2\).*points at churn@1\.0\.2 \(entry 3\)"
+    ) as lost:
+        late.rollback("churn", "production", "bad", named)
+
+    assert lost.value.kind == "promotion_race"
+    assert log(registry) == ["1.0.0", "1.0.1", "1.0.2"]
+
+
 # --- dying in between ---
 
 
@@ -196,7 +247,9 @@ def test_a_renewal_never_moves_a_channel(registry: RegistrySimulator) -> None:
         promoter(registry).renew("churn", "production", "1.0.0", "a test")
     registry.promote("churn", "1.0.1")
 
-    with pytest.raises(Conflict, match=r"points at churn@1\.0\.1, so churn@1\.0\.0 cannot be renewed") as caught:
+    with pytest.raises(
+        Conflict, match=r"points at churn@1\.0\.1 \(entry 1\), so churn@1\.0\.0 cannot be renewed"
+    ) as caught:
         promoter(registry).renew("churn", "production", "1.0.0", "a test")
 
     assert caught.value.kind == "promotion_race"

@@ -81,8 +81,9 @@ class Promoter:
         need: an emergency waits for nobody. Which of them break is recorded in the entry's reason, as far as it can be
         told.
 
-        Raises as `promote` does, and `NothingToServe` (kind `channel_empty` or `release_missing`) when there is nothing
-        to go back to.
+        Raises as `promote` does, `NothingToServe` (kind `channel_empty` or `release_missing`) when there is nothing to
+        go back to, and `Conflict` (kind `promotion_race`) when the channel moved after its history was read: what
+        somebody put there in the meantime is not what was to be rolled back.
         """
         entries = self._author.reader.history(model_name(model), model_name(channel))
         if not entries:
@@ -93,13 +94,12 @@ class Promoter:
         if wanted not in {entry.statement.version for entry in entries}:
             return self.promote(model, channel, wanted, reason)
         release = self._promotable(model, wanted)
-        return self._append(model, channel, release, reason, lambda: self._broken(release, channel))
+        return self._append(model, channel, release, reason, lambda: self._broken(release, channel), entries[-1])
 
     def _before(self, entries: list[Signed[LogEntry]]) -> str:
         current = entries[-1].statement
-        yanked = self._author.reader.yanked(current.model)
         for version in way_back([entry.statement for entry in entries]):
-            if version not in yanked:
+            if self._author.reader.tombstone(current.model, version) is None:
                 return version
         raise NothingToServe(
             "release_missing",
@@ -147,9 +147,18 @@ class Promoter:
             return None
 
     def _append(
-        self, model: str, channel: str, release: Signed[Manifest], reason: str, ask: Callable[[], Broken] | None
+        self,
+        model: str,
+        channel: str,
+        release: Signed[Manifest],
+        reason: str,
+        ask: Callable[[], Broken] | None,
+        seen: Signed[LogEntry] | None = None,
     ) -> Promotion:
-        """Append an entry for `release`; `ask` says whom a move breaks, or refuses it. None renews, and never moves."""
+        """Append an entry for `release`; `ask` says whom a move breaks, or refuses it. None renews, and never moves.
+
+        After an entry other than `seen`, if one is given, nothing is appended.
+        """
         if not reason.strip():
             raise InvalidInput("argument", "A promotion needs a reason.", remedy="say why with --reason.")
         retrying = Retrying(
@@ -158,7 +167,7 @@ class Promoter:
             wait=wait_random_exponential(multiplier=0.01, max=MAX_WAIT_S),
         )
         try:
-            return retrying(self._append_once, model, channel, release, reason, ask)
+            return retrying(self._append_once, model, channel, release, reason, ask, seen)
         except RetryError as error:
             raise Conflict(
                 "promotion_race",
@@ -167,10 +176,18 @@ class Promoter:
             ) from error
 
     def _append_once(
-        self, model: str, channel: str, release: Signed[Manifest], reason: str, ask: Callable[[], Broken] | None
+        self,
+        model: str,
+        channel: str,
+        release: Signed[Manifest],
+        reason: str,
+        ask: Callable[[], Broken] | None,
+        seen: Signed[LogEntry] | None,
     ) -> Promotion:
         author = self._author
         last = author.reader.last_entry(model, channel)
+        if seen and (last is None or last.digest != seen.digest):
+            raise _moved(model, channel, seen, last)
         stands = last is not None and last.statement.manifest_digest == release.digest
         if ask is None and not stands:
             raise _elsewhere(model, channel, release.statement.version, last)
@@ -210,10 +227,22 @@ def _recorded(broken: Broken) -> str:
     return f" (against the needs of {', '.join(broken)})" if broken else ""
 
 
-def _elsewhere(model: str, channel: str, version: str, last: Signed[LogEntry] | None) -> Conflict:
-    found = f"points at {model}@{last.statement.version}" if last else "is empty"
+def _moved(model: str, channel: str, seen: Signed[LogEntry], last: Signed[LogEntry] | None) -> Conflict:
     return Conflict(
         "promotion_race",
-        f"{model}@{channel} {found}, so {model}@{version} cannot be renewed there.",
+        f"{model}@{channel} stood at {model}@{seen.statement.version} (entry {seen.statement.sequence}) when its "
+        f"history was read, and now {_standing(model, last)}, so it was not rolled back.",
+        remedy="look at edustream-registry history, and roll back again if that is still right.",
+    )
+
+
+def _standing(model: str, last: Signed[LogEntry] | None) -> str:
+    return f"points at {model}@{last.statement.version} (entry {last.statement.sequence})" if last else "is empty"
+
+
+def _elsewhere(model: str, channel: str, version: str, last: Signed[LogEntry] | None) -> Conflict:
+    return Conflict(
+        "promotion_race",
+        f"{model}@{channel} {_standing(model, last)}, so {model}@{version} cannot be renewed there.",
         remedy="renew what the channel points at, or promote without --renew to move it.",
     )
