@@ -51,8 +51,21 @@ def test_a_safe_store_is_said_to_be_safe(examined: list[Any], folders: Folders) 
     assert examined[0]._rounds == 7
 
 
+def test_what_was_not_tried_is_not_said_to_be_safe(examined: list[Any], folders: Folders, monkeypatch: Any) -> None:
+    skipped = [Finding(f"rights of the {role}", Verdict.SKIPPED, "no key") for role in ("producer", "consumer")]
+    monkeypatch.setattr(StoreDoctor, "examine", lambda _: Examination("s3://models", (*FOUND, *skipped)))
+
+    printed = run("--env-file", str(folders.admin / ".env"))
+    document = json.loads(run("--env-file", str(folders.admin / ".env"), "--json"))
+
+    assert "is safe" not in printed
+    assert "Not tried: rights of the producer, rights of the consumer." in " ".join(printed.split())
+    assert document["untried"] == ["rights of the producer", "rights of the consumer"]
+
+
 def test_programs_get_every_finding(examined: list[Any], folders: Folders) -> None:
-    files = [f"--{role}-env={getattr(folders, role) / '.env'}" for role in ("producer", "consumer")]
+    users = dict(zip(("administrator", "producer", "consumer"), folders.all, strict=True))
+    files = [f"--{role}-env={folder / '.env'}" for role, folder in users.items()]
 
     document = json.loads(run("--env-file", str(folders.admin / ".env"), *files, "--json"))
 
@@ -65,7 +78,7 @@ def test_programs_get_every_finding(examined: list[Any], folders: Folders) -> No
     }
     assert "figures" not in document["findings"][1]
     assert {role: key.access_key_id for role, key in examined[0]._users.items()} == {
-        role: settings_in(getattr(folders, role) / ".env").access_key_id for role in ("producer", "consumer")
+        role: settings_in(folder / ".env").access_key_id for role, folder in users.items()
     }
 
 
@@ -87,6 +100,6 @@ def test_the_key_of_another_registry_is_refused(
     other = tmp_path / "other.env"
     write_env_file(other, {"REGISTRY_URL": "s3://elsewhere", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"})
 
-    with pytest.raises(InvalidInput, match=r"holds no key of a consumer of s3://models.*s3://elsewhere"):
+    with pytest.raises(InvalidInput, match=r"holds no key of the consumer of s3://models.*s3://elsewhere"):
         run("--env-file", str(folders.admin / ".env"), "--consumer-env", str(other))
     assert examined == []

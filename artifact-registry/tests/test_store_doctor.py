@@ -375,13 +375,12 @@ def test_seaweedfs_is_safe_and_holds_the_rights(folders: Folders) -> None:
     admin = user(folders.admin)
     before = listed(admin)
 
-    found = StoreDoctor(
-        admin, {"producer": user(folders.producer), "consumer": user(folders.consumer)}, rounds=1
-    ).examine()
+    users = {"administrator": admin, "producer": user(folders.producer), "consumer": user(folders.consumer)}
+    found = StoreDoctor(admin, users, rounds=1).examine()
 
     assert found.safe, found.condemning
-    assert verdicts(found)["rights of the producer"] is Verdict.OK
-    assert verdicts(found)["rights of the consumer"] is Verdict.OK
+    assert found.untried == ()
+    assert {verdicts(found)[f"rights of the {role}"] for role in users} == {Verdict.OK}
     assert "this key may delete" in detail(found, "clean up")
     assert listed(admin) == before
 
@@ -422,7 +421,8 @@ def test_moto_is_condemned_for_its_rights(upstream: RegistrySettings) -> None:
     condemned = {one.check for one in found.condemning}
     assert condemned == {"rights of the producer", "rights of the consumer"}
     assert detail(found, "rights of the consumer") == (
-        "it may write below models/; it may write below the registry's prefix; it may delete"
+        "it may write below models/; it may write below the registry's prefix; it may delete below consumers/; "
+        "it may delete below models/; it may delete below the registry's prefix"
     )
     assert paths
     assert all(re.match(r"/examined/a/prefix/(models/|consumers/)?_doctor/[0-9a-f]{16}/", path) for path in paths)
@@ -461,18 +461,53 @@ def test_keys_that_are_mixed_up_are_noticed(folders: Folders) -> None:
     assert "it may not write below consumers/; it may write below models/" in found.detail
 
 
-@pytest.mark.parametrize(
-    ("method", "status", "said"),
-    [("GET", 403, "cannot read or list"), ("GET", 200, "it cannot read models/_doctor/")],
-)
-def test_a_user_who_cannot_read_is_told(upstream: RegistrySettings, method: str, status: int, said: str) -> None:
-    def closed(request: Request, forward: Forward) -> Answer:
-        if request.method == method:
-            return Answer(status, body=b"<Error><Code>AccessDenied</Code></Error>" if status == 403 else b"")
+@pytest.mark.parametrize("role", ["administrator", "producer", "consumer"])
+@pytest.mark.parametrize("folder", ["models/", "consumers/", ""], ids=["models", "consumers", "top"])
+def test_a_user_who_cannot_read_a_folder_is_told(upstream: RegistrySettings, role: str, folder: str) -> None:
+    """Whoever the folder belongs to: a consumer that sees no model is of no use, and a store that hides one lies."""
+    hidden = f"{folder}_doctor/"
+    denied = Answer(403, body=b"<Error><Code>AccessDenied</Code></Error>")
+
+    def blind(how: Callable[[Request], Answer | None]) -> str:
+        def fault(request: Request, forward: Forward) -> Answer:
+            address = urlsplit(request.path)
+            path = parse_qs(address.query)["prefix"][0] if request.lists else address.path.partition("/a/prefix/")[2]
+            blinded = "AKIAUSER" in request.headers["Authorization"] and path.removeprefix("a/prefix/")
+            answer = how(request) if blinded and blinded.startswith(hidden) and request.method == "GET" else None
+            return answer or forward(request)
+
+        with behind(fault, upstream) as settings:
+            return rights(role, settings, dataclasses.replace(settings, access_key_id="AKIAUSER")).detail
+
+    place = folder or "the registry's prefix"
+    assert f"it cannot read or list below {place}" in blind(lambda _: denied)
+    assert f"it cannot read {hidden}" in blind(lambda request: None if request.lists else Answer(200))
+    listing = Answer(200, body=b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
+    assert f"it cannot list {hidden}" in blind(lambda request: listing if request.lists else None)
+    assert "cannot" not in blind(lambda _: None)
+
+
+def test_an_administrator_who_cannot_write_or_delete_is_told(upstream: RegistrySettings) -> None:
+    def powerless(request: Request, forward: Forward) -> Answer:
+        if request.method in {"PUT", "DELETE"} and "AKIAUSER" in request.headers["Authorization"]:
+            return Answer(403, body=b"<Error><Code>AccessDenied</Code></Error>")
         return forward(request)
 
-    with behind(closed, upstream) as settings:
-        assert said in rights("producer", settings, settings).detail
+    with behind(powerless, upstream) as settings:
+        found = rights("administrator", settings, dataclasses.replace(settings, access_key_id="AKIAUSER"))
+        assert rights("administrator", settings, settings).verdict is Verdict.OK
+
+    places = ("models/", "consumers/", "the registry's prefix")
+    assert found.detail == "; ".join(
+        f"it may not {what} below {place}" for what in ("write", "delete") for place in places
+    )
+
+
+def test_the_producers_key_does_not_try_the_others(folders: Folders) -> None:
+    found = rights("consumer", user(folders.producer), user(folders.consumer))
+
+    assert found.verdict is Verdict.SKIPPED
+    assert "may not write below consumers/ and the registry's prefix; examine with the administrator's" in found.detail
 
 
 def test_a_store_that_is_not_there_is_unreachable(upstream: RegistrySettings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -103,6 +104,24 @@ def test_it_is_renewed_after_a_third_and_its_number_is_bounded(bench: ConsumerBe
 
     assert objects(bench) == days * 86400 / (LIFETIME_S / 3)
     assert len(stated(bench)) <= 3
+
+
+def test_an_hour_of_looks_costs_two_listings_and_six_reads(bench: ConsumerBench, keeper: Keeper) -> None:
+    """artifact-registry/README.md states the price of it."""
+    needs = replica(bench, keeper)
+    for _ in range(5):
+        needs.look()
+        bench.registry.clock.advance(LIFETIME_S / 3)
+    needs.look()
+    assert len(stated(bench)) == 3
+    bench.registry.store.calls.clear()
+
+    for _ in range(3600 // 5):
+        bench.registry.clock.advance(5)
+        needs.look()
+
+    counted = Counter(operation for operation, _ in bench.registry.store.calls)
+    assert counted == {"list": 2, "get": 6}
 
 
 def test_workers_and_replicas_that_run_the_same_leave_one_statement(bench: ConsumerBench, keeper: Keeper) -> None:

@@ -26,6 +26,9 @@ STYLES: Final = {
 
 def doctor(
     env_file: EnvFile = DEFAULT_ENV,
+    administrator_env: Annotated[
+        Path | None, typer.Option(help="The administrator's env file, to try what its key may do.")
+    ] = None,
     producer_env: Annotated[
         Path | None, typer.Option(help="The producer's env file, to try what its key may do.")
     ] = None,
@@ -35,9 +38,9 @@ def doctor(
     rounds: Annotated[int, typer.Option(help="How often 16 writers race for one key.", min=1)] = ROUNDS,
     as_json: AsJson = False,
 ) -> None:
-    """Race and examine the configured store; exit 0 only if it is safe for a registry."""
+    """Race and examine the configured store; exit 0 only if nothing that was tried makes it unsafe for a registry."""
     settings = settings_from(env_file)
-    files = {"producer": producer_env, "consumer": consumer_env}
+    files = {"administrator": administrator_env, "producer": producer_env, "consumer": consumer_env}
     users = {role: _user(role, path, settings) for role, path in files.items() if path is not None}
     found = StoreDoctor(settings, users, rounds=rounds).examine()
     if as_json:
@@ -53,7 +56,7 @@ def _user(role: str, env_file: Path, examined: RegistrySettings) -> RegistrySett
     if settings.url != examined.url or settings.access_key_id is None:
         raise InvalidInput(
             "configuration",
-            f"{env_file} holds no key of a {role} of {examined.url}, but is about {settings.url}.",
+            f"{env_file} holds no key of the {role} of {examined.url}, but is about {settings.url}.",
             remedy="name the env file that init wrote for this registry, or leave the option out.",
         )
     return settings
@@ -65,5 +68,7 @@ def _print(found: Examination) -> None:
         verdict = f"[{STYLES[finding.verdict]}]{finding.verdict.value}[/]"
         table.add_row(finding.check, verdict, escape(finding.detail))
     OUT.print(table)
-    if found.safe:
+    if found.safe and found.untried:
+        say(f"{found.location} did all that was tried as a registry needs it. Not tried: {', '.join(found.untried)}.")
+    elif found.safe:
         say(f"{found.location} is safe for a registry.")

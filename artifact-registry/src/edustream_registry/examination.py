@@ -57,11 +57,17 @@ class Examination:
         """The findings that forbid it."""
         return tuple(finding for finding in self.findings if finding.verdict is Verdict.UNSAFE)
 
+    @property
+    def untried(self) -> tuple[str, ...]:
+        """The checks that were skipped, so that nothing is known of what they try."""
+        return tuple(finding.check for finding in self.findings if finding.verdict is Verdict.SKIPPED)
+
     def payload(self) -> dict[str, Any]:
         """The examination as JSON."""
         return {
             "store": self.location,
             "safe": self.safe,
+            "untried": list(self.untried),
             "findings": [finding.payload() for finding in self.findings],
         }
 

@@ -66,7 +66,7 @@ class StoreDoctor:
 
         Args:
             settings: address, and the key of somebody who may write below `models/`.
-            users: settings with the keys of `producer` and `consumer`, as far as they are at hand.
+            users: settings with the keys of `administrator`, `producer` and `consumer`, as far as they are at hand.
             rounds: how often 16 writers race.
             clock: this machine's clock.
         """
@@ -114,9 +114,11 @@ class StoreDoctor:
             )
 
     def _rights(self, probe: StoreProbe) -> Iterator[Finding]:
+        models, consumers, top = self._scratch.all
         for user in (
-            User("producer", self._scratch.models, (self._scratch.consumers, self._scratch.top)),
-            User("consumer", self._scratch.consumers, (self._scratch.models, self._scratch.top)),
+            User("administrator", self._scratch.all, deletes=True),
+            User("producer", (models,), refused=(consumers, top)),
+            User("consumer", (consumers,), refused=(models, top)),
         ):
             settings = self._users.get(user.role)
             yield rights_of(user, probe, probe.fresh(settings) if settings else None)

@@ -17,7 +17,7 @@ from edustream_api.events import Snapshot
 from edustream_api.loading import ServedModel
 
 LOG: Final = logging.getLogger("edustream_api.needs")
-LOOK_S: Final = 300.0
+LOOK_S: Final = 1800.0
 """Seconds between two looks at what is stated, which may have been withdrawn or be due for renewal."""
 RETRY_S: Final = 60.0
 """Seconds until the next look after one that failed."""
