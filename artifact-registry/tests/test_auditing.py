@@ -236,6 +236,17 @@ def test_an_outage_is_no_verdict(registry: RegistrySimulator) -> None:
         Auditor(reader).audit()
 
 
+def test_an_outage_from_the_beginning_is_told_by_one_request(registry: RegistrySimulator) -> None:
+    """Each request that nobody answers takes all of a client's patience."""
+    store = FaultyStore(registry.memory)
+    store.cut_off = True
+
+    with pytest.raises(Unreachable):
+        Auditor(ReleaseReader(store, registry.trust)).audit()
+
+    assert len(store.calls) == 1
+
+
 def test_progress_is_told(registry: RegistrySimulator) -> None:
     told: list[int] = []
 

@@ -29,6 +29,7 @@ from edustream_registry.s3_client import ConcurrentWrite, make_client
 from edustream_registry.s3_store import S3Store
 from edustream_registry.settings import RegistrySettings
 from edustream_registry.stating import open_consumer_author
+from edustream_registry.store_probe import StoreProbe
 from edustream_registry.testing.simulator import write_release
 from edustream_registry.trust import read_trust
 
@@ -264,10 +265,10 @@ def test_another_region_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) ->
     provisioner = Provisioner(settings)
     asked: list[dict[str, Any]] = []
 
-    def missing(**_: Any) -> None:
-        raise ClientError({"Error": {"Code": "404"}}, "HeadBucket")
+    def missing(_: StoreProbe) -> None:
+        raise Unreachable("bucket_missing", "There is none.", remedy="create it.")
 
-    monkeypatch.setattr(provisioner._s3, "head_bucket", missing)
+    monkeypatch.setattr(StoreProbe, "server_time", missing)
     monkeypatch.setattr(provisioner._s3, "create_bucket", lambda **arguments: asked.append(arguments))
 
     assert provisioner._create_bucket() is True
@@ -339,3 +340,19 @@ def test_a_users_key_names_the_bucket_that_it_does_not_see(folders: Folders) -> 
     with pytest.raises(Unreachable, match="There is no bucket 'elsewhere'") as caught:
         reader.resolve(Reference.parse("churn@production"))
     assert caught.value.kind == "bucket_missing"
+
+
+def test_a_key_that_the_store_does_not_know_is_told_as_such(seaweedfs_server: RunningServer, tmp_path: Path) -> None:
+    """For any bucket, there or not: a HEAD, whose answer has no body, cannot tell it from a key without rights."""
+    admin = settings_in(seaweedfs_server.admin_env)
+    wrong = dataclasses.replace(admin, secret_access_key="mistyped")
+
+    for settings in (
+        wrong,
+        dataclasses.replace(wrong, bucket="nowhere"),
+        dataclasses.replace(wrong, access_key_id="x"),
+    ):
+        with pytest.raises(Unreachable) as caught:
+            Provisioner(settings).init(Folders.below(tmp_path))
+        assert caught.value.kind == "credentials_refused"
+    assert list(tmp_path.iterdir()) == []

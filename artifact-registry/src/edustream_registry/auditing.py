@@ -95,7 +95,6 @@ class Auditor:
         as a whole cannot be used.
         """
         self._audit = Audit()
-        self._attempt(layout.REGISTRY, lambda: require_registry(self._store))
         found: dict[str, _Contents] = {}
         statements: dict[str, str] = {}
         for info in self._store.list(layout.model_prefix(model) if model else ""):
@@ -110,6 +109,8 @@ class Auditor:
                 f"{self._store.location} holds nothing of {model}.",
                 remedy="look at edustream-registry models.",
             )
+        # After the listing: where the registry cannot be used at all, that was told by one request.
+        self._attempt(layout.REGISTRY, lambda: require_registry(self._store))
         for name, contents in sorted(found.items()):
             self._model(name, contents)
         self._statements(statements)

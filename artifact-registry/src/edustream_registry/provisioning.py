@@ -29,6 +29,7 @@ from edustream_registry.signing import Signer
 from edustream_registry.statement import PROTOCOL
 from edustream_registry.store import ObjectExists, ObjectMissing, WriteCondition
 from edustream_registry.store_doctor import StoreDoctor
+from edustream_registry.store_probe import StoreProbe
 from edustream_registry.trust import TrustPolicy, check_apart, read_trust
 
 SIGNING_KEY: Final = "signing-key.pem"
@@ -144,10 +145,12 @@ class Provisioner:
         arguments: dict[str, Any] = {"Bucket": self._admin.bucket}
         if not self._admin.endpoint_url and self._admin.region != "us-east-1":
             arguments["CreateBucketConfiguration"] = {"LocationConstraint": self._admin.region}
-        with suppress(ObjectMissing):
-            with translated(self._admin, "look at the bucket"):
-                self._s3.head_bucket(Bucket=self._admin.bucket)
+        try:
+            StoreProbe(self._admin).server_time()
             return False
+        except Unreachable as error:
+            if error.kind != "bucket_missing":
+                raise
         try:
             with translated(self._admin, "create the bucket", writes=True, conditional=True):
                 self._s3.create_bucket(**arguments)

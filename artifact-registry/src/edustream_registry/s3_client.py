@@ -264,7 +264,7 @@ def _answered(
             f"The bucket {settings.bucket!r} does not exist at {settings.endpoint_url or 'the AWS endpoint'}.",
             remedy="check REGISTRY_URL, or create the bucket with edustream-registry init.",
         )
-    if code in _MISSING:
+    if code in _MISSING or (status == 404 and not code):
         return ObjectMissing(doing)
     if code == "InvalidRange" or status == 416:
         return Rejected(

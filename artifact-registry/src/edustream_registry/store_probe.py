@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Any, Final
 
 from edustream_contracts.errors import EduStreamError, Unreachable
-from edustream_registry.s3_client import ConcurrentWrite, Patience, make_client, make_session, translated
+from edustream_registry.s3_client import READING, ConcurrentWrite, Patience, make_client, make_session, translated
 from edustream_registry.settings import RegistrySettings
 from edustream_registry.store import ObjectExists, ObjectMissing, WriteCondition
 
@@ -35,7 +35,10 @@ class Reply(Enum):
 
 
 class StoreProbe:
-    """One user's requests below one registry's prefix. Nothing is tried again, so that every answer is seen."""
+    """One user's requests below one registry's prefix.
+
+    Nothing but `server_time` is tried again, so that every answer is seen.
+    """
 
     def __init__(self, settings: RegistrySettings, session: Any = None) -> None:
         self.settings = settings
@@ -65,11 +68,24 @@ class StoreProbe:
         self._client.close()
 
     def server_time(self) -> datetime | None:
-        """The store's clock, from the `Date` of its answer; None where it sends none. Raises `Unreachable`."""
-        with translated(self.settings, "look at the bucket"):
-            headers = self._client.head_bucket(Bucket=self.settings.bucket)["ResponseMetadata"]["HTTPHeaders"]
+        """The store's clock, from the `Date` of a listing; None where it sends none. Waits as a reader does.
+
+        The answer to a listing, unlike that to a HEAD, has a body, which says why a request was refused.
+
+        Raises `Unreachable`, e.g. kind `bucket_missing` or `credentials_refused`.
+        """
+        client = make_client("s3", self.settings, READING, self._session)
+        try:
+            with translated(self.settings, "list the bucket"):
+                answer = client.list_objects_v2(Bucket=self.settings.bucket, Prefix=self._prefix, MaxKeys=1)
+        except ObjectMissing as error:
+            raise Unreachable(
+                "bucket_missing",
+                f"{self.settings.location} answers 404 to a listing of the bucket {self.settings.bucket!r}.",
+                remedy="check REGISTRY_URL and AWS_ENDPOINT_URL_S3, or create the bucket with edustream-registry init.",
+            ) from error
         with suppress(ValueError):
-            return parsedate_to_datetime(headers.get("date", ""))
+            return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"].get("date", ""))
         return None
 
     def put(self, key: str, data: bytes, condition: WriteCondition = CREATE, **more: str) -> Reply:
