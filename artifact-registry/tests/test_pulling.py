@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from pathlib import Path
 
 import pytest
+from conftest import refusal
 
 from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import InvalidInput, NothingToServe, Rejected
-from edustream_registry import downloading, layout
+from edustream_registry import downloading, layout, pulling
 from edustream_registry.manifest import FILE_NAME as MANIFEST
 from edustream_registry.manifest import ReleaseContent
 from edustream_registry.names import Reference
@@ -141,3 +143,40 @@ def test_two_pulls_into_one_folder_at_once(promoted: RegistrySimulator, tmp_path
     pull(promoted.reader, found, target)
 
     assert (target / "model.onnx").read_bytes() == b"model"
+
+
+@pytest.mark.parametrize(
+    "target", ["file/pulled", "x" * 300, "x" * 250], ids=["below a file", "too long", "longer yet"]
+)
+def test_a_folder_that_this_disk_cannot_have(promoted: RegistrySimulator, tmp_path: Path, target: str) -> None:
+    (tmp_path / "file").write_text("mine")
+
+    error, kind, said = refusal(lambda: pull(promoted.reader, promoted.reader.resolve(PRODUCTION), tmp_path / target))
+
+    assert (error, kind) == (InvalidInput, "argument")
+    assert f"{tmp_path / target} cannot be written: " in said
+    assert [path.name for path in tmp_path.iterdir() if path.name != "release"] == ["file"]
+
+
+def test_a_disk_that_is_full_keeps_what_arrived_for_the_next_pull(
+    promoted: RegistrySimulator, content: ReleaseContent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "deep" / "pulled"
+    found = promoted.reader.resolve(PRODUCTION)
+
+    def full(*arguments: object, **options: object) -> None:
+        if any(file.stat().st_size for file in target.parent.rglob("*") if file.is_file()):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        downloading.download(*arguments, **options)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pulling, "download", full)
+        error, kind, said = refusal(lambda: pull(promoted.reader, found, target))
+
+    assert (error, kind) == (InvalidInput, "argument")
+    assert f"{target} cannot be written: No space left on device." in said
+    assert "Next: make room, or name a folder that you may write to; what arrived stays for the next pull" in said
+    assert not target.exists()
+    promoted.store.calls.clear()
+    pull(promoted.reader, found, target)
+    assert len(promoted.store.calls) == len(content.files) - 1

@@ -42,10 +42,11 @@ def author_from(env_file: Path) -> Author:
 
 
 def _environ(env_file: Path) -> dict[str, str]:
+    environ = with_env_file(os.environ, env_file)
     if env_file != DEFAULT_ENV and not env_file.is_file():
         raise InvalidInput(
             "argument",
             f"There is no env file {env_file}.",
             remedy="correct --env-file, or leave it out and set the variables.",
         )
-    return with_env_file(os.environ, env_file)
+    return environ

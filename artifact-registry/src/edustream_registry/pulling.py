@@ -13,12 +13,14 @@ from typing import Final
 from edustream_contracts.errors import InvalidInput, NothingToServe, Rejected
 from edustream_registry import manifest
 from edustream_registry.downloading import Progress, download, no_progress
+from edustream_registry.env_file import writing_to
 from edustream_registry.manifest import ReleaseFile
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.resolved import Resolved
 
 STAGED: Final = ".partial"
 WHOLE: Final = "release"
+DISK_REFUSES: Final = "make room, or name a folder that you may write to; what arrived stays for the next pull into it."
 
 
 def pull(reader: ReleaseReader, found: Resolved, to: Path, progress: Progress = no_progress) -> tuple[ReleaseFile, ...]:
@@ -28,11 +30,11 @@ def pull(reader: ReleaseReader, found: Resolved, to: Path, progress: Progress = 
     into the same folder goes on with it; a refused release leaves nothing.
 
     Raises:
-        InvalidInput: kind `argument`, `to` holds something already, or another pull into it runs.
+        InvalidInput: kind `argument`, `to` holds something already, another pull into it runs, or this disk refuses.
         NothingToServe, Rejected, Unreachable: as `download` does.
     """
     files = found.manifest.content.files
-    with _staged(to) as staged:
+    with writing_to(to, DISK_REFUSES), _staged(to) as staged:
         places = {file.name: staged / file.sha256 / file.name for file in files}
         try:
             for file in files:
