@@ -199,7 +199,36 @@ def test_a_damaged_manifest_that_need_not_be_compared_stops_nobody(
 
     assert number(publish(240)) == "1.1.1"
     registry.memory.objects[layout.manifest_key("churn", "1.1.1")] = b"{}"
-    assert refusal(lambda: publish(240))[:2] == (Rejected, "malformed")
+    assert "churn@1.1.1 cannot be verified" in refused(lambda: publish(240))
+
+
+@pytest.mark.parametrize("channels", [(), ("production",)], ids=["highest", "served"])
+@pytest.mark.parametrize("version", ["auto", "1.2.0", "1.0.1"], ids=["auto", "above", "below"])
+def test_a_damaged_manifest_that_has_to_be_compared_is_a_gate_that_a_next_major_passes(
+    registry: RegistrySimulator, publish: Publish, version: str, channels: tuple[str, ...]
+) -> None:
+    publish(120)
+    publish(240, channels=channels)
+    registry.memory.objects[layout.manifest_key("churn", "1.1.0")] = b"{}"
+
+    said = refused(lambda: publish(60, version))
+
+    served = version == "auto" and channels
+    assert f"churn@1.1.0{' (production)' if served else ''} cannot be verified (" in said
+    assert "nothing says which contract its consumers rely on" in said
+    assert "state the next major version, which needs no comparison" in said
+    assert number(publish(60, "2.0.0")) == "2.0.0"
+
+
+def test_a_damaged_manifest_whose_number_would_be_continued_is_a_gate(
+    registry: RegistrySimulator, publish: Publish
+) -> None:
+    publish(120, channels=("production",))
+    publish(120)
+    registry.yank("churn", "1.0.1")
+    registry.memory.objects[layout.manifest_key("churn", "1.0.1")] = b"{}"
+
+    assert "churn@1.0.1 cannot be verified" in refused(lambda: publish(120))
 
 
 def test_a_yanked_release_binds_nobody(registry: RegistrySimulator, publish: Publish) -> None:

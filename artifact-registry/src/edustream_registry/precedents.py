@@ -86,7 +86,7 @@ class Precedents:
 
         Takes at most three requests a channel, and one for the manifest of each release.
 
-        Raises `GateRefused` (kind `version`) where a channel names a release that is not there, or is another one.
+        Raises as `neighbours` does, and where a channel names another manifest than the release's.
         """
         if self._held is None:
             self._held = self._read_held()
@@ -99,19 +99,25 @@ class Precedents:
             if entry and is_version(entry.statement.version):
                 channels.setdefault(parse_version(entry.statement.version), []).append(entry.statement)
         return [
-            self._served(number, entries)
+            self._precedent(number, entries)
             for number, entries in sorted(channels.items(), reverse=True)
             if number == self.highest or self._binds(number)
         ]
 
     def neighbours(self, number: Version) -> tuple[Precedent | None, Precedent | None]:
-        """The nearest binding releases of the same major below and above `number`."""
+        """The nearest binding releases of the same major below and above `number`.
+
+        Raises `GateRefused` (kind `version`) where the manifest of one is not there, or cannot be verified.
+        """
         line = [final for final in self._finals if final.major == number.major and final != number]
         below = self._nearest(final for final in reversed(line) if final < number)
         return below, self._nearest(final for final in line if final > number)
 
     def last_of_minor(self, number: Version) -> tuple[Version, Precedent | None]:
-        """The highest used number with major and minor of `number`, and its release; None where it has no manifest."""
+        """The highest used number with major and minor of `number`, and its release; None where it has no manifest.
+
+        Raises as `neighbours` does.
+        """
         same = [used for used in self.used if used.prerelease is None and used[:2] == number[:2]]
         last = max(same)
         return last, self._precedent(last) if last in self._released else None
@@ -135,29 +141,30 @@ class Precedents:
         found = next((number for number in numbers if number == self.highest or not self.is_yanked(number)), None)
         return self._precedent(found) if found else None
 
-    def _precedent(self, number: Version) -> Precedent:
-        return Precedent(self._manifest(number))
+    def _precedent(self, number: Version, entries: Sequence[LogEntry] = ()) -> Precedent:
+        try:
+            manifest = self._manifest(number)
+        except NothingToServe as error:
+            raise self._unknown(number, entries, "is not in the registry any more") from error
+        except Rejected as error:
+            raise self._unknown(number, entries, f"cannot be verified ({error.fact.rstrip('.')})") from error
+        if any(entry.manifest_digest != manifest.digest for entry in entries):
+            raise self._unknown(number, entries, "is not the one that was promoted")
+        return Precedent(manifest, tuple(entry.channel for entry in entries))
 
     def _manifest(self, number: Version) -> Signed[Manifest]:
         if number not in self._manifests:
             self._manifests[number] = self._reader.manifest(self.model, str(number))
         return self._manifests[number]
 
-    def _served(self, number: Version, entries: list[LogEntry]) -> Precedent:
-        try:
-            manifest = self._manifest(number)
-        except NothingToServe as error:
-            raise self._unknown(number, entries, "is not in the registry any more") from error
-        if any(entry.manifest_digest != manifest.digest for entry in entries):
-            raise self._unknown(number, entries, "is not the one that was promoted")
-        return Precedent(manifest, tuple(entry.channel for entry in entries))
-
-    def _unknown(self, number: Version, entries: list[LogEntry], how: str) -> GateRefused:
-        channels = _some([entry.channel for entry in entries])
+    def _unknown(self, number: Version, entries: Sequence[LogEntry], how: str) -> GateRefused:
+        channels = f" ({_some([entry.channel for entry in entries])})" if entries else ""
+        promote = "promote another release there, or " if entries else ""
         return GateRefused(
             "version",
-            f"{self.model}@{number} ({channels}) {how}, so nothing says which contract its consumers rely on.",
-            remedy="promote another release there, or state the next major version.",
+            f"{self.model}@{number}{channels} {how}, so nothing says which contract its consumers rely on.",
+            remedy=f"{promote}put its manifest back from a backup, or state the next major version, which needs no "
+            "comparison.",
         )
 
 
