@@ -37,6 +37,7 @@ from edustream_registry.manifest import ReleaseContent
 from edustream_registry.names import Reference
 from edustream_registry.provisioning import Folders, Provisioner
 from edustream_registry.reading import ReleaseReader
+from edustream_registry.testing.simulator import RegistrySimulator
 from edustream_registry.writing import Author
 
 OLD, NEW = "1.0.0", "1.1.0"
@@ -155,6 +156,8 @@ def test_a_server_that_is_killed_keeps_what_it_acknowledged(
         told: list[list[Outcome]] = [[] for _ in range(WRITERS)]
         for number in range(rounds):
             with server(tmp_path / "data", port) as (process, _):
+                # First what the failures left, since a retry acknowledges it.
+                check(reader, told)
                 retry_what_failed(told, content, env_file, tmp_path)
                 check(reader, told)
                 running.begin(WriteUntilItFails(content, number + 1))
@@ -193,6 +196,25 @@ def check(reader: ReleaseReader, told: list[list[Outcome]]) -> None:
                 versions.discard(outcome.version)
         unknown = {outcome.version for outcome in outcomes if outcome.said == "write"}
         assert versions <= unknown, versions
+        acknowledged = {outcome.sequence for outcome in outcomes}
+        entries = {entry.statement.version for sequence, entry in log.items() if sequence not in acknowledged}
+        assert entries <= unknown, entries
+
+
+@pytest.mark.parametrize("landed", ["manifest", "entry"])
+def test_what_landed_although_nothing_was_sent_is_found(
+    registry: RegistrySimulator, content: ReleaseContent, tmp_path: Path, landed: str
+) -> None:
+    author = registry.author
+    done = Publish(content, "writer-0", "1.0.0", "data")(author, tmp_path, 0)
+    outcomes = []
+    if landed == "entry":
+        outcomes.append(done)
+        assert Promote("writer-0", ["1.0.0"])(author, tmp_path, 0).digest
+
+    check(registry.reader, [[*outcomes, Outcome("write", version="1.0.0")]])
+    with pytest.raises(AssertionError):
+        check(registry.reader, [[*outcomes, Outcome("connection", version="1.0.0")]])
 
 
 def retry_what_failed(told: list[list[Outcome]], content: ReleaseContent, env_file: Path, folder: Path) -> None:
