@@ -1,4 +1,6 @@
-"""An explicit-state model of publish, promote and resolve (PROTOCOL.md, 6.1 to 6.9), and a search of all its states.
+"""An explicit-state model of publish, promote and resolve (PROTOCOL.md, section 6), and a search of all its states.
+
+README.md beside it lists the steps of the protocol that it leaves out.
 
 Every request to the store is one step. A process may crash between any two steps, and the network may lose a request,
 lose a reply, or deliver a write later than anybody waits for it. `explore` visits every state that any interleaving of

@@ -42,7 +42,21 @@ def test_a_broken_protocol_is_found_out(variant: Variant, losses: int, promise: 
 
 
 @pytest.mark.prove
+@pytest.mark.parametrize(
+    ("name", "states", "transitions", "ends"),
+    [(NAMES[0], 58416, 178454, 2096), (NAMES[1], 104360, 404392, 528), (NAMES[2], 93476, 380560, 428)],
+)
+def test_every_interleaving_with_a_crash_keeps_every_promise(
+    name: str, states: int, transitions: int, ends: int
+) -> None:
+    """spec/README.md prints these counts."""
+    found = explore(scenarios(crashes=1, losses=0)[name])
+
+    assert found.broken is None
+    assert (found.states, found.transitions, found.ends) == (states, transitions, ends)
+
+
+@pytest.mark.prove
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("losses", [0, 1])
-def test_every_interleaving_with_a_crash_keeps_every_promise(name: str, losses: int) -> None:
-    assert explore(scenarios(crashes=1, losses=losses)[name]).broken is None
+def test_every_interleaving_with_a_crash_and_a_lost_message_keeps_every_promise(name: str) -> None:
+    assert explore(scenarios(crashes=1, losses=1)[name]).broken is None
