@@ -84,6 +84,10 @@ class GatedStore(MemoryStore):
     def _gate(self, operation: str, key: str) -> None:
         self._actor.gate(Step(self._number, operation, key))
 
+    def wait(self) -> None:
+        """Take a turn without a request, whose order to every request makes a difference."""
+        self._gate("wait", "")
+
     def get(self, key: str, max_bytes: int) -> bytes:
         self._gate("get", key)
         return self._memory.get(key, max_bytes)

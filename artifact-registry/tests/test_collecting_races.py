@@ -7,12 +7,12 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from interleaving import Actor, Step, World, explore, sample
+from interleaving import Actor, GatedStore, Step, World, explore, sample
 
 from edustream_contracts.errors import Conflict
 from edustream_registry import layout
 from edustream_registry.collecting import Collector
-from edustream_registry.collection import MIN_GRACE_S, NOTICE_S
+from edustream_registry.collection import DELETING_S, MIN_GRACE_S, NOTICE_S
 from edustream_registry.manifest import ReleaseContent
 from edustream_registry.memory_store import MemoryStore
 from edustream_registry.publishing import Publisher
@@ -50,6 +50,10 @@ class Scene:
         reader = ReleaseReader(store, self.registry.trust, self.registry.clock)
         return Collector(store, reader, MIN_GRACE_S).collect("churn")
 
+    def wait(self, store: GatedStore, pause_s: float) -> None:
+        store.wait()
+        self.registry.clock.advance(pause_s)
+
     def check(self, steps: list[Step]) -> None:
         objects = self.registry.memory.objects
         if any(key.startswith(layout.releases_prefix("churn")) for key in objects) and self.file not in objects:
@@ -73,11 +77,13 @@ class Worlds:
         publish: Callable[[Scene, Store], object] = Scene.publish,
         publishers: int = 1,
         mortals: int = 0,
+        pause_s: float = 0.0,
     ) -> None:
         self._scene = scene
         self._publish = publish
         self._publishers = publishers
         self._mortals = mortals
+        self._pause_s = pause_s
         self._last: tuple[Scene, World] | None = None
 
     def __call__(self) -> World:
@@ -87,7 +93,8 @@ class Worlds:
             Actor(lambda store: self._publish(here, store), mortal=number < self._mortals)
             for number in range(self._publishers)
         ]
-        world = here.world(*publishers, Actor(here.collect, mortal=True))
+        clock = [Actor(lambda store: here.wait(store, self._pause_s))] if self._pause_s else []
+        world = here.world(*publishers, Actor(here.collect, mortal=True), *clock)
         self._last = here, world
         return world
 
@@ -121,6 +128,41 @@ def test_in_no_order_does_a_collector_take_a_publishers_file(scene: Callable[[],
 
 def test_nor_if_the_collector_dies(scene: Callable[[], Scene]) -> None:
     assert run_all(Worlds(scene), crashes=1) > 300
+
+
+def test_nor_if_as_much_time_passes_as_is_assumed(scene: Callable[[], Scene]) -> None:
+    """At any one moment, e.g. between the collector's look at its notice and its delete."""
+    worlds = Worlds(scene, pause_s=NOTICE_S - DELETING_S)
+
+    sample(worlds, 200, Random(1), crashes=1)
+
+    worlds.settle()
+
+
+@pytest.mark.prove
+def test_nor_if_as_much_time_passes_as_is_assumed_in_any_order(scene: Callable[[], Scene]) -> None:
+    assert run_all(Worlds(scene, pause_s=NOTICE_S - DELETING_S)) > 700
+
+
+def test_a_collector_that_sends_its_delete_later_than_assumed_takes_it(
+    scene: Callable[[], Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PROTOCOL.md, 6.13, states the assumption, for no client can keep it alone."""
+    here = scene()
+    memory = here.registry.memory
+    delete = memory.delete
+
+    def late(key: str) -> None:
+        if key == here.file:
+            here.registry.clock.advance(NOTICE_S + 1)
+            here.publish(memory)
+        delete(key)
+
+    monkeypatch.setattr(memory, "delete", late)
+    here.collect(memory)
+
+    with pytest.raises(TornRelease):
+        here.check([])
 
 
 @pytest.mark.prove
