@@ -198,6 +198,7 @@ def test_freeze_an_entry_older_than_allowed_is_refused(
         category, kind, message = refusal(call)
         assert (category, kind) == (Rejected, "freeze")
         assert "is 61 s old; your trust file allows 60 s" in message
+        assert "Next: confirm it: edustream-registry promote churn@1.0.0 --to production --renew; or" in message
 
 
 def test_a_file_with_one_byte_changed_or_more_bytes_is_refused(
@@ -316,7 +317,7 @@ def test_rollback_the_floor_is_on_the_disk_and_no_slower_process_lowers_it(
     assert known is not None
     assert known.version == "1.0.1"
     registry.yank("churn", "1.0.1")
-    copy.commit(copy.fetch(registry.reader, resolve(registry, "churn@^1", known)))
+    copy.commit(copy.fetch(registry.reader, resolve(registry, "churn@^1", known)), since=known)
     lowered = copy.known(range_)
     assert lowered is not None
     assert lowered.version == "1.0.0"

@@ -8,7 +8,7 @@ import pytest
 from conftest import settings_in
 from typer.testing import CliRunner
 
-from edustream_contracts.errors import GateRefused, InvalidInput
+from edustream_contracts.errors import GateRefused, InvalidInput, Unreachable
 from edustream_registry.cli import app
 from edustream_registry.env_file import write_env_file
 from edustream_registry.examination import Examination, Finding, Verdict
@@ -92,6 +92,28 @@ def test_an_unsafe_store_is_refused_after_the_findings(
     assert json.loads(result.stdout)["safe"] is False
     assert isinstance(result.exception, GateRefused)
     assert "second create: answered with 200" in str(result.exception)
+
+
+def test_programs_are_told_why_a_store_could_not_be_examined(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(_: StoreDoctor) -> Examination:
+        raise Unreachable("bucket_missing", "There is none.", remedy="create it.")
+
+    monkeypatch.setattr(StoreDoctor, "examine", gone)
+
+    result = CliRunner().invoke(app, ["doctor", "--env-file", str(folders.admin / ".env"), "--json"])
+    silent = CliRunner().invoke(app, ["doctor", "--env-file", str(folders.admin / ".env")])
+
+    assert json.loads(result.stdout) == {
+        "store": settings_in(folders.admin / ".env").location,
+        "safe": None,
+        "exit_code": 6,
+        "kind": "bucket_missing",
+        "message": "There is none.",
+        "problems": [],
+        "next": "create it.",
+    }
+    assert isinstance(result.exception, Unreachable)
+    assert silent.stdout == ""
 
 
 def test_the_key_of_another_registry_is_refused(

@@ -446,13 +446,40 @@ def test_rights_without_a_key_are_skipped_and_said_to_be(upstream: RegistrySetti
     assert "no key of the producer was given (--producer-env)" in found.detail
 
 
-def test_a_key_that_may_do_nothing_is_told(folders: Folders) -> None:
+def test_a_key_that_the_store_does_not_know_is_not_tried(folders: Folders) -> None:
     stranger = dataclasses.replace(user(folders.consumer), access_key_id="AKIANOBODY")
 
     found = rights("consumer", user(folders.admin), stranger)
 
-    assert found.verdict is Verdict.UNSAFE
+    assert found.verdict is Verdict.SKIPPED
+    assert "they could not be tried: " in found.detail
     assert "does not accept the access key AKIANOBODY" in found.detail
+
+
+@pytest.mark.parametrize("wrong", [{"access_key_id": "AKIANOBODY"}, {"secret_access_key": "mistyped"}], ids=str)
+def test_a_mistyped_key_of_a_user_is_no_verdict(folders: Folders, wrong: dict[str, str]) -> None:
+    users = {"consumer": dataclasses.replace(user(folders.consumer), **wrong)}  # type: ignore[arg-type]
+    before = listed(user(folders.admin))
+
+    with pytest.raises(Unreachable, match="does not accept the access key") as caught:
+        StoreDoctor(user(folders.admin), users, rounds=1).examine()
+
+    assert caught.value.kind == "credentials_refused"
+    assert caught.value.remedy == "correct the env file of the consumer (--consumer-env)."
+    assert listed(user(folders.admin)) == before
+
+
+@pytest.mark.parametrize("method", ["PUT", "GET"])
+def test_a_store_that_answers_a_user_with_an_error_is_not_condemned(upstream: RegistrySettings, method: str) -> None:
+    def ill(request: Request, forward: Forward) -> Answer:
+        meant = request.method == method and "AKIAUSER" in request.headers["Authorization"]
+        return Answer(503) if meant else forward(request)
+
+    with behind(ill, upstream) as settings:
+        found = rights("consumer", settings, dataclasses.replace(settings, access_key_id="AKIAUSER"))
+
+    assert found.verdict is Verdict.SKIPPED
+    assert "they could not be tried: " in found.detail
 
 
 def test_keys_that_are_mixed_up_are_noticed(folders: Folders) -> None:

@@ -9,7 +9,6 @@ import typer
 from rich.markup import escape
 
 from edustream_contracts.errors import EduStreamError
-from edustream_contracts.exit_codes import exit_code
 from edustream_registry import presentation
 from edustream_registry.command_line import DEFAULT_ENV, AsJson, EnvFile, Wanted, reader_from
 from edustream_registry.console import OUT, print_json, say
@@ -65,15 +64,7 @@ def check(
 
 
 def _refusal(reference: Reference, error: EduStreamError) -> dict[str, Any]:
-    return {
-        "may_be_deployed": False,
-        "reference": str(reference),
-        "exit_code": exit_code(error),
-        "kind": error.kind,
-        "message": error.fact,
-        "problems": [str(problem) for problem in error.problems],
-        "next": error.remedy,
-    }
+    return {"may_be_deployed": False, "reference": str(reference)} | presentation.refusal(error)
 
 
 def _print_checked(done: Checked, assessment: Assessment | None, as_json: bool) -> None:

@@ -8,7 +8,8 @@ from typing import Annotated, Final
 import typer
 from rich.markup import escape
 
-from edustream_contracts.errors import InvalidInput
+from edustream_contracts.errors import EduStreamError, InvalidInput
+from edustream_registry import presentation
 from edustream_registry.command_line import DEFAULT_ENV, AsJson, EnvFile, settings_from
 from edustream_registry.console import OUT, new_table, print_json, say
 from edustream_registry.examination import Examination, Verdict
@@ -42,7 +43,12 @@ def doctor(
     settings = settings_from(env_file)
     files = {"administrator": administrator_env, "producer": producer_env, "consumer": consumer_env}
     users = {role: _user(role, path, settings) for role, path in files.items() if path is not None}
-    found = StoreDoctor(settings, users, rounds=rounds).examine()
+    try:
+        found = StoreDoctor(settings, users, rounds=rounds).examine()
+    except EduStreamError as error:
+        if as_json:
+            print_json({"store": settings.location, "safe": None} | presentation.refusal(error))
+        raise
     if as_json:
         print_json(found.payload())
     else:

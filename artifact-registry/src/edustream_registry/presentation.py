@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from edustream_contracts.errors import EduStreamError
+from edustream_contracts.exit_codes import exit_code
 from edustream_registry.channel import LogEntry
 from edustream_registry.console import ERR, OUT, new_table, print_json, say
 from edustream_registry.local_server import RunningServer
@@ -25,6 +26,17 @@ from edustream_registry.yanking import Yank
 def failed(error: EduStreamError) -> None:
     """An error, on stderr."""
     ERR.print(f"[bold red]error[/] [dim]({error.kind})[/] {escape(str(error))}")
+
+
+def refusal(error: EduStreamError) -> dict[str, Any]:
+    """An error as JSON."""
+    return {
+        "exit_code": exit_code(error),
+        "kind": error.kind,
+        "message": error.fact,
+        "problems": [str(problem) for problem in error.problems],
+        "next": error.remedy,
+    }
 
 
 def serving(server: RunningServer, data: Path, *, prepared: bool) -> None:

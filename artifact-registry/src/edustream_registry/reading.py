@@ -328,13 +328,15 @@ class ReleaseReader:
         limit = self.trust.max_entry_age_s
         if limit is None:
             return
-        age = (self.clock() - entry.statement.promoted_at_time).total_seconds()
+        said = entry.statement
+        channel = f"{said.model}@{said.channel}"
+        age = (self.clock() - said.promoted_at_time).total_seconds()
         if age > limit:
             raise Rejected(
                 "freeze",
-                f"The last entry of {entry.statement.model}@{entry.statement.channel} is {age:.0f} s old; your trust "
-                f"file allows {limit:.0f} s.",
-                remedy="promote the current release again, or find out who withholds newer entries.",
+                f"The last entry of {channel} is {age:.0f} s old; your trust file allows {limit:.0f} s.",
+                remedy=f"confirm it: edustream-registry promote {said.model}@{said.version} --to {said.channel} "
+                "--renew; or find out who withholds newer entries.",
             )
 
     def _refuse_yanked(self, model: str, version: str) -> None:

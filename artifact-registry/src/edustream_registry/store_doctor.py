@@ -92,6 +92,8 @@ class StoreDoctor:
         probe = StoreProbe(self._settings)
         probe.server_time()
         bench = Bench(probe, probe.fresh(), self._scratch.models, effort, self._clock)
+        if rights:
+            self._require_known_keys(probe)
         self._require_writer(bench)
         findings = []
         try:
@@ -112,6 +114,17 @@ class StoreDoctor:
                 f"{self._settings.location}, so it cannot try the store out.",
                 remedy="use the env file of the administrator or of the producer.",
             )
+
+    def _require_known_keys(self, probe: StoreProbe) -> None:
+        """A key that the store does not know, or whose secret is mistyped, says nothing about the store either."""
+        for role, settings in self._users.items():
+            try:
+                probe.fresh(settings).server_time()
+            except Unreachable as error:
+                # What else goes wrong is found, or told, where this user's rights are tried.
+                if error.kind == "credentials_refused":
+                    remedy = f"correct the env file of the {role} (--{role}-env)."
+                    raise Unreachable(error.kind, error.fact, remedy=remedy) from error
 
     def _rights(self, probe: StoreProbe) -> Iterator[Finding]:
         models, consumers, top = self._scratch.all

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from edustream_contracts.errors import EduStreamError
+from edustream_contracts.errors import EduStreamError, Unreachable
 from edustream_registry.examination import Finding, Verdict
 from edustream_registry.store import WriteCondition
 from edustream_registry.store_probe import Reply, StoreProbe
@@ -34,7 +34,8 @@ def rights_of(user: User, owner: StoreProbe, key: StoreProbe | None) -> Finding:
     Args:
         user: who is tried, and where.
         owner: a probe whose key writes what the user has to read; the rights are skipped where it may not.
-        key: a probe with the user's own key; None where it is not at hand.
+        key: a probe with the user's own key; None where it is not at hand. The rights are skipped where the store
+            does not know it or answers it with an error, since neither says what it may do.
     """
     check = f"rights of the {user.role}"
     if key is None:
@@ -49,7 +50,9 @@ def rights_of(user: User, owner: StoreProbe, key: StoreProbe | None) -> Finding:
             return Finding(check, Verdict.SKIPPED, why)
         problems.extend(_problems(user, shown, owner, key))
     except EduStreamError as error:
-        problems.append(error.fact)
+        # Who got no answer, or is not known to the store, was not tried to the end.
+        if not problems:
+            return Finding(check, Verdict.SKIPPED, f"they could not be tried: {error.fact}")
     if problems:
         return Finding(check, Verdict.UNSAFE, "; ".join(problems))
     return Finding(check, Verdict.OK, user.held)
@@ -84,7 +87,9 @@ def _cannot_read(shown: str, key: StoreProbe) -> Iterator[str]:
             yield f"it cannot list {folder}"
         if key.read(f"{folder}never-written") is not None:
             yield f"it finds a key below {_root(folder)} that was never written"
-    except EduStreamError as error:
+    except Unreachable as error:
+        if error.kind != "access_denied":
+            raise
         yield f"it cannot read or list below {_root(folder)}: {error.fact}"
 
 
