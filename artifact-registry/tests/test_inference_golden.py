@@ -11,6 +11,7 @@ from test_inference_session import changed, one_row_model, regression
 
 from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import Rejected
+from edustream_registry import golden_vectors
 from edustream_registry.inference import golden
 from edustream_registry.inference.session import Inference
 from edustream_registry.manifest import ModelOutputs, ReleaseContent
@@ -115,7 +116,7 @@ class TestAgreement:
         kind, [(pointer, message)] = told(data, price_of(12.0, content, contract), contract)
         assert (kind, pointer) == ("golden", "/rows/0/output/price")
         assert message.startswith("is 12 and was recorded as 1000")
-        assert len(message) <= golden.MAX_TEXT
+        assert len(message) <= golden_vectors.MAX_TEXT
 
     def test_an_answer_that_was_not_recorded_proves_nothing(
         self, content: ReleaseContent, contract: ModelContract
@@ -134,7 +135,7 @@ class TestAgreement:
         wrong = {"input": rows[1]["input"], "output": {"prediction": "Yes", "probability": 0.5}}
         with pytest.raises(Rejected, match=r"50 of 51 golden rows; the largest difference is 0\.146") as caught:
             golden.replay(document([rows[0], *[wrong] * 50]), inference, contract)
-        assert len(caught.value.problems) == golden.MAX_SHOWN
+        assert len(caught.value.problems) == golden_vectors.MAX_SHOWN
 
     def test_the_row_that_has_no_usable_answer_is_named(self, content: ReleaseContent, contract: ModelContract) -> None:
         model = tenure_model(contract, column=contract.numeric.index("total_charges"))
@@ -180,7 +181,7 @@ class TestHostileFiles:
                 "/rows/0/input",
                 "5000 members",
             ),
-            (b" " * (golden.MAX_BYTES + 1), "", "at most 8388608 are allowed"),
+            (b" " * (golden_vectors.MAX_BYTES + 1), "", "at most 8388608 are allowed"),
         ],
     )
     def test_what_is_malformed_is_named(
@@ -224,7 +225,7 @@ class TestHostileFiles:
     ) -> None:
         with pytest.raises(Rejected, match="the first 20 problems are shown") as caught:
             golden.replay(document([{"input": {}, "output": {}}] * 10_000), inference, contract)
-        assert len(caught.value.problems) == golden.MAX_SHOWN
+        assert len(caught.value.problems) == golden_vectors.MAX_SHOWN
 
     def test_huge_texts_are_cut(self, rows: Rows, inference: Inference, contract: ModelContract) -> None:
         huge = "x" * 1_000_000

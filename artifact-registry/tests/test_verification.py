@@ -10,7 +10,9 @@ from edustream_registry import layout
 from edustream_registry.manifest import ReleaseContent
 from edustream_registry.names import Reference
 from edustream_registry.testing.simulator import RegistrySimulator, write_release
-from edustream_registry.verification import verify
+from edustream_registry.verification import MAX_BYTES, verify
+
+BROKEN_ROWS = b'{"golden_format": 1, "rows": [{"input": {"nonsense": 1}, "output": {"nonsense": 2}}]}'
 
 
 def verified(registry: RegistrySimulator, text: str) -> tuple[str, ...]:
@@ -40,9 +42,25 @@ def test_a_changed_file_fails(promoted: RegistrySimulator, content: ReleaseConte
         ("profile.json", b"{", "is no JSON"),
         ("profile.json", b"\xff", "is no JSON"),
         ("profile.json", b"[" * 100_000, "is no JSON"),
+        ("profile.json", b" " * (MAX_BYTES["profile.json"] + 1), "has 8388609 bytes; at most 8388608 are allowed"),
         ("golden.json", b'{"golden_format": 2, "rows": []}', "is no valid golden document"),
+        ("golden.json", BROKEN_ROWS, "is no valid golden document"),
+        ("golden.json", b"[" * 100_000, "is no valid golden document"),
+        ("golden.json", BROKEN_ROWS.ljust(MAX_BYTES["golden.json"] + 1), "has 8388609 bytes; at most 8388608"),
+        ("contract.json", b" " * (MAX_BYTES["contract.json"] + 1), "has 1048577 bytes; at most 1048576 are allowed"),
     ],
-    ids=["schema", "cut off", "no UTF-8", "too deep", "golden"],
+    ids=[
+        "schema",
+        "cut off",
+        "no UTF-8",
+        "too deep",
+        "too large",
+        "golden",
+        "rows",
+        "golden too deep",
+        "golden too large",
+        "contract too large",
+    ],
 )
 def test_documents_that_are_not_what_they_should_be(
     registry: RegistrySimulator, contract: ModelContract, release_dir: Path, name: str, data: bytes, how: str
@@ -84,3 +102,16 @@ def test_a_contract_that_is_genuine_but_wrong_is_rejected(
 
     with pytest.raises(Rejected, match=how):
         verified(registry, "churn@1.0.0")
+
+
+def test_what_is_wrong_with_a_large_profile_is_not_listed(
+    registry: RegistrySimulator, contract: ModelContract, release_dir: Path
+) -> None:
+    """The validator keeps a copy of what it names, for every error."""
+    wrong = ",".join(f'"{number}": {{}}' for number in range(20_000))
+    profile = f'{{"profile_format": 1, "rows": 1, "features": {{{wrong}}}}}'.encode()
+    registry.publish(write_release(release_dir, contract, extra_files={"profile.json": profile}), release_dir)
+
+    with pytest.raises(Rejected, match="is no valid profile document") as caught:
+        verified(registry, "churn@1.0.0")
+    assert caught.value.problems == ()

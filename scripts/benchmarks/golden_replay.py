@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from edustream_contracts.contract import FILE_NAME, parse_contract
+from edustream_registry import golden_vectors
 from edustream_registry.inference import golden
 from edustream_registry.inference.loading import MODEL_FILE
 from edustream_registry.inference.session import Inference
@@ -25,7 +26,7 @@ milliseconds = []
 for _ in range(ROUNDS):
     contract = parse_contract((directory / FILE_NAME).read_bytes())
     inference = Inference((directory / MODEL_FILE).read_bytes(), content, contract)
-    data = (directory / golden.FILE_NAME).read_bytes()
+    data = (directory / golden_vectors.FILE_NAME).read_bytes()
     began = time.perf_counter()
     rows = golden.replay(data, inference, contract)
     milliseconds.append((time.perf_counter() - began) * 1000)

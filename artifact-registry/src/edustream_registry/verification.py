@@ -6,13 +6,23 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from edustream_contracts.contract import FILE_NAME, parse_contract
+from edustream_contracts import contract as contracts
+from edustream_contracts.contract import ModelContract, parse_contract
 from edustream_contracts.errors import InvalidInput, Problem, Rejected
-from edustream_contracts.schemas import ObjectName, object_validator
+from edustream_contracts.schemas import object_validator
+from edustream_registry import golden_vectors
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.resolved import Resolved
 
-CHECKED_DOCUMENTS: Final[dict[str, ObjectName]] = {"golden.json": "golden", "profile.json": "profile"}
+PROFILE: Final = "profile.json"
+# Of documents, which are held in memory whole; known from the manifest before a byte is read.
+MAX_BYTES: Final = {
+    contracts.FILE_NAME: contracts.MAX_BYTES,
+    golden_vectors.FILE_NAME: golden_vectors.MAX_BYTES,
+    PROFILE: 8 * 1024 * 1024,
+}
+# Naming what is wrong with a larger profile could take a thousand times its size.
+MAX_EXPLAINED_BYTES: Final = 64 * 1024
 
 
 def verify(reader: ReleaseReader, found: Resolved) -> tuple[str, ...]:
@@ -27,7 +37,10 @@ def verify(reader: ReleaseReader, found: Resolved) -> tuple[str, ...]:
     files = found.manifest.content.files
     documents = {}
     for file in files:
-        if file.name in (FILE_NAME, *CHECKED_DOCUMENTS):
+        if file.size > MAX_BYTES.get(file.name, file.size):
+            raise _bad(found, file.name, f"has {file.size} bytes; at most {MAX_BYTES[file.name]} are allowed")
+    for file in files:
+        if file.name in MAX_BYTES:
             documents[file.name] = reader.read_file(found.model, file)
         else:
             reader.check_file(found.model, file)
@@ -38,25 +51,40 @@ def verify(reader: ReleaseReader, found: Resolved) -> tuple[str, ...]:
 
 
 def check_documents(found: Resolved, contents: dict[str, bytes]) -> None:
-    """Raise `Rejected` unless contract, golden vectors and profile are what the manifest and the schemas say."""
-    if FILE_NAME not in contents:
-        raise _bad(found, FILE_NAME, "is missing from the manifest")
+    """Raise `Rejected` unless contract, golden vectors and profile are what manifest, schemas and contract demand."""
+    if contracts.FILE_NAME not in contents:
+        raise _bad(found, contracts.FILE_NAME, "is missing from the manifest")
+    contract = _contract(found, contents[contracts.FILE_NAME])
+    if golden_vectors.FILE_NAME in contents:
+        try:
+            golden_vectors.read_rows(contents[golden_vectors.FILE_NAME], contract)
+        except Rejected as error:
+            raise _bad(found, golden_vectors.FILE_NAME, "is no valid golden document", error.problems) from error
+    if PROFILE in contents:
+        _check_profile(found, contents[PROFILE])
+
+
+def _check_profile(found: Resolved, data: bytes) -> None:
     try:
-        contract = parse_contract(contents[FILE_NAME])
+        profile = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise _bad(found, PROFILE, f"is no JSON: {error}") from error
+    shape = object_validator("profile")
+    if not shape.is_valid(profile):
+        problems = shape.problems(profile) if len(data) <= MAX_EXPLAINED_BYTES else ()
+        raise _bad(found, PROFILE, "is no valid profile document", problems)
+
+
+def _contract(found: Resolved, data: bytes) -> ModelContract:
+    try:
+        contract = parse_contract(data)
     except InvalidInput as error:
-        raise _bad(found, FILE_NAME, "is no valid contract", error.problems) from error
+        raise _bad(found, contracts.FILE_NAME, "is no valid contract", error.problems) from error
     if contract.model != found.model:
-        raise _bad(found, FILE_NAME, f"is the contract of {contract.model!r}")
+        raise _bad(found, contracts.FILE_NAME, f"is the contract of {contract.model!r}")
     if contract.digest != found.manifest.content.contract_digest:
-        raise _bad(found, FILE_NAME, "is not the contract whose digest the manifest states")
-    for name, kind in CHECKED_DOCUMENTS.items():
-        if name in contents:
-            try:
-                problems = object_validator(kind).problems(json.loads(contents[name]))
-            except (ValueError, RecursionError) as error:
-                raise _bad(found, name, f"is no JSON: {error}") from error
-            if problems:
-                raise _bad(found, name, f"is no valid {kind} document: {problems[0]}")
+        raise _bad(found, contracts.FILE_NAME, "is not the contract whose digest the manifest states")
+    return contract
 
 
 def _bad(found: Resolved, name: str, how: str, problems: Sequence[Problem] = ()) -> Rejected:

@@ -10,16 +10,17 @@ from typing import Final, TypeAlias
 from edustream_contracts import contract as contracts
 from edustream_contracts.contract import ModelContract, parse_contract
 from edustream_contracts.errors import InvalidInput, Rejected
+from edustream_registry import golden_vectors
 from edustream_registry.inference import golden
 from edustream_registry.inference.session import Inference
 from edustream_registry.manifest import ReleaseContent
 
 MODEL_FILE: Final = "model.onnx"
 # A release also holds what people read: plots and cards are nothing that whoever answers waits for.
-FILES: Final = frozenset({contracts.FILE_NAME, MODEL_FILE, golden.FILE_NAME})
+FILES: Final = frozenset({contracts.FILE_NAME, MODEL_FILE, golden_vectors.FILE_NAME})
 
 # Of documents, which are held in memory whole; known from the manifest before a byte is read.
-MAX_BYTES: Final = {contracts.FILE_NAME: contracts.MAX_BYTES, golden.FILE_NAME: golden.MAX_BYTES}
+MAX_BYTES: Final = {contracts.FILE_NAME: contracts.MAX_BYTES, golden_vectors.FILE_NAME: golden_vectors.MAX_BYTES}
 
 ReadFile: TypeAlias = Callable[[str], bytes]
 
@@ -68,7 +69,7 @@ def prove_model(content: ReleaseContent, contract: ModelContract, read: ReadFile
     Raises `Rejected` (kinds `malformed`, `golden`), `Incompatible` (kind `tensors`), and what `read` raises.
     """
     inference = Inference(_file(content, read, MODEL_FILE), content, contract)
-    return ProvedModel(inference, golden.replay(_file(content, read, golden.FILE_NAME), inference, contract))
+    return ProvedModel(inference, golden.replay(_file(content, read, golden_vectors.FILE_NAME), inference, contract))
 
 
 def prove_directory(content: ReleaseContent, directory: Path) -> int:
