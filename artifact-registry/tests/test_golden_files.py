@@ -7,12 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from model_signing.verifying import Config
 
 from edustream_contracts.canonical import sha256_hex
 from edustream_contracts.schemas import ObjectName, object_validator
 from edustream_registry import layout
 from edustream_registry.announcement import require_registry
 from edustream_registry.auditing import Auditor
+from edustream_registry.collection import NOTICE_S, live_notices
+from edustream_registry.inference.loading import prove_directory
 from edustream_registry.local_copy import LocalCopy
 from edustream_registry.memory_store import MemoryStore
 from edustream_registry.names import Reference
@@ -21,6 +24,7 @@ from edustream_registry.reading import ReleaseReader
 from edustream_registry.store import WriteCondition
 from edustream_registry.testing.clock import ManualClock
 from edustream_registry.trust import read_trust
+from edustream_registry.verification import verify
 
 GOLDEN = Path(__file__).parent / "golden" / "v1"
 KEYS = {
@@ -124,10 +128,56 @@ def test_the_local_copys_state_is_still_recalled(tmp_path: Path) -> None:
     assert resolved.manifest_digest == sha256_hex((GOLDEN / "manifest.json").read_bytes())
 
 
+def test_a_whole_release_still_verifies_and_answers_as_recorded() -> None:
+    """With its contract, golden vectors and profile."""
+    folder = GOLDEN / "release"
+    signed = json.loads((folder / "manifest.json").read_bytes())["signed"]
+    store = MemoryStore()
+    store.put(layout.REGISTRY, (GOLDEN / "registry.json").read_bytes(), WriteCondition.CREATE)
+    manifest_key = layout.manifest_key("churn", "2.1.0")
+    store.put(manifest_key, (folder / "manifest.json").read_bytes(), WriteCondition.CREATE)
+    for file in signed["content"]["files"]:
+        store.upload(layout.file_key("churn", file["sha256"], file["name"]), folder / file["name"])
+    reader = ReleaseReader(store, read_trust(GOLDEN / "release-trust.json"), ManualClock())
+
+    found = reader.resolve(Reference.parse("churn@^2"))
+    verify(reader, found)
+
+    assert {path.name for path in folder.iterdir()} - {"manifest.json"} == {
+        "contract.json",
+        "golden.json",
+        "model.onnx",
+        "model.sig",
+        "profile.json",
+    }
+    assert found.manifest.content.contract_digest == "ddad2d10a83f47e26c8a8a05b80f0cf5aedc88f56e3ec2855d662f0e8347c934"
+    assert prove_directory(found.manifest.content, folder) == 3
+    assert Auditor(reader).audit().findings == []
+
+
+def test_the_bundle_still_verifies(tmp_path: Path) -> None:
+    folder, key = GOLDEN / "release", tmp_path / "key.pem"
+    key.write_text(read_trust(GOLDEN / "release-trust.json").keys[0].pem)
+
+    Config().use_elliptic_key_verifier(public_key=key).verify(folder, folder / "model.sig")
+
+
+def test_a_notice_still_counts() -> None:
+    clock = ManualClock()
+    store = MemoryStore(clock)
+    key = layout.notice_key("churn", "a" * 32)
+    store.put(key, (GOLDEN / "notice.json").read_bytes(), WriteCondition.CREATE)
+
+    assert live_notices(store, "churn") == [key]
+    clock.advance(NOTICE_S + 1)
+    assert live_notices(store, "churn") == []
+
+
 def test_they_are_the_bytes_that_were_frozen() -> None:
     frozen = (GOLDEN / "SHA256SUMS").read_text().split()
 
-    assert {path.name for path in GOLDEN.iterdir()} == {*frozen[1::2], "SHA256SUMS"}
+    files = {path.relative_to(GOLDEN).as_posix() for path in GOLDEN.rglob("*") if path.is_file()}
+    assert files == {*frozen[1::2], "SHA256SUMS"}
     for digest, name in zip(frozen[::2], frozen[1::2], strict=True):
         assert sha256_hex((GOLDEN / name).read_bytes()) == digest, name
 
@@ -142,6 +192,10 @@ def test_they_are_the_bytes_that_were_frozen() -> None:
         ("tombstone.json", "tombstone"),
         ("HEAD", "channel-head"),
         ("trust.json", "trust"),
+        ("release-trust.json", "trust"),
+        ("release/manifest.json", "manifest"),
+        ("release/golden.json", "golden"),
+        ("release/profile.json", "profile"),
         ("consumer-statement.json", "consumer-statement"),
         ("consumer-trust.json", "trust"),
         ("needs-1.json", "consumer-statement"),
