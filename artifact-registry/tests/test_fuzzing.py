@@ -11,6 +11,7 @@ import tempfile
 import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,14 @@ from edustream_contracts.contract import load_contract, parse_contract
 from edustream_contracts.errors import EduStreamError, InvalidInput, Rejected, Unreachable
 from edustream_registry import layout, verification
 from edustream_registry.announcement import require_registry
+from edustream_registry.auditing import Auditor
 from edustream_registry.channel import LogEntry, Tombstone
+from edustream_registry.golden_vectors import read_rows
 from edustream_registry.local_copy import LocalCopy
 from edustream_registry.manifest import Manifest
 from edustream_registry.names import Reference
+from edustream_registry.needs import Needs, verified_needs
+from edustream_registry.needs_gate import NeedsGate
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.statement import MAX_STATEMENT_BYTES, Statement
 from edustream_registry.testing.simulator import RegistrySimulator, write_release
@@ -38,6 +43,8 @@ KINDS: dict[str, type[Statement]] = {
     layout.tombstone_key("churn", "1.0.1"): Tombstone,
 }
 SLACK_BYTES = 512 * 1024
+MULTIPLE = 32
+"""What a parsed document takes, per byte of it: the smallest JSON value has two bytes, an empty dict 64."""
 
 
 def simulated() -> RegistrySimulator:
@@ -49,11 +56,14 @@ def simulated() -> RegistrySimulator:
             registry.publish(content, Path(folder) / model.decode())
     registry.promote("churn", "1.0.0")
     registry.yank("churn", "1.0.1")
+    needs = Needs.of(Reference.parse("churn@production"), "1.0.0", load_contract("churn"))
+    registry.consumer.state(needs, registry.clock() + timedelta(days=1))
     return registry
 
 
 REGISTRY = simulated()
 GENUINE = dict(REGISTRY.memory.objects)
+(STATED,) = (key for key in GENUINE if key.startswith(layout.CONSUMERS))
 FILES = [key for key in GENUINE if "/files/" in key]
 
 
@@ -62,17 +72,45 @@ def reader_of(objects: dict[str, bytes]) -> ReleaseReader:
     return ReleaseReader(REGISTRY.memory, REGISTRY.trust, REGISTRY.clock)
 
 
-def statements(data: st.DataObject) -> None:
-    key = data.draw(st.sampled_from(sorted(KINDS)))
-    found = data.draw(hostile(GENUINE[key]))
+def peak_bytes(read: Callable[[], object]) -> int:
+    """The most memory that was held while something was read, or refused."""
     tracemalloc.start()
     try:
-        with suppress(Rejected):
-            REGISTRY.reader.verified(key, found, KINDS[key])
-        _, peak = tracemalloc.get_traced_memory()
+        with suppress(Rejected, InvalidInput):
+            read()
+        return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak <= 2 * len(found) + SLACK_BYTES
+
+
+def statements(data: st.DataObject) -> None:
+    key = data.draw(st.sampled_from([*sorted(KINDS), STATED]))
+    found = data.draw(hostile(GENUINE[key]))
+
+    def read() -> None:
+        if key == STATED:
+            verified_needs(REGISTRY.trust, key, found)
+        else:
+            REGISTRY.reader.verified(key, found, KINDS[key])
+
+    assert peak_bytes(read) <= 2 * len(found) + SLACK_BYTES
+
+
+def consumer_statements(data: st.DataObject) -> None:
+    """What a promoter, an auditor and the consumer itself make of it, whoever signed it."""
+    if data.draw(st.booleans()):
+        REGISTRY.memory.objects[STATED] = data.draw(hostile(GENUINE[STATED]))
+    else:
+        said = data.draw(altered(json.loads(GENUINE[STATED])["signed"]))
+        with suppress(EduStreamError):
+            REGISTRY.memory.objects[STATED] = REGISTRY.consumer_signer.sign(said)
+    release = REGISTRY.reader.manifest("churn", "1.0.0").statement
+    with suppress(EduStreamError):
+        NeedsGate(REGISTRY.reader).assess(release, "production", REGISTRY.clock())
+    with suppress(EduStreamError):
+        Auditor(REGISTRY.reader).audit()
+    with suppress(EduStreamError):
+        REGISTRY.consumer.end("churn")
 
 
 def payloads_with_a_genuine_signature(data: st.DataObject) -> None:
@@ -153,6 +191,7 @@ def local_states(data: st.DataObject) -> None:
 
 TARGETS: list[Callable[[st.DataObject], None]] = [
     statements,
+    consumer_statements,
     payloads_with_a_genuine_signature,
     registry_documents,
     hints,
@@ -204,15 +243,26 @@ PIECES = {"arrays": b"[],", "objects": b'{"a":1},', "numbers": b"1,", "texts": b
 @pytest.mark.parametrize("opening", [b"[", b'{"signatures":[],"signed":{"a":['], ids=["no envelope", "unsigned"])
 def test_what_nobody_signed_takes_no_more_than_twice_its_size(opening: bytes, piece: bytes) -> None:
     data = (opening + piece * MAX_STATEMENT_BYTES)[: MAX_STATEMENT_BYTES - 3] + b"]}}"
-    tracemalloc.start()
-    try:
-        with pytest.raises(Rejected):
-            REGISTRY.reader.verified("models/churn/releases/1.0.0.json", data, Manifest)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
 
-    assert peak <= 2 * len(data)
+    for read in (
+        lambda: REGISTRY.reader.verified("models/churn/releases/1.0.0.json", data, Manifest),
+        lambda: verified_needs(REGISTRY.trust, STATED, data),
+    ):
+        with pytest.raises(Rejected):
+            read()
+        assert peak_bytes(read) <= 2 * len(data)
+
+
+@pytest.mark.parametrize("piece", [*PIECES.values(), b"{},"], ids=[*PIECES, "empty objects"])
+def test_a_parsed_document_takes_no_more_than_a_multiple_of_its_size(piece: bytes) -> None:
+    size, contract = 256 * 1024, load_contract("churn")
+    data = (b'{"rows":[' + piece * size)[: size - 3] + b"1]}"
+
+    assert peak_bytes(lambda: parse_contract(data)) <= MULTIPLE * size
+    assert peak_bytes(lambda: read_rows(data, contract)) <= MULTIPLE * size
+    release = REGISTRY.reader.resolve(Reference.parse("churn@1.0.0"))
+    documents = {"contract.json": json.dumps(contract.document).encode(), "profile.json": data}
+    assert peak_bytes(lambda: verification.check_documents(release, documents)) <= MULTIPLE * size
 
 
 @given(json_values)

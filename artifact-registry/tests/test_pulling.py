@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import refusal
@@ -180,3 +181,27 @@ def test_a_disk_that_is_full_keeps_what_arrived_for_the_next_pull(
     promoted.store.calls.clear()
     pull(promoted.reader, found, target)
     assert len(promoted.store.calls) == len(content.files) - 1
+
+
+@pytest.mark.parametrize(("owner", "name"), [(pulling, "_is_taken"), (os, "open"), (fcntl, "flock")])
+def test_a_pull_that_another_one_overtakes_says_so_and_leaves_nothing(
+    promoted: RegistrySimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
+) -> None:
+    """The other one begins and ends at one moment of the first one's beginning."""
+    target = tmp_path / "deep" / "pulled"
+    found = promoted.reader.resolve(PRODUCTION)
+    honest = getattr(owner, name)
+    after = name == "_is_taken"
+
+    def overtaken(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        answer = honest(*arguments) if after else None
+        pull(promoted.reader, found, target)
+        return answer if after else honest(*arguments)
+
+    monkeypatch.setattr(owner, name, overtaken)
+    with pytest.raises(InvalidInput, match="holds something already"):
+        pull(promoted.reader, found, target)
+
+    assert [path.name for path in target.parent.iterdir()] == ["pulled"]
+    assert (target / "model.onnx").read_bytes() == b"model"

@@ -121,14 +121,15 @@ def _exclusive(path: Path) -> Iterator[BinaryIO]:
         with open_regular(path, "a+b") as partial:
             fcntl.flock(partial, fcntl.LOCK_EX)
             # Its holder, whom we waited for, may have given it another name or removed it.
-            if _is_at(partial, path):
+            if is_at(partial.fileno(), path):
                 yield partial
                 return
 
 
-def _is_at(file: BinaryIO, path: Path) -> bool:
+def is_at(handle: int, path: Path) -> bool:
+    """Whether what was opened as `handle` is still what lies at `path`."""
     try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+        return os.path.samestat(os.fstat(handle), path.stat())
     except FileNotFoundError:
         return False
 

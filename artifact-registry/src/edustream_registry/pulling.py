@@ -12,7 +12,7 @@ from typing import Final
 
 from edustream_contracts.errors import InvalidInput, NothingToServe, Rejected
 from edustream_registry import manifest
-from edustream_registry.downloading import Progress, download, no_progress
+from edustream_registry.downloading import Progress, download, is_at, no_progress
 from edustream_registry.env_file import writing_to
 from edustream_registry.manifest import ReleaseFile
 from edustream_registry.reading import ReleaseReader
@@ -56,18 +56,40 @@ def pull(reader: ReleaseReader, found: Resolved, to: Path, progress: Progress = 
 @contextmanager
 def _staged(to: Path) -> Iterator[Path]:
     """The folder in which the files for `to` are gathered, held by this process alone."""
-    if to.exists() and (not to.is_dir() or any(to.iterdir())):
-        raise InvalidInput("argument", f"{to} holds something already.", remedy="name a new or an empty folder.")
     target = to.absolute()
     staged = target.with_name(f".{target.name}{STAGED}")
-    staged.mkdir(parents=True, exist_ok=True)
-    handle = os.open(staged, os.O_RDONLY)
+    while True:
+        if _is_taken(to):
+            raise InvalidInput("argument", f"{to} holds something already.", remedy="name a new or an empty folder.")
+        staged.mkdir(parents=True, exist_ok=True)
+        with _held(staged, to) as held:
+            if held and not _is_taken(to):
+                yield staged
+                return
+            # Another pull has ended since, so this folder is gone, or was made anew for nothing.
+            if held:
+                shutil.rmtree(staged)
+
+
+@contextmanager
+def _held(staged: Path, to: Path) -> Iterator[bool]:
+    """Whether the folder is still there, and then held by this process alone."""
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield staged
-    except BlockingIOError as error:
-        raise InvalidInput(
-            "argument", f"Another pull into {to} is under way.", remedy="wait for it, or name another folder."
-        ) from error
+        handle = os.open(staged, os.O_RDONLY)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InvalidInput(
+                "argument", f"Another pull into {to} is under way.", remedy="wait for it, or name another folder."
+            ) from error
+        yield is_at(handle, staged)
     finally:
         os.close(handle)
+
+
+def _is_taken(to: Path) -> bool:
+    return to.exists() and (not to.is_dir() or any(to.iterdir()))
