@@ -272,10 +272,29 @@ def test_more_statements_than_anybody_reads_are_refused(
     for number in range(3):
         registry.consumer.state(dataclasses.replace(CHURN, major=number), later(registry))
 
-    kind, name, text = refusal(lambda: living(registry))
+    kind, name, text = refusal(registry.consumer.living)
 
     assert (kind, name) == (Rejected, "malformed")
-    assert "more than 2 statements" in text
+    assert "consumers/api/ in memory://registry holds 3 statements that have not expired; 2 at one time" in text
+
+
+def test_the_fullest_folders_beyond_the_bound_are_unverified_and_the_others_count(
+    registry: RegistrySimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(needs, "MAX_LIVING", 2)
+    registry.consumer.state(CHURN, later(registry))
+    for name, count in (("flood", 3), ("also-too-full", 2)):
+        for number in range(count):
+            registry.memory.objects[layout.needs_key(name, f"{2**39 + number:010x}{'0' * 22}")] = b"junk"
+
+    found = living(registry)
+
+    assert [one.statement.consumer for one in found.stated] == ["api"]
+    assert [(one.consumer, one.key) for one in found.unverified] == [
+        ("also-too-full", "consumers/also-too-full/"),
+        ("flood", "consumers/flood/"),
+    ]
+    assert [one.error.kind for one in found.unverified] == ["malformed", "malformed"]
 
 
 def test_a_lost_reply_is_told_from_a_lost_request(registry: RegistrySimulator) -> None:

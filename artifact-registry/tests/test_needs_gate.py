@@ -332,16 +332,36 @@ def test_going_back_waits_for_nobody_and_says_whom_it_breaks(
 
 
 def test_going_back_needs_no_answer(
-    registry: RegistrySimulator, publish: Publish, contract: ModelContract, running: Needs, monkeypatch: Any
+    registry: RegistrySimulator, publish: Publish, contract: ModelContract, running: Needs
 ) -> None:
     publish("1.1.0", wider(contract))
     registry.promote("churn", "1.1.0")
-    monkeypatch.setattr("edustream_registry.needs.MAX_LIVING", 0)
+    state(registry, Needs.of(PRODUCTION, "1.1.0", wider(contract)))
+    file = registry.reader.manifest("churn", "1.0.0").statement.content.file("contract.json")
+    registry.memory.objects[layout.file_key("churn", file.sha256, file.name)] += b" "
 
-    assert refusal(lambda: registry.promote("churn", "1.0.0"))[:2] == (Rejected, "malformed")
+    assert refusal(lambda: registry.promote("churn", "1.0.0"))[:2] == (Rejected, "digest")
     done = Promoter(registry.author).rollback("churn", "production", "complaints")
     assert (done.moved, done.broken) == (True, None)
     assert reasons(registry)[-1] == "complaints (consumers could not be asked for their needs)"
+
+
+def test_a_folder_with_too_many_objects_is_accepted_by_its_name(
+    registry: RegistrySimulator, publish: Publish, contract: ModelContract, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("edustream_registry.needs.MAX_LIVING", 2)
+    publish("1.1.0", wider(contract))
+    for number in range(3):
+        registry.memory.objects[layout.needs_key("flood", f"{2**39 + number:010x}{'0' * 22}")] = b"junk"
+    promoter = Promoter(registry.author)
+
+    error, kind, text = refusal(lambda: promoter.promote("churn", "production", "1.1.0", "why not"))
+    done = promoter.promote("churn", "production", "1.1.0", "looked at", accepted=["flood"])
+
+    assert (error, kind) == (GateRefused, "needs")
+    assert "whether it breaks flood is not known" in text
+    assert "holds 3 statements that have not expired" in text
+    assert (done.moved, done.broken) == (True, ("flood",))
 
 
 def test_going_back_to_where_the_channel_never_was_is_a_promotion(

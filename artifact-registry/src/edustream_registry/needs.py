@@ -28,7 +28,7 @@ from edustream_registry.trust import TrustPolicy
 
 TIME_DIGITS: Final = 10
 MAX_LIVING: Final = 1000
-"""More statements than this at one time are read by nobody."""
+"""More statements than this at one time are read by nobody; the folders that hold most are then left unread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class ConsumerStatement(Statement):
 
 @dataclass(frozen=True, slots=True)
 class Unverified:
-    """An object in a consumer's folder that nobody vouches for: what it says is not known."""
+    """An object in a consumer's folder that nobody vouches for, or a whole folder: what it says is not known."""
 
     key: str
     error: Rejected
@@ -161,18 +161,31 @@ def matters_until(statement_id: str) -> int:
 def read_living(store: Store, trust: TrustPolicy, now: datetime, consumer: str | None = None) -> LivingNeeds:
     """The needs in force at `now`, of one consumer or of all of them.
 
-    Costs one listing and one read for each statement that still matters. Raises `Rejected` (kind `malformed`) where
-    there are more than `MAX_LIVING` of these, `Unreachable`.
+    Costs one listing and one read for each statement that still matters, of at most `MAX_LIVING`: of all consumers, the
+    fullest folders beyond these are not read and count as unverified, so that each can be accepted by its name; of one
+    consumer, raises `Rejected` (kind `malformed`). Raises `Unreachable`.
     """
     read: list[Signed[ConsumerStatement]] = []
     unverified: list[Unverified] = []
+    folders: dict[str, list[str]] = {}
     for key in _mattering(store, now, consumer):
-        try:
-            read.append(read_needs(store, trust, key))
-        except Rejected as error:
-            unverified.append(Unverified(key, error))
-        except ObjectMissing:
+        folders.setdefault(key.split("/")[1], []).append(key)
+    left = MAX_LIVING
+    for name, keys in sorted(folders.items(), key=lambda folder: (len(folder[1]), folder[0])):
+        if len(keys) > left:
+            error = _too_many(store, name, len(keys))
+            if consumer:
+                raise error
+            unverified.append(Unverified(layout.needs_prefix(name), error))
             continue
+        left -= len(keys)
+        for key in keys:
+            try:
+                read.append(read_needs(store, trust, key))
+            except Rejected as error:
+                unverified.append(Unverified(key, error))
+            except ObjectMissing:
+                continue
     replaced = {layout.needs_key(one.statement.consumer, void) for one in read for void in one.statement.replaces or ()}
     return LivingNeeds(
         tuple(one for one in read if one.statement.is_in_force(now) and one.statement.key not in replaced),
@@ -203,16 +216,17 @@ def _mattering(store: Store, now: datetime, consumer: str | None) -> Iterator[st
     if consumer:
         prefix = layout.needs_prefix(consumer)
         after = f"{prefix}{moment:0{TIME_DIGITS}x}"
-    count = 0
     for info in store.list(prefix, after):
         found = parse_key(info.key)
         if found is None or found.kind is not KeyKind.CONSUMER_STATEMENT or matters_until(found.name) <= moment:
             continue
-        count += 1
-        if count > MAX_LIVING:
-            raise Rejected(
-                "malformed",
-                f"{prefix} in {store.location} holds more than {MAX_LIVING} statements that have not expired.",
-                remedy="find out who writes them; the administrator may delete them.",
-            )
         yield info.key
+
+
+def _too_many(store: Store, consumer: str, count: int) -> Rejected:
+    return Rejected(
+        "malformed",
+        f"{layout.needs_prefix(consumer)} in {store.location} holds {count} statements that have not expired; "
+        f"{MAX_LIVING} at one time, of all consumers, are the most that are read.",
+        remedy="find out who writes them; the administrator may delete them.",
+    )

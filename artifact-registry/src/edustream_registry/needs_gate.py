@@ -89,8 +89,8 @@ class NeedsGate:
         """What making `channel` point at `release` at the time `now` does to each consumer.
 
         Statements about a range or an exact version are passed over: a promotion does not move them. Raises `Rejected`
-        where there are too many statements, or the release's own contract is damaged, `NothingToServe` (kind
-        `file_missing`) where it is missing, `Unreachable`.
+        where the release's own contract is damaged, `NothingToServe` (kind `file_missing`) where it is missing,
+        `Unreachable`.
         """
         living = read_living(self._reader.store, self._reader.trust, now)
         return Assessment(
