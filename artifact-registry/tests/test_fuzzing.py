@@ -253,9 +253,9 @@ def test_what_nobody_signed_takes_no_more_than_twice_its_size(opening: bytes, pi
         assert peak_bytes(read) <= 2 * len(data)
 
 
-@pytest.mark.parametrize("piece", [*PIECES.values(), b"{},"], ids=[*PIECES, "empty objects"])
+@pytest.mark.parametrize("piece", [b"[],", b"{},", b'{"a":1},'], ids=["arrays", "empty objects", "objects"])
 def test_a_parsed_document_takes_no_more_than_a_multiple_of_its_size(piece: bytes) -> None:
-    size, contract = 256 * 1024, load_contract("churn")
+    size, contract = 1024 * 1024, load_contract("churn")
     data = (b'{"rows":[' + piece * size)[: size - 3] + b"1]}"
 
     assert peak_bytes(lambda: parse_contract(data)) <= MULTIPLE * size
