@@ -498,7 +498,9 @@ def test_a_stated_version_can_be_checked_before_there_is_a_model(
 
     assert "publish it as 1.1.0" in refused(lambda: check_stated(registry.reader, months(contract, 240), "1.0.1"))
     check_stated(registry.reader, months(contract, 240), "1.1.0")
-    check_stated(registry.reader, months(contract, 60), "1.0.0")
+    check_stated(registry.reader, months(contract, 120), "1.0.0")
+    with pytest.raises(Conflict, match=r"churn@1\.0\.0 was released by tester at .* with another contract"):
+        check_stated(registry.reader, months(contract, 60), "1.0.0")
     assert registry.reader.versions("churn") == ["1.0.0"]
 
 

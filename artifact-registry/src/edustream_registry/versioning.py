@@ -15,7 +15,7 @@ from semver import Version
 
 from edustream_contracts.compatibility import Comparison, Verdict, compare
 from edustream_contracts.contract import ModelContract
-from edustream_contracts.errors import GateRefused, NothingToServe, Problem, Rejected
+from edustream_contracts.errors import Conflict, GateRefused, NothingToServe, Problem, Rejected
 from edustream_registry.names import parse_version
 from edustream_registry.precedents import Precedent, Precedents
 from edustream_registry.reading import ReleaseReader
@@ -140,14 +140,30 @@ def check_version(number: Version, precedents: Precedents, verdicts: Verdicts) -
 def check_stated(reader: ReleaseReader, contract: ModelContract, version: str) -> None:
     """Check a stated version before there is anything to publish under it, e.g. before a long training.
 
-    A version that was used already is passed over: publishing tells whether the release is the same.
+    A version that was released with the same contract is passed over: publishing tells whether the release is the same.
 
-    Raises as `check_version` does.
+    Raises as `check_version` does, and `Conflict` (kind `release_exists`) for a version that another contract has.
     """
     precedents = Precedents(reader, contract.model)
     number = parse_version(version)
-    if number not in precedents.used:
+    if number in precedents.used:
+        _refuse_other_contract(reader, contract, version)
+    else:
         check_version(number, precedents, Verdicts(ReleasedContracts(reader), contract.digest, lambda: contract))
+
+
+def _refuse_other_contract(reader: ReleaseReader, contract: ModelContract, version: str) -> None:
+    try:
+        released = reader.manifest(contract.model, version).statement
+    except NothingToServe:
+        return
+    if released.content.contract_digest != contract.digest:
+        raise Conflict(
+            "release_exists",
+            f"{contract.model}@{version} was released by {released.published_by} at {released.published_at} with "
+            "another contract.",
+            remedy="publish under another version, or with --version auto; nothing that was released ever changes.",
+        )
 
 
 def _by_number(found: Numbering) -> Version:
