@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,17 @@ from conftest import settings_in
 from typer.testing import CliRunner, Result
 
 from edustream_contracts.contract import ModelContract, contract_from
-from edustream_contracts.errors import GateRefused, Incompatible
+from edustream_contracts.errors import GateRefused, Incompatible, NothingToServe
+from edustream_registry import layout, presentation
 from edustream_registry.authorship import open_author
 from edustream_registry.cli import app
 from edustream_registry.local_server import RunningServer
 from edustream_registry.promotion import Promoter
 from edustream_registry.provisioning import Folders, Provisioner
 from edustream_registry.publishing import Publisher
-from edustream_registry.testing.simulator import write_release
+from edustream_registry.s3_store import S3Store
+from edustream_registry.store import WriteCondition
+from edustream_registry.testing.simulator import RegistrySimulator, write_release
 from edustream_registry.yanking import Yanker
 
 
@@ -170,3 +174,55 @@ def test_nothing_was_live_before_the_first_promotion(env_file: Path) -> None:
     text = run(env_file, "history", "churn@production", "--at", "2020-01-01").stdout
 
     assert "Nothing had been promoted to churn@production by 2020-01-02T00:00:00+00:00." in text
+
+
+def test_one_refused_release_does_not_hide_the_others(
+    registry: RegistrySimulator, release: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for model in ("a", "b", "c", "d"):
+        release(model)
+    registry.yank("churn", "1.0.1")
+    registry.memory.objects[layout.tombstone_key("churn", "1.0.2")] = b"{}"
+    registry.memory.objects[layout.manifest_key("churn", "1.0.3")] = b"{}"
+
+    assert not presentation.releases(registry.reader, "churn", as_json=True)
+    rows = json.loads(capsys.readouterr().out)
+    assert not presentation.releases(registry.reader, "churn", as_json=False)
+    table = "".join(capsys.readouterr().out.split())
+
+    assert [(row["version"], row["yanked"], bool(row["refused"])) for row in rows] == [
+        ("1.0.0", False, False),
+        ("1.0.1", True, False),
+        ("1.0.2", None, True),
+        ("1.0.3", False, True),
+    ]
+    assert rows[2]["refused"] == {
+        "kind": "malformed",
+        "message": f"{layout.tombstone_key('churn', '1.0.2')} is no signed statement.",
+    }
+    assert rows[0]["digest"] == registry.reader.manifest("churn", "1.0.0").digest
+    assert "1.0.3refused:models/churn/releases/1.0.3.jsonisnosignedstatement." in table
+
+
+def test_a_refused_release_ends_with_code_4(env_file: Path) -> None:
+    S3Store(settings_in(env_file)).put(layout.manifest_key("junk", "1.0.0"), b"{}", WriteCondition.OVERWRITE)
+
+    assert run(env_file, "releases", "junk").exit_code == 4
+    assert run(env_file, "releases", "churn").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        (("history", "nosuch@production"), "model_missing"),
+        (("history", "churn@nosuch"), "channel_empty"),
+        (("history", "churn@nosuch", "--at", "2026-01-01"), "channel_empty"),
+        (("gc", "nosuch"), "model_missing"),
+    ],
+)
+def test_what_is_not_there_has_no_history_and_no_orphans(env_file: Path, words: tuple[str, ...], kind: str) -> None:
+    result = run(env_file, *words)
+
+    assert isinstance(result.exception, NothingToServe)
+    assert result.exception.kind == kind
+    assert result.stdout == ""

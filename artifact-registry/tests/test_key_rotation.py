@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from conftest import refusal, resolve, settings_in
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from edustream_contracts.errors import InvalidInput, Rejected
 from edustream_registry import key_rotation
@@ -135,7 +137,7 @@ def test_impossible_demands_change_nothing(trust_file: Path, age: float) -> None
     assert trust_file.read_bytes() == before
 
 
-@pytest.mark.parametrize("text", ["", "0" * 7, "0" * 64, "zz" * 8])
+@pytest.mark.parametrize("text", ["0" * 8, "0" * 64, "zz" * 8])
 def test_an_id_names_exactly_one_key(trust_file: Path, text: str) -> None:
     with pytest.raises(InvalidInput, match="0 keys of"):
         key_rotation.distrust_key(trust_file, text)
@@ -215,3 +217,40 @@ def test_a_consumers_name_and_trust_file_have_to_be_there(trust_file: Path, tmp_
 
     assert refusal(lambda: key_rotation.trust_key(trust_file, new, "No Name"))[:2] == (InvalidInput, "argument")
     assert refusal(lambda: key_rotation.trust_key(tmp_path / "none", new, "api"))[:2] == (InvalidInput, "configuration")
+
+
+def test_a_key_is_not_named_by_a_digit(trust_file: Path) -> None:
+    (held,) = ids(read_trust(trust_file))
+
+    for short in ("", held[0], held[:7]):
+        with pytest.raises(InvalidInput, match=f"'{short}' is too short to name a key of .*{held}"):
+            key_rotation.distrust_key(trust_file, short)
+
+
+def test_an_age_and_any_age_at_once(trust_file: Path) -> None:
+    before = trust_file.read_bytes()
+
+    with pytest.raises(InvalidInput, match="at most 60 s old and of any age") as caught:
+        key_rotation.demand(trust_file, max_entry_age_s=60.0, any_age=True)
+
+    assert caught.value.kind == "argument"
+    assert trust_file.read_bytes() == before
+
+
+def test_a_private_key_is_not_trusted_and_its_public_half_is_named(tmp_path: Path) -> None:
+    key_rotation.generate_key(tmp_path / "new.pem")
+
+    error, kind, said = refusal(lambda: key_rotation.read_public_key(tmp_path / "new.pem"))
+
+    assert (error, kind) == (InvalidInput, "configuration")
+    assert f"{tmp_path / 'new.pem'} holds a private key" in said
+    assert f"Next: name the public half, which keys generate wrote beside it: {tmp_path / 'new.public.pem'}." in said
+
+
+def test_a_key_on_another_curve_is_told_with_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "p384.public.pem"
+    spki = ec.generate_private_key(ec.SECP384R1()).public_key()
+    path.write_bytes(spki.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo))
+
+    with pytest.raises(InvalidInput, match=r"p384\.public\.pem cannot be trusted: The key is not on the curve P-256\."):
+        key_rotation.read_public_key(path)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from conftest import refusal
 
-from edustream_contracts.errors import InvalidInput
+from edustream_contracts.errors import InvalidInput, NothingToServe
 from edustream_registry.promotion import Promoter
 from edustream_registry.testing.clock import ManualClock
 from edustream_registry.testing.simulator import RegistrySimulator
@@ -91,8 +91,28 @@ def test_the_future_is_not_known(registry: RegistrySimulator) -> None:
     assert refusal(lambda: at(registry, "2026-02-01"))[:2] == (InvalidInput, "argument")
 
 
-@pytest.mark.parametrize(
-    "text", ["", "yesterday", "2026-13-01", "2026-01-01T25:00", "9999-12-31", "0001-01-01T00:00+23:00"]
-)
+@pytest.mark.parametrize("text", ["9999-12-31", "9999-12-31T23:59:59-14:00"])
+def test_the_end_of_time_lies_in_the_future(registry: RegistrySimulator, text: str) -> None:
+    error, kind, said = refusal(lambda: at(registry, text))
+
+    assert (error, kind) == (InvalidInput, "argument")
+    assert "lies in the future" in said
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "0001-01-01"])
+def test_the_beginning_of_time_is_before_every_entry(registry: RegistrySimulator, text: str) -> None:
+    assert Window.parse(text).start == datetime(1, 1, 1, tzinfo=UTC)
+    assert entries(at(registry, text)) == []
+
+
+def test_a_channel_that_never_was_has_no_past(registry: RegistrySimulator) -> None:
+    window = Window.parse("2026-01-02")
+
+    for model, channel, kind in (("churn", "nosuch", "channel_empty"), ("nosuch", "production", "model_missing")):
+        found = refusal(lambda m=model, c=channel: live(registry.reader, m, c, window, registry.clock()))  # type: ignore[misc]
+        assert found[:2] == (NothingToServe, kind)
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "2026-01-01T25:00"])
 def test_what_is_no_time(text: str) -> None:
     assert refusal(lambda: Window.parse(text))[:2] == (InvalidInput, "argument")

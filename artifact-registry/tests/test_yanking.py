@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
+from conftest import refusal
 
-from edustream_contracts.errors import InvalidInput, NothingToServe, Unreachable
+from edustream_contracts.errors import InvalidInput, NothingToServe, Rejected, Unreachable
 from edustream_registry import layout
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.testing.faults import Crash, Fault, FaultyStore, PlannedFault
@@ -67,3 +69,22 @@ def test_a_crash_leaves_a_tombstone_or_none(promoted: RegistrySimulator, call: i
     promoted.yank("churn", "1.0.0")
 
     assert promoted.reader.yanked("churn") == {"1.0.0"}
+
+
+def test_junk_in_the_tombstones_place_is_named(promoted: RegistrySimulator, release: Callable[..., str]) -> None:
+    """Whoever may write below models/ can put it there; a true tombstone of another version is junk too."""
+    key = layout.tombstone_key("churn", "1.0.0")
+    release("next")
+    other = promoted.yank("churn", "1.0.1").tombstone.data
+
+    for junk, kind in ((b"{}", "malformed"), (other, "mix_and_match")):
+        promoted.memory.objects[key] = junk
+
+        found = refusal(lambda: promoted.yank("churn", "1.0.0"))
+
+        assert found[:2] == (Rejected, kind)
+        assert "It lies where the tombstone belongs, so churn@1.0.0 was not yanked." in found[2]
+        assert f"Next: have the administrator delete {key}, then yank again" in found[2]
+        assert promoted.memory.objects[key] == junk
+    del promoted.memory.objects[key]
+    assert promoted.yank("churn", "1.0.0").new

@@ -104,11 +104,7 @@ class Auditor:
             else:
                 self._sort(found, key, info.key, info.size)
         if model and model not in found:
-            raise NothingToServe(
-                "model_missing",
-                f"{self._store.location} holds nothing of {model}.",
-                remedy="look at edustream-registry models.",
-            )
+            raise self._reader.model_missing(model)
         # After the listing: where the registry cannot be used at all, that was told by one request.
         self._attempt(layout.REGISTRY, lambda: require_registry(self._store))
         for name, contents in sorted(found.items()):

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from edustream_contracts.errors import EduStreamError
-from edustream_contracts.exit_codes import exit_code
+from edustream_contracts.errors import EduStreamError, Rejected
+from edustream_contracts.exit_codes import EXIT_CODES, exit_code
 from edustream_registry import presentation
 from edustream_registry.command_line import (
     DEFAULT_ENV,
@@ -102,8 +102,9 @@ def models(env_file: EnvFile = DEFAULT_ENV, as_json: AsJson = False) -> None:
 
 @app.command()
 def releases(model: Model, env_file: EnvFile = DEFAULT_ENV, as_json: AsJson = False) -> None:
-    """List the releases of a model, oldest version first."""
-    presentation.releases(reader_from(env_file), model_name(model), as_json)
+    """List the releases of a model, oldest version first; exit code 4 when one of them is refused."""
+    if not presentation.releases(reader_from(env_file), model_name(model), as_json):
+        raise typer.Exit(EXIT_CODES[Rejected])
 
 
 @app.command()

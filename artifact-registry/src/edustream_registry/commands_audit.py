@@ -61,6 +61,8 @@ def gc(
     store = DeletingS3Store(settings)
     reader = ReleaseReader(store, open_trust(settings))
     collector = Collector(store, reader, duration_s(grace))
+    if model and model_name(model) not in reader.models():
+        raise reader.model_missing(model)
     models = [model_name(model)] if model else reader.models()
     done = [collector.collect(name) if delete else collector.survey(name) for name in models]
     if model is None:

@@ -35,7 +35,10 @@ def history(channel: ChannelOf, at: At = None, env_file: EnvFile = DEFAULT_ENV, 
     model, name = channel_of(channel)
     reader = reader_from(env_file)
     if at is None:
-        presentation.history(reader.history(model, name), channel, as_json)
+        entries = reader.history(model, name)
+        if not entries:
+            raise reader.nothing_promoted(model, name)
+        presentation.history(entries, as_json)
     else:
         window = Window.parse(at)
         _print_reigns(live(reader, model, name, window, utc_now()), channel, window, as_json)

@@ -14,6 +14,7 @@ from edustream_registry.signing import PublicKey, Signer
 from edustream_registry.trust import TrustPolicy, check_apart, read_trust
 
 MIN_ID_DIGITS: Final = 8
+NAME_PUBLIC: Final = "name the .public.pem file that its owner gave you."
 
 
 def generate_key(path: Path) -> Signer:
@@ -38,12 +39,21 @@ def public_path(path: Path) -> Path:
 def read_public_key(path: Path) -> PublicKey:
     """The public key in a PEM file. Raises `InvalidInput` (kind `configuration`)."""
     try:
-        return PublicKey.from_pem(path.read_text())
+        pem = path.read_text()
     except (OSError, UnicodeError) as error:
         raise InvalidInput(
-            "configuration",
-            f"The public key {path} cannot be read: {error}.",
-            remedy="name the .public.pem file that its owner gave you.",
+            "configuration", f"The public key {path} cannot be read: {error}.", remedy=NAME_PUBLIC
+        ) from error
+    if "PRIVATE KEY-----" in pem:
+        remedy = f"name the public half, which keys generate wrote beside it: {public_path(path)}."
+        raise InvalidInput(
+            "configuration", f"{path} holds a private key, which nobody but its owner needs.", remedy=remedy
+        )
+    try:
+        return PublicKey.from_pem(pem)
+    except InvalidInput as error:
+        raise InvalidInput(
+            "configuration", f"{path} cannot be trusted: {error.fact}", remedy=f"{NAME_PUBLIC} {error.remedy}"
         ) from error
 
 
@@ -92,8 +102,15 @@ def demand(
 ) -> TrustPolicy:
     """Set how many keys must sign, and how old the last entry of a channel may be, in seconds.
 
-    Raises `InvalidInput` (kind `argument`) for a threshold that the trusted keys cannot reach, or for no age.
+    Raises `InvalidInput` (kind `argument`) for a threshold that the trusted keys cannot reach, for no age, and for an
+    age and `any_age` at once.
     """
+    if max_entry_age_s is not None and any_age:
+        raise InvalidInput(
+            "argument",
+            f"Entries cannot be at most {max_entry_age_s:g} s old and of any age.",
+            remedy="give either --max-entry-age-s or --any-age.",
+        )
     policy = read_trust(path)
     if threshold is not None:
         if not 1 <= threshold <= len(policy.keys):
@@ -117,7 +134,13 @@ def demand(
 def trusted_key(policy: TrustPolicy, path: Path, key_id: str) -> PublicKey:
     """The key in a trust file whose id begins with `key_id`. Raises `InvalidInput` (kind `argument`)."""
     held = {key.key_id: key for keys in (policy.keys, *policy.consumers.values()) for key in keys}
-    found = [key for one, key in held.items() if len(key_id) >= MIN_ID_DIGITS and one.startswith(key_id)]
+    found = [key for one, key in held.items() if one.startswith(key_id)]
+    if len(key_id) < MIN_ID_DIGITS:
+        raise InvalidInput(
+            "argument",
+            f"{key_id!r} is too short to name a key of {path}; trusted: {', '.join(held)}.",
+            remedy=f"give at least {MIN_ID_DIGITS} digits of the id of one of them.",
+        )
     if len(found) != 1:
         raise InvalidInput(
             "argument",

@@ -9,7 +9,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from edustream_contracts.errors import EduStreamError
+from edustream_contracts.errors import EduStreamError, Rejected
 from edustream_contracts.exit_codes import exit_code
 from edustream_registry.channel import LogEntry
 from edustream_registry.console import ERR, OUT, new_table, print_json, say
@@ -87,33 +87,41 @@ def models(reader: ReleaseReader, as_json: bool) -> None:
     return OUT.print(table)
 
 
-def releases(reader: ReleaseReader, model: str, as_json: bool) -> None:
-    """The releases of a model."""
+def releases(reader: ReleaseReader, model: str, as_json: bool) -> bool:
+    """The releases of a model; whether all of them, and their tombstones, could be verified."""
     yanked = reader.yanked(model)
-    found = [reader.manifest(model, version) for version in reader.versions(model)]
-    rows: list[dict[str, Any]] = [
-        {
-            "version": one.statement.version,
-            "digest": one.digest,
-            "published_at": one.statement.published_at,
-            "published_by": one.statement.published_by,
-            "metrics": dict(one.statement.content.metrics),
-            "yanked": one.statement.version in yanked,
-        }
-        for one in found
-    ]
+    rows = [_release_row(reader, model, version, version in yanked) for version in reader.versions(model)]
     if as_json:
-        return print_json(rows)
-    if not rows:
-        return say(f"{model} has no release in {reader.store.location}.")
-    table = new_table("version", "published", "by", "metrics", "digest", "")
-    for row in rows:
-        metrics = "  ".join(f"{name} {value:.4f}" for name, value in row["metrics"].items())
-        digest = row["digest"][:12]
-        table.add_row(
-            row["version"], row["published_at"], row["published_by"], metrics, digest, "yanked" if row["yanked"] else ""
-        )
-    return OUT.print(table)
+        print_json(rows)
+    elif not rows:
+        say(f"{model} has no release in {reader.store.location}.")
+    else:
+        table = new_table("version", "published", "by", "metrics", "digest", "")
+        for row in rows:
+            metrics = "  ".join(f"{name} {value:.4f}" for name, value in row["metrics"].items())
+            note = f"refused: {row['refused']['message']}" if row["refused"] else "yanked" if row["yanked"] else ""
+            cells = (row["published_at"], row["published_by"], metrics, row["digest"][:12], note)
+            table.add_row(row["version"], *map(escape, cells))
+        OUT.print(table)
+    return not any(row["refused"] for row in rows)
+
+
+def _release_row(reader: ReleaseReader, model: str, version: str, has_tombstone: bool) -> dict[str, Any]:
+    row: dict[str, Any] = {"version": version, "digest": "", "published_at": "", "published_by": "", "metrics": {}}
+    row |= {"yanked": None, "refused": None}
+    try:
+        # A name in a listing is no proof that the version was yanked.
+        row["yanked"] = has_tombstone and reader.tombstone(model, version) is not None
+        one = reader.manifest(model, version)
+    except Rejected as error:
+        return row | {"refused": {"kind": error.kind, "message": error.fact}}
+    said = one.statement
+    return row | {
+        "digest": one.digest,
+        "published_at": said.published_at,
+        "published_by": said.published_by,
+        "metrics": dict(said.content.metrics),
+    }
 
 
 def resolved(found: Resolved, as_json: bool) -> None:
@@ -173,13 +181,11 @@ def promotion(done: Promotion, as_json: bool) -> None:
     return None
 
 
-def history(entries: Sequence[Signed[LogEntry]], channel: str, as_json: bool) -> None:
+def history(entries: Sequence[Signed[LogEntry]], as_json: bool) -> None:
     """A channel's moves, newest first."""
     said = [one.statement for one in reversed(entries)]
     if as_json:
         return print_json([one.payload() for one in said])
-    if not said:
-        return say(f"Nothing was ever promoted to {channel}.")
     table = new_table("entry", "version", "when", "who", "why")
     for one in said:
         table.add_row(str(one.sequence), one.version, one.promoted_at, one.promoted_by, escape(one.reason))

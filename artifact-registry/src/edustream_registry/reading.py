@@ -209,10 +209,18 @@ class ReleaseReader:
             remedy="publish the release again, which puts the file back, or promote another release.",
         )
 
+    def model_missing(self, model: str) -> NothingToServe:
+        """The error for a model of which the registry holds no object."""
+        return NothingToServe(
+            "model_missing",
+            f"{self.store.location} holds nothing of {model}.",
+            remedy="look at edustream-registry models.",
+        )
+
     def _newest_entry(self, model: str, channel: str, known: Resolved | None) -> Signed[LogEntry]:
         entry = self.last_entry(model, channel)
         if entry is None:
-            raise self._no_entry(model, channel)
+            raise self.nothing_promoted(model, channel)
         floor = known.entry if known else None
         if floor and entry.statement.sequence < floor.statement.sequence:
             raise Rejected(
@@ -349,7 +357,8 @@ class ReleaseReader:
                 remedy=f"promote another version: edustream-registry promote {model}@VERSION --to CHANNEL.",
             )
 
-    def _no_entry(self, model: str, channel: str) -> NothingToServe:
+    def nothing_promoted(self, model: str, channel: str) -> NothingToServe:
+        """The error for a channel without an entry; kind `model_missing` where there is no release at all."""
         versions = self.versions(model)
         if not versions:
             return self._no_release(model, channel)

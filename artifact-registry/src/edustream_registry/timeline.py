@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import accumulate
+from typing import Final
 
 from edustream_contracts.errors import InvalidInput
 from edustream_registry.channel import LogEntry, Tombstone
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.statement import Signed
+
+FIRST: Final = datetime.min.replace(tzinfo=UTC)
+LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +28,17 @@ class Window:
     def parse(text: str) -> Window:
         """Read ISO 8601: a moment such as `2026-11-21T09:30:00+01:00`, or a date alone, which means that whole day.
 
-        A time without an offset, and a date, count as UTC. Raises `InvalidInput` (kind `argument`).
+        A time without an offset, and a date, count as UTC; what lies outside the years 1 to 9999 of UTC, as the first
+        or the last moment of these. Raises `InvalidInput` (kind `argument`).
         """
         try:
             day = _day(text)
             if day:
                 start = datetime.combine(day, time(), UTC)
-                return Window(start, start + timedelta(days=1))
+                return Window(start, start + timedelta(days=1) if day < date.max else LAST)
             moment = datetime.fromisoformat(text)
-            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-        except (ValueError, OverflowError) as error:
+            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else _in_utc(moment)
+        except ValueError as error:
             raise InvalidInput(
                 "argument",
                 f"{text!r} is no time.",
@@ -73,7 +78,8 @@ def reigns(entries: Sequence[Signed[LogEntry]], tombstones: Sequence[Signed[Tomb
 def live(reader: ReleaseReader, model: str, channel: str, window: Window, now: datetime) -> list[Reign]:
     """What the channel stood for in `window`, after checking its whole chain; several in a span, none before entry 1.
 
-    Raises `InvalidInput` (kind `argument`) for a window that begins after `now`, and as `ReleaseReader.history` does.
+    Raises `InvalidInput` (kind `argument`) for a window that begins after `now`, `NothingToServe` (kind `model_missing`
+    or `channel_empty`) where nothing was ever promoted, and as `ReleaseReader.history` does.
     """
     if window.start > now:
         raise InvalidInput(
@@ -82,6 +88,8 @@ def live(reader: ReleaseReader, model: str, channel: str, window: Window, now: d
             remedy="ask for a time that has been.",
         )
     entries = reader.history(model, channel)
+    if not entries:
+        raise reader.nothing_promoted(model, channel)
     versions = {entry.statement.version for entry in entries} & reader.yanked(model)
     tombstones = [found for version in versions if (found := reader.tombstone(model, version))]
     return [reign for reign in reigns(entries, tombstones) if _meets(reign, window)]
@@ -92,6 +100,13 @@ def _meets(reign: Reign, window: Window) -> bool:
         return False
     last = window.end if window.start == window.end else window.end - timedelta.resolution
     return reign.since <= last and (reign.until is None or reign.until > window.start)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return FIRST if moment.year == FIRST.year else LAST
 
 
 def _day(text: str) -> date | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edustream_contracts.errors import InvalidInput
+from edustream_contracts.errors import InvalidInput, Rejected
 from edustream_registry import layout
 from edustream_registry.channel import Tombstone
 from edustream_registry.creation import Landing
@@ -29,12 +29,17 @@ class Yanker:
         self._author = author
 
     def yank(self, model: str, version: str, reason: str) -> Yank:
-        """Take a release out of service. Raises `NothingToServe` without a release, `InvalidInput` without a reason."""
+        """Take a release out of service.
+
+        Raises `NothingToServe` without a release, `InvalidInput` without a reason, `Rejected` where something that is
+        no tombstone of it lies in its place.
+        """
         if not reason.strip():
             raise InvalidInput("argument", "A yank needs a reason.", remedy="say why with --reason.")
         author = self._author
         version = str(parse_version(version))
         author.reader.manifest(model_name(model), version)
+        self._require_no_junk(model, version)
         tombstone = Tombstone(
             model=model,
             version=version,
@@ -47,6 +52,18 @@ class Yanker:
         pointing = tuple(self._pointing(model, version))
         landing, found = create(author, layout.tombstone_key(model, version), tombstone)
         return Yank(found, landing is Landing.MINE, pointing)
+
+    def _require_no_junk(self, model: str, version: str) -> None:
+        try:
+            self._author.reader.tombstone(model, version)
+        except Rejected as error:
+            raise Rejected(
+                error.kind,
+                f"{error.fact} It lies where the tombstone belongs, so {model}@{version} was not yanked.",
+                remedy=f"have the administrator delete {layout.tombstone_key(model, version)}, then yank again; until "
+                "then readers refuse the release.",
+                problems=error.problems,
+            ) from error
 
     def _pointing(self, model: str, version: str) -> list[str]:
         reader = self._author.reader
