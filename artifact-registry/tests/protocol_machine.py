@@ -425,6 +425,8 @@ class ProtocolMachine(RuleBasedStateMachine):
         elif said == (Conflict, "release_exists"):
             released = self.ledger.manifests.get(operation.version)
             assert released or operation.version in now.tombstones
+        elif said == (Conflict, "promotion_race"):
+            assert now.entries > began.entries, "nobody moved the channel while it was rolled back"
         elif said == (GateRefused, "version"):
             assert operation.version != AUTO, "a computed version is refused"
             assert operation.content is not None
