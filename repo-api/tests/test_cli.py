@@ -69,7 +69,8 @@ def test_all_wrong_settings_are_named_at_once(main: Main, capsys: pytest.Capture
         (["--model", "churn"], "churn"),
         (["--model", "weather@production"], "weather"),
         (["--contract", "nowhere.json"], "nowhere.json"),
-        (["--env-file", "nowhere.env"], "nowhere.env"),
+        (["--env-file", "nowhere.env"], "There is no env file nowhere.env"),
+        (["--env-file", "/"], "The env file / cannot be read: it is a folder"),
     ],
 )
 def test_what_there_is_not_is_a_usage_error(

@@ -177,7 +177,9 @@ def test_an_env_file_that_is_not_there_is_refused(
 ) -> None:
     """Passed over, it would leave the run to whatever registry the environment names."""
     assert cli.main(["--env-file", "production.env"], environ, repository) == 2
-    assert "production.env" in capsys.readouterr().err
+    assert "There is no env file production.env" in capsys.readouterr().err
+    assert cli.main(["--env-file", "/"], environ, repository) == 2
+    assert "The env file / cannot be read: it is a folder" in capsys.readouterr().err
     assert connected.reader.versions("churn") == []
 
 

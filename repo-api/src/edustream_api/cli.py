@@ -57,14 +57,14 @@ def main(
     exit_cleanly_on_signals()
     log.configure()
     try:
+        given = {PREFIX + name.upper(): text for name, text in options.items() if text is not None}
+        merged = with_env_file({**environ, **given}, chosen or env_file)
         if chosen is not None and not chosen.is_file():
             raise InvalidInput(
                 "argument",
                 f"There is no env file {chosen}.",
                 remedy="give --env-file an existing file, or leave it out.",
             )
-        given = {PREFIX + name.upper(): text for name, text in options.items() if text is not None}
-        merged = with_env_file({**environ, **given}, chosen or env_file)
         consumer = consumer_from(merged)
         snapshot = consumer.keeper.start()
         if snapshot.error and not snapshot.state.serves and not consumer.settings.wait:

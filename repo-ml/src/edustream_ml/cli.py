@@ -160,7 +160,7 @@ def _check(arguments: Arguments) -> None:
         parse_version(arguments.version)
     if arguments.channel:
         model_name(arguments.channel)
-    if arguments.env_file and not arguments.env_file.is_file():
+    if arguments.env_file and not arguments.env_file.exists():
         raise InvalidInput(
             "argument",
             f"There is no env file {arguments.env_file}.",
