@@ -244,7 +244,10 @@ def test_a_private_key_is_not_trusted_and_its_public_half_is_named(tmp_path: Pat
 
     assert (error, kind) == (InvalidInput, "configuration")
     assert f"{tmp_path / 'new.pem'} holds a private key" in said
-    assert f"Next: name the public half, which keys generate wrote beside it: {tmp_path / 'new.public.pem'}." in said
+    assert (
+        f"Next: name its public half; keys generate writes that beside it, here as {tmp_path / 'new.public.pem'}."
+        in said
+    )
 
 
 def test_a_key_on_another_curve_is_told_with_its_file(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def read_public_key(path: Path) -> PublicKey:
             "configuration", f"The public key {path} cannot be read: {error}.", remedy=NAME_PUBLIC
         ) from error
     if "PRIVATE KEY-----" in pem:
-        remedy = f"name the public half, which keys generate wrote beside it: {public_path(path)}."
+        remedy = f"name its public half; keys generate writes that beside it, here as {public_path(path)}."
         raise InvalidInput(
             "configuration", f"{path} holds a private key, which nobody but its owner needs.", remedy=remedy
         )
