@@ -28,6 +28,8 @@ BREAKING_DIRECTION: Final[dict[Side, Direction]] = {"input": "narrowed", "output
 ANNOTATIONS: Final = frozenset({"title", "description", "examples", "x-unit", "x-class"})
 MAX_SAFE: Final = 2**53 - 1
 ABSENT: Final = object()
+# So many examples of each schema are what a search begins with.
+MAX_EXAMPLES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +187,14 @@ class SchemaChange:
 
     @cached_property
     def _bases(self) -> tuple[Instance, Instance]:
-        of_old, of_new = self.old["examples"], self.new["examples"]
         old, new = self._validators
-        shared = [row for row in (*of_old, *of_new) if old.is_valid(row) and new.is_valid(row)]
-        return (shared or of_old)[0], (shared or of_new)[0]
+        shared = next((row for row in self._examples if old.is_valid(row) and new.is_valid(row)), None)
+        return (self.old["examples"][0], self.new["examples"][0]) if shared is None else (shared, shared)
+
+    @cached_property
+    def _examples(self) -> tuple[Instance, ...]:
+        """The first examples of both schemas."""
+        return tuple(row for schema in (self.old, self.new) for row in schema["examples"][:MAX_EXAMPLES])
 
     @cached_property
     def _validators(self) -> tuple[SchemaValidator, SchemaValidator]:
@@ -200,11 +206,14 @@ class SchemaChange:
         if name not in holder["properties"]:
             return (ABSENT,)
         values = admitted(holder["properties"][name])
-        return (*(row[name] for row in holder["examples"] if name in row), *values.samples(self._known_texts(name)))
+        return (
+            *(row[name] for row in holder["examples"][:MAX_EXAMPLES] if name in row),
+            *values.samples(self._known_texts(name)),
+        )
 
     def _known_texts(self, name: str) -> tuple[str, ...]:
         specs = [schema["properties"].get(name, {}) for schema in (self.old, self.new)]
-        rows = (row.get(name) for schema in (self.old, self.new) for row in schema["examples"])
+        rows = (row.get(name) for row in self._examples)
         listed = (value for spec in specs for value in (*spec.get("examples", ()), *spec.get("enum", ())))
         return tuple(dict.fromkeys(value for value in (*rows, *listed) if isinstance(value, str)))
 

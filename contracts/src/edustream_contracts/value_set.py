@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from edustream_contracts.number_set import NumberSet
 from edustream_contracts.text_set import TextSet
-from edustream_contracts.validation import SchemaValidator
 
 Aspect = Literal["null", "type", "whole", "low", "high", "listed", "shortest", "longest", "pattern"]
 Family = Literal["number", "string", "boolean"]
@@ -92,14 +91,16 @@ class ValueSet:
 
 
 def admitted(spec: Mapping[str, Any]) -> ValueSet:
-    """The values that the schema of a field admits (PROTOCOL.md, section 8.3)."""
+    """The values that the schema of a field admits (PROTOCOL.md, section 8.3).
+
+    The field is one of a contract, so no other keyword excludes a value of its `enum` or its `const`.
+    """
     family = _family(spec)
     null = "null" in spec["type"] and None in spec.get("enum", [None]) and spec.get("const") is None
     body: Listed | NumberSet | TextSet | None = None if "enum" in spec or "const" in spec else bounded(spec)
     if body is None:
-        validator = SchemaValidator(spec)
         values = [spec["const"]] if "const" in spec else spec.get("enum", [False, True])
-        body = Listed(tuple(value for value in values if value is not None and validator.is_valid(value)))
+        body = Listed(tuple(value for value in values if value is not None))
     return ValueSet(null, family, body)
 
 
