@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,22 @@ def test_released_kinds_stay() -> None:
         "yanked",
     } <= NothingToServe.KINDS
     assert {"connection", "credentials_missing", "credentials_refused", "bucket_missing"} <= Unreachable.KINDS
+
+
+def test_the_protocol_names_every_kind() -> None:
+    protocol = (Path(__file__).parents[1] / "PROTOCOL.md").read_text()
+    section = protocol.split("\n7.5. ")[1].split("\n7.6. ")[0]
+    stated = {
+        category: frozenset(re.findall(r"`(\w+)`", kinds))
+        for _, _, categories, cells, _ in (line.split("|") for line in section.splitlines() if line.startswith("| "))
+        for category, kinds in zip(
+            [name for name in categories.strip().split("; ") if name not in ("usage", "done", "category")],
+            cells.split("; "),
+            strict=False,
+        )
+    }
+
+    assert stated == {category.__name__: category.KINDS for category in CATEGORIES}
 
 
 def test_a_message_is_the_fact_the_problems_and_the_next_step() -> None:
