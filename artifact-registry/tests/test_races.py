@@ -61,7 +61,7 @@ def test_of_different_releases_under_one_version_one_is_published(
         held = reader.manifest(model, version)
         assert held.digest == outcome.digest
         assert held.statement.published_by == f"writer {winner}"
-        assert reader.read_file(model, held.statement.content.files[0]) == f"{number} by {winner}".encode()
+        assert reader.read_file(model, held.statement.content.file("model.onnx")) == f"{number} by {winner}".encode()
         losers = [said.message for said in outcomes if said is not outcome]
         assert all(f"{model}@{version} was released by writer {winner} at " in message for message in losers)
     assert len(reader.versions(model)) == rounds
@@ -80,7 +80,7 @@ def test_of_identical_releases_under_one_version_one_is_published_and_all_succee
         held = reader.manifest(model, version)
         assert {outcome.digest for outcome in outcomes} == {held.digest}
         assert held.statement.published_by == f"writer {winner}"
-        assert reader.read_file(model, held.statement.content.files[0]) == f"{number} by all".encode()
+        assert reader.read_file(model, held.statement.content.file("model.onnx")) == f"{number} by all".encode()
     assert len(reader.versions(model)) == rounds
 
 

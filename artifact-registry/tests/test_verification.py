@@ -65,7 +65,7 @@ def test_a_changed_file_fails(promoted: RegistrySimulator, content: ReleaseConte
 def test_documents_that_are_not_what_they_should_be(
     registry: RegistrySimulator, contract: ModelContract, release_dir: Path, name: str, data: bytes, how: str
 ) -> None:
-    registry.publish(write_release(release_dir, contract, extra_files={name: data}), release_dir)
+    registry.publish_unchecked(write_release(release_dir, contract, extra_files={name: data}), release_dir, "1.0.0")
 
     with pytest.raises(Rejected, match=f"{name} of churn@1.0.0 {how}") as caught:
         verified(registry, "churn@1.0.0")
@@ -76,8 +76,8 @@ def test_the_contract_must_be_there_and_be_the_stated_one(
     registry: RegistrySimulator, content: ReleaseContent, release_dir: Path
 ) -> None:
     others = tuple(file for file in content.files if file.name != "contract.json")
-    registry.publish(content.model_copy(update={"files": others}), release_dir, "1.0.0")
-    registry.publish(content.model_copy(update={"contract_digest": "0" * 64}), release_dir, "2.0.0")
+    registry.publish_unchecked(content.model_copy(update={"files": others}), release_dir, "1.0.0")
+    registry.publish_unchecked(content.model_copy(update={"contract_digest": "0" * 64}), release_dir, "2.0.0")
 
     with pytest.raises(Rejected, match=r"contract\.json of churn@1\.0\.0 is missing from the manifest"):
         verified(registry, "churn@1.0.0")
@@ -98,7 +98,7 @@ def test_a_contract_that_is_genuine_but_wrong_is_rejected(
 ) -> None:
     wrong = ModelContract({**contract.document, **damage})
     content = write_release(release_dir, wrong).model_copy(update={"model": "churn"})
-    registry.publish(content, release_dir)
+    registry.publish_unchecked(content, release_dir, "1.0.0")
 
     with pytest.raises(Rejected, match=how):
         verified(registry, "churn@1.0.0")

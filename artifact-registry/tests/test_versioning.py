@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from conftest import refusal
 
-from edustream_contracts.canonical import sha256_hex
+from edustream_contracts.canonical import canonical_json, sha256_hex
 from edustream_contracts.compatibility import compare
 from edustream_contracts.contract import ModelContract, contract_from
 from edustream_contracts.errors import Conflict, GateRefused, InvalidInput, Rejected
@@ -576,23 +576,45 @@ def test_a_served_release_that_was_exchanged_admits_no_verdict(registry: Registr
         ({"files": ()}, "has no contract.json"),
     ],
 )
+@pytest.mark.parametrize("version", ["auto", "1.0.0"])
 def test_a_release_whose_own_contract_is_another_one_is_refused(
-    registry: RegistrySimulator, contract: ModelContract, tmp_path: Path, change: dict[str, Any], fact: str
+    registry: RegistrySimulator,
+    contract: ModelContract,
+    tmp_path: Path,
+    change: dict[str, Any],
+    fact: str,
+    version: str,
 ) -> None:
-    model = change.get("model", "churn")
-    first = write_release(tmp_path / "first", contract, b"first").model_copy(
-        update={"model": model, "contract_digest": "1" * 64}
-    )
-    registry.publish(first, tmp_path / "first")
-    content = write_release(tmp_path / "next", contract, b"next")
+    """The first one too, which is compared with nothing."""
+    content = write_release(tmp_path, contract)
     kept = tuple(file for file in content.files if "files" not in change or file.name != "contract.json")
 
     category, kind, said = refusal(
-        lambda: registry.publish(content.model_copy(update=change | {"files": kept}), tmp_path / "next")
+        lambda: registry.publish(content.model_copy(update=change | {"files": kept}), tmp_path, version)
     )
 
     assert (category, kind) == (InvalidInput, "contract")
     assert fact in said
+    assert not any(key.startswith("models/") for key in registry.memory.objects)
+
+
+@pytest.mark.parametrize("change", [{"contract_format": 2}, {"input": {}}], ids=["format", "profile"])
+def test_a_first_release_whose_contract_is_outside_the_profile_is_refused(
+    registry: RegistrySimulator, contract: ModelContract, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    content = write_release(tmp_path, contract)
+    data = json.dumps(contract.document | change).encode()
+    (tmp_path / "contract.json").write_bytes(data)
+    files = (
+        *(file for file in content.files if file.name != "contract.json"),
+        ReleaseFile.of(tmp_path / "contract.json"),
+    )
+    content = content.model_copy(
+        update={"files": files, "contract_digest": sha256_hex(canonical_json(json.loads(data)))}
+    )
+
+    assert refusal(lambda: registry.publish(content, tmp_path))[:2] == (InvalidInput, "contract")
+    assert not any(key.startswith("models/") for key in registry.memory.objects)
 
 
 # --- damage ---

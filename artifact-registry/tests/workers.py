@@ -18,7 +18,7 @@ from typing import Any
 from conftest import settings_in
 
 from edustream_contracts.canonical import canonical_json
-from edustream_contracts.contract import ModelContract
+from edustream_contracts.contract import ModelContract, contract_from, load_contract
 from edustream_contracts.errors import EduStreamError
 from edustream_registry.authorship import open_author
 from edustream_registry.manifest import ReleaseContent, ReleaseFile
@@ -57,12 +57,14 @@ def author_in(env_file: Path, who: str, wrap: Callable[[Store], Store] = lambda 
     return dataclasses.replace(author, store=store, reader=ReleaseReader(store, author.reader.trust))
 
 
-def small_release(template: ReleaseContent, model: str, data: bytes, directory: Path) -> ReleaseContent:
-    """`template` as a release of `model` with one file, which is written into `directory`."""
+def small_release(template: ReleaseContent, contract: ModelContract, data: bytes, directory: Path) -> ReleaseContent:
+    """`template` as a release of two files, a model of these bytes and its contract, written into `directory`."""
     directory.mkdir(parents=True, exist_ok=True)
-    path = directory / "model.onnx"
-    path.write_bytes(data)
-    return template.model_copy(update={"model": model, "files": (ReleaseFile.of(path),)})
+    files = {"contract.json": canonical_json(contract.document), "model.onnx": data}
+    for name, content in files.items():
+        (directory / name).write_bytes(content)
+    described = tuple(ReleaseFile.of(directory / name) for name in files)
+    return template.model_copy(update={"model": contract.model, "contract_digest": contract.digest, "files": described})
 
 
 def told(act: Callable[[], Outcome]) -> Outcome:
@@ -88,7 +90,8 @@ class Publish:
         return told(lambda: self.done(author, folder / str(number), number))
 
     def done(self, author: Author, folder: Path, number: int) -> Outcome:
-        content = small_release(self.template, self.model, self.data.format(number).encode(), folder)
+        contract = contract_from({**load_contract("churn").document, "model": self.model})
+        content = small_release(self.template, contract, self.data.format(number).encode(), folder)
         published = Publisher(author, bundler=None).publish(content, folder, self.version)
         return Outcome(published.status.value, version=self.version, digest=published.release.digest)
 
@@ -104,12 +107,7 @@ class Compute:
         return told(lambda: self.done(author, folder / str(number), number))
 
     def done(self, author: Author, folder: Path, number: int) -> Outcome:
-        contract = self.contracts[number]
-        content = small_release(self.template, contract.model, f"model {number}".encode(), folder)
-        path = folder / "contract.json"
-        path.write_bytes(canonical_json(contract.document))
-        files = (*content.files, ReleaseFile.of(path))
-        content = content.model_copy(update={"contract_digest": contract.digest, "files": files})
+        content = small_release(self.template, self.contracts[number], f"model {number}".encode(), folder)
         published = Publisher(author, bundler=None).publish(content, folder)
         return Outcome(published.status.value, published.why, published.manifest.version, published.release.digest)
 

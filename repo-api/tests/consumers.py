@@ -58,9 +58,10 @@ class ConsumerBench:
         )
         return content.model_copy(update=changes), directory
 
-    def release(self, version: str, *, promote: bool = True, **changes: Any) -> None:
+    def release(self, version: str, *, promote: bool = True, checked: bool = True, **changes: Any) -> None:
         content, directory = self.content(version, **changes)
-        self.registry.publish(content, directory, version)
+        publish = self.registry.publish if checked else self.registry.publish_unchecked
+        publish(content, directory, version)
         if promote:
             self.registry.promote("churn", version)
 

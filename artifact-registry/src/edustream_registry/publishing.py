@@ -111,8 +111,8 @@ class Publisher:
             progress: told how many bytes were sent, or found to be in the registry, from time to time.
 
         Raises:
-            InvalidInput: a file is missing or differs from `content`, or the version is none; kind `contract`, the
-                contract has to be compared and is not the one that `content` states.
+            InvalidInput: a file is missing or differs from `content`, or the version is none; kind `contract`, its
+                contract.json is missing, is no contract of the profile, or is not the one that `content` states.
             GateRefused: kind `version`, the stated version says less than the contract does (see `check_version`), or
                 nothing can be said, since the contract of a release cannot be read.
             Conflict: kind `release_exists`, the version holds something different; kind `collection`, an administrator
@@ -126,15 +126,15 @@ class Publisher:
             content = content.without_bundle()
         _check_names(content)
         _check_directory(content, directory)
+        verdicts = Verdicts(ReleasedContracts(self._author.reader), _contract(content, directory))
         if self._bundler is None:
-            return self._publish(content, directory, version, progress)
+            return self._publish(verdicts, content, directory, version, progress)
         with bundled(content, directory, self._bundler(content, self._author.signer)) as (whole, staged):
-            return self._publish(whole, staged, version, progress)
+            return self._publish(verdicts, whole, staged, version, progress)
 
-    def _publish(self, content: ReleaseContent, directory: Path, version: str, progress: Progress) -> Publication:
-        verdicts = Verdicts(
-            ReleasedContracts(self._author.reader), content.contract_digest, lambda: _contract(content, directory)
-        )
+    def _publish(
+        self, verdicts: Verdicts, content: ReleaseContent, directory: Path, version: str, progress: Progress
+    ) -> Publication:
         if version != AUTO:
             return self._publish_exactly(str(parse_version(version)), verdicts, content, directory, progress)
         retrying = Retrying(

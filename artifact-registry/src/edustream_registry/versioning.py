@@ -43,16 +43,9 @@ class _Objection:
 class Verdicts:
     """How one new contract compares with those of releases; each distinct digest is read and compared once."""
 
-    def __init__(self, contracts: ReleasedContracts, digest: str, contract: Callable[[], ModelContract]) -> None:
-        """Prepare to compare.
-
-        Args:
-            contracts: reads the contracts of releases.
-            digest: that of the new contract.
-            contract: gives the new contract; asked only when some release has another one.
-        """
+    def __init__(self, contracts: ReleasedContracts, contract: ModelContract) -> None:
+        """Prepare to compare `contract`, the new one, with those of releases, which `contracts` reads."""
         self._contracts = contracts
-        self._digest = digest
         self._contract = contract
         self._after: dict[str, Comparison] = {}
         self._before: dict[str, Comparison] = {}
@@ -72,11 +65,10 @@ class Verdicts:
         how: Callable[[ModelContract, ModelContract], Comparison],
     ) -> Comparison:
         digest = precedent.manifest.content.contract_digest
-        if digest == self._digest:
+        if digest == self._contract.digest:
             return SAME
         if digest not in known:
-            new = self._contract()
-            known[digest] = how(self._released(precedent), new)
+            known[digest] = how(self._released(precedent), self._contract)
         return known[digest]
 
     def _released(self, precedent: Precedent) -> ModelContract:
@@ -149,7 +141,7 @@ def check_stated(reader: ReleaseReader, contract: ModelContract, version: str) -
     if number in precedents.used:
         _refuse_other_contract(reader, contract, version)
     else:
-        check_version(number, precedents, Verdicts(ReleasedContracts(reader), contract.digest, lambda: contract))
+        check_version(number, precedents, Verdicts(ReleasedContracts(reader), contract))
 
 
 def _refuse_other_contract(reader: ReleaseReader, contract: ModelContract, version: str) -> None:

@@ -16,6 +16,7 @@ from edustream_registry.manifest import (
     CodeVersion,
     DataSource,
     InputTensor,
+    Manifest,
     ModelOutputs,
     Rebuild,
     ReleaseContent,
@@ -66,6 +67,22 @@ class RegistrySimulator:
     def publish(self, content: ReleaseContent, directory: Path, version: str = AUTO) -> Publication:
         """Publish a release as the trusted author, without the bundle that no reader of the protocol looks at."""
         return Publisher(self.author, bundler=None).publish(content, directory, version)
+
+    def publish_unchecked(self, content: ReleaseContent, directory: Path, version: str) -> None:
+        """Publish a release as a trusted publisher would that checks nothing of what it states."""
+        for file in content.files:
+            key = layout.file_key(content.model, file.sha256, file.name)
+            self.memory.put(key, (directory / file.name).read_bytes(), WriteCondition.OVERWRITE)
+        manifest = Manifest(
+            version=version,
+            content=content,
+            published_at=self.author.now(),
+            published_by=self.author.who,
+            write_id=self.author.write_id(),
+        )
+        self.memory.put(
+            layout.manifest_key(content.model, version), self.signer.sign(manifest.payload()), WriteCondition.CREATE
+        )
 
     def promote(self, model: str, version: str, channel: str = "production") -> Promotion:
         """Promote a release as the trusted author."""
