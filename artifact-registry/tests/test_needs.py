@@ -19,7 +19,15 @@ from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import InvalidInput, OutcomeUnknown, Rejected
 from edustream_registry import layout, needs
 from edustream_registry.names import Reference
-from edustream_registry.needs import ConsumerStatement, LivingNeeds, Needs, matters_until, read_living, statement_id
+from edustream_registry.needs import (
+    MAX_LIFETIME_S,
+    ConsumerStatement,
+    LivingNeeds,
+    Needs,
+    matters_until,
+    read_living,
+    statement_id,
+)
 from edustream_registry.settings import RegistrySettings
 from edustream_registry.signing import Signer
 from edustream_registry.stating import ConsumerAuthor, expiry, open_consumer_author
@@ -154,6 +162,29 @@ def test_what_was_made_void_does_not_come_back(registry: RegistrySimulator) -> N
     assert living(registry).replaced == {old.statement.key}
 
 
+def test_nothing_is_made_void_by_what_is_dropped_before_it(registry: RegistrySimulator) -> None:
+    """Once nobody reads the replacing statement any more, the replaced need would count again."""
+    old = registry.consumer.state(CHURN, later(registry, 10 * HOUR_S))
+
+    forge(registry, major=2, replaces=[old.statement.write_id])
+
+    assert stated(registry) == [CHURN]
+    assert [one.error.fact for one in living(registry).unverified] == [
+        f"{living(registry).unverified[0].key} replaces a statement that matters for longer than its id says."
+    ]
+
+
+def test_nothing_is_stated_for_longer_than_a_statement_may_live(registry: RegistrySimulator) -> None:
+    for beyond in (later(registry, MAX_LIFETIME_S + 1), later(registry, 4000 * MAX_LIFETIME_S)):
+        with pytest.raises(InvalidInput, match="366 days are the most"):
+            registry.consumer.state(CHURN, beyond)
+    assert not list(registry.memory.list(layout.CONSUMERS))
+
+    registry.consumer.state(CHURN, later(registry, MAX_LIFETIME_S))
+
+    assert stated(registry) == [CHURN]
+
+
 def test_needs_are_withdrawn(registry: RegistrySimulator) -> None:
     old = registry.consumer.state(CHURN, later(registry))
     other = dataclasses.replace(CHURN, model="fraud")
@@ -215,10 +246,12 @@ def test_the_own_key_makes_foreign_bytes_in_the_own_folder_void(registry: Regist
         (lambda registry: forge(registry, type="log-entry"), "malformed"),
         (lambda registry: forge(registry, expires_at="2026-13-01T00:00:00Z"), "malformed"),
         (lambda registry: forge(registry, expires_at="2027-01-01T00:00:00Z"), "malformed"),
+        (lambda registry: forge(registry, expires_at="7022-01-01T00:00:00Z", write_id="f" * 32), "malformed"),
+        (lambda registry: forge(registry, replaces=["f" * 32]), "malformed"),
         (lambda registry: registry.memory.objects.update({layout.needs_key("api", "f" * 32): b"{}"}), "malformed"),
         (lambda registry: registry.memory.objects.update({layout.needs_key("api", "f" * 32): b" " * 2**21}), "digest"),
     ],
-    ids=range(11),
+    ids=range(13),
 )
 def test_what_nobody_vouches_for_is_told_and_not_believed(
     registry: RegistrySimulator, damage: Callable[[RegistrySimulator], Any], kind: str

@@ -15,12 +15,12 @@ from edustream_registry.command_line import DEFAULT_ENV, AsJson, EnvFile, Wanted
 from edustream_registry.console import OUT, new_table, print_json, say
 from edustream_registry.durations import duration_s
 from edustream_registry.names import Reference, model_name
-from edustream_registry.needs import ConsumerStatement, LivingNeeds, Needs, read_living
+from edustream_registry.needs import MAX_LIFETIME_S, ConsumerStatement, LivingNeeds, Needs, read_living
 from edustream_registry.reading import utc_now
 from edustream_registry.released_contracts import ReleasedContracts
 from edustream_registry.settings import CONSUMER, with_env_file
 from edustream_registry.statement import Signed
-from edustream_registry.stating import MAX_LIFETIME_S, ConsumerAuthor, open_consumer_author
+from edustream_registry.stating import ConsumerAuthor, open_consumer_author
 
 needs = typer.Typer(help="Say what a consumer needs of a model, so that no promotion takes it away unnoticed.")
 

@@ -27,6 +27,8 @@ from edustream_registry.store import ObjectMissing, Store
 from edustream_registry.trust import TrustPolicy
 
 TIME_DIGITS: Final = 10
+MAX_LIFETIME_S: Final = 366 * 86400.0
+"""The longest time from `stated_at` to `expires_at`, in seconds."""
 MAX_LIVING: Final = 1000
 """More statements than this at one time are read by nobody; the folders that hold most are then left unread."""
 
@@ -109,9 +111,14 @@ class ConsumerStatement(Statement):
         """When the statement stops to count (UTC)."""
         return datetime.fromisoformat(self.expires_at)
 
+    @property
+    def lifetime_s(self) -> float:
+        """Seconds from when it was stated until it expires; not positive for a withdrawal."""
+        return (self.expires - datetime.fromisoformat(self.stated_at)).total_seconds()
+
     def is_in_force(self, now: datetime) -> bool:
         """Whether the need still counts at `now`; one that expired when it was stated never did, whatever the clock."""
-        return now < self.expires and datetime.fromisoformat(self.stated_at) < self.expires
+        return now < self.expires and self.lifetime_s > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +212,13 @@ def verified_needs(trust: TrustPolicy, key: str, data: bytes) -> Signed[Consumer
     verified = trust.verify_needs(consumer, data, key)
     said = ConsumerStatement.read(verified, key)
     require_place(key, {"consumer": (said.consumer, consumer), "id": (said.write_id, name.removesuffix(".json"))})
-    if matters_until(said.write_id) < said.expires.timestamp():
+    if said.lifetime_s > MAX_LIFETIME_S:
+        raise malformed(key, f"expires at {said.expires_at}, later than a statement of {said.stated_at} may")
+    until = matters_until(said.write_id)
+    if until < said.expires.timestamp():
         raise malformed(key, f"expires at {said.expires_at}, later than its id says")
+    if until < max(map(matters_until, said.replaces or ()), default=until):
+        raise malformed(key, "replaces a statement that matters for longer than its id says")
     return Signed(said, verified.data, verified.digest, verified.key_ids)
 
 

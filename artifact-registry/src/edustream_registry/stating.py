@@ -14,6 +14,7 @@ from edustream_registry.creation import create_statement, timestamp
 from edustream_registry.key_files import read_signer
 from edustream_registry.names import model_name
 from edustream_registry.needs import (
+    MAX_LIFETIME_S,
     ConsumerStatement,
     LivingNeeds,
     Needs,
@@ -29,7 +30,6 @@ from edustream_registry.statement import Signed
 from edustream_registry.store import Store
 from edustream_registry.trust import TrustPolicy
 
-MAX_LIFETIME_S: Final = 366 * 86400.0
 NO_ID: Final = "0" * 32
 
 
@@ -52,10 +52,18 @@ class ConsumerAuthor:
 
         Saying the same until the same time twice, from wherever, leaves one object.
 
-        Raises `Rejected` (kind `signature`) where the own trust file does not hold the own key, or (kind `malformed`)
-        where too much lies in the own folder; `OutcomeUnknown`, `Unreachable`.
+        Raises `InvalidInput` (kind `argument`) for more than `MAX_LIFETIME_S` from now, `Rejected` (kind `signature`)
+        where the own trust file does not hold the own key, or (kind `malformed`) where too much lies in the own folder;
+        `OutcomeUnknown`, `Unreachable`.
         """
-        said, void = self._said(needs, self.clock(), expires, replaces), self.living().replaced
+        said = self._said(needs, self.clock(), expires, replaces)
+        if said.lifetime_s > MAX_LIFETIME_S:
+            raise InvalidInput(
+                "argument",
+                f"Needs cannot be stated until {said.expires_at}; {MAX_LIFETIME_S / 86400:g} days are the most.",
+                remedy="state them for a shorter time, and renew them.",
+            )
+        void = self.living().replaced
         while said.key in void:
             # The very same was said, and withdrawn: naming it gives this one an id of its own.
             said = self._said(needs, self.clock(), expires, (*(said.replaces or ()), said.write_id))
