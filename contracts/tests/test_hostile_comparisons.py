@@ -56,6 +56,14 @@ PAIRS = {
         contract({f"f{place}": text(maxLength=9) for place in range(1000)}, [{}] * 10_000),
         contract({f"f{place}": text(maxLength=8) for place in range(1000)}, [{}] * 10_000),
     ),
+    "many long texts that are slow to match": (
+        contract({f"f{place}": text(minLength=65536, pattern=f"(?=.*.*y)q{place}") for place in range(100)}),
+        contract({f"f{place}": text(minLength=65536, pattern=f"(?=.*.*z)r{place}") for place in range(100)}),
+    ),
+    "many texts that are slow to match": (
+        contract({f"f{place}": text(minLength=990, pattern=f"(?=.*.*y)q{place}|a$") for place in range(1000)}),
+        contract({f"f{place}": text(minLength=990, pattern=f"(?=.*.*z)r{place}|a$") for place in range(1000)}),
+    ),
 }
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Final, Literal
 
 from edustream_contracts.meaning import listed
+from edustream_contracts.text_set import MAX_TRIED, MAX_TRIED_LENGTH
 from edustream_contracts.validation import SchemaValidator
 from edustream_contracts.value_set import Aspect, admitted
 from edustream_contracts.wording import (
@@ -30,6 +31,8 @@ MAX_SAFE: Final = 2**53 - 1
 ABSENT: Final = object()
 # So many examples of each schema are what a search begins with.
 MAX_EXAMPLES: Final = 8
+# So many characters are matched against patterns in the search for texts that tell two schemas apart.
+MAX_MATCHED: Final = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class SchemaChange:
         self.new = new
         self._required = frozenset(old["required"]), frozenset(new["required"])
         self._breaking = BREAKING_DIRECTION[side]
+        self._left_to_match = MAX_MATCHED
 
     def changes(self) -> Iterator[Change]:
         """Every change, in the order of the old schema's fields, then of the new one's."""
@@ -211,11 +215,24 @@ class SchemaChange:
             *values.samples(self._known_texts(name)),
         )
 
-    def _known_texts(self, name: str) -> tuple[str, ...]:
+    def _known_texts(self, name: str) -> tuple[str, ...] | None:
+        """Texts to begin a search with, or None where a pattern leaves no more to search."""
         specs = [schema["properties"].get(name, {}) for schema in (self.old, self.new)]
         rows = (row.get(name) for row in self._examples)
         listed = (value for spec in specs for value in (*spec.get("examples", ()), *spec.get("enum", ())))
-        return tuple(dict.fromkeys(value for value in (*rows, *listed) if isinstance(value, str)))
+        texts = tuple(dict.fromkeys(value for value in (*rows, *listed) if isinstance(value, str)))
+        return texts if self._can_match(specs, texts) else None
+
+    def _can_match(self, specs: Iterable[Mapping[str, Any]], known: Iterable[str]) -> bool:
+        """Whether a search near `known` can still be afforded; if so it is paid for as if it tried all that it may."""
+        if not any("pattern" in spec for spec in specs):
+            return True
+        longest = max([len(text) for text in known] + [int(spec.get("minLength", 0)) for spec in specs]) + 2
+        cost = MAX_TRIED * min(longest, MAX_TRIED_LENGTH)
+        if cost > self._left_to_match:
+            return False
+        self._left_to_match -= cost
+        return True
 
 
 def restricted(schema: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from edustream_contracts.validation import SchemaValidator
 
 # A search for a text that one pattern matches and another does not ends here, found or not.
 MAX_TRIED: Final = 100
+# To match a text takes up to the square of its length, so none that is longer is tried against a pattern.
+MAX_TRIED_LENGTH: Final = 1000
 SEEDS: Final = ("", "a", "A", "0", "-", " ", "é", "\n")
 
 
@@ -76,14 +78,17 @@ class TextSet:
         ends = [end for end in (self.longest, longest) if end is not None]
         return TextSet(max(self.shortest, shortest), min(ends, default=None), self.pattern)
 
-    def _found(self, known: Collection[str] | None, wanted: Callable[[str], bool] = lambda text: True) -> str | None:
+    def _found(self, known: Collection[str] | None, wanted: Callable[[str], bool] | None = None) -> str | None:
         if known is None:
             return None
-        tried = islice(self._candidates(known), MAX_TRIED)
-        return next((text for text in tried if not any(self.refusals(text)) and wanted(text)), None)
+        most = sys.maxsize if self.pattern is None and wanted is None else MAX_TRIED_LENGTH
+        tried = islice(self._candidates(known, most), MAX_TRIED)
+        return next((text for text in tried if not any(self.refusals(text)) and (wanted is None or wanted(text))), None)
 
-    def _candidates(self, known: Collection[str]) -> Iterator[str]:
-        longest = sys.maxsize if self.longest is None else self.longest
+    def _candidates(self, known: Collection[str], most: int) -> Iterator[str]:
+        if self.shortest > most:
+            return
+        longest = min(most, sys.maxsize if self.longest is None else self.longest)
         for seed in (*known, *SEEDS):
             nearby = (len(seed), len(seed) + 1, len(seed) - 1, len(seed) + 2, self.shortest, self.shortest + 1)
             for length in dict.fromkeys(min(max(size, self.shortest), longest) for size in nearby):
