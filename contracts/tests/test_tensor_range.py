@@ -14,6 +14,8 @@ def contract_with(**keywords: Any) -> ModelContract:
     """The churn contract with other keywords for `total_charges`."""
     document = json.loads(json.dumps(load_contract("churn").document))
     document["input"]["properties"]["total_charges"] = {"description": "?", "x-unit": "USD", **keywords}
+    for example in document["input"]["examples"]:
+        example["total_charges"] = keywords.get("const", 1)
     return contract_from(document)
 
 
@@ -24,6 +26,15 @@ def test_the_limit_is_the_largest_float32() -> None:
 def test_bounded_and_listed_fields_need_no_check() -> None:
     assert unbounded(load_contract("churn")) == ()
     assert unbounded(contract_with(type="number", enum=[1, 29.85, 1889.5])) == ()
+    assert unbounded(contract_with(type="number", const=1)) == ()
+    assert unbounded(contract_with(type="number", exclusiveMinimum=0, exclusiveMaximum=10)) == ()
+
+
+@pytest.mark.parametrize("listed", [{"enum": [1, 1e300]}, {"enum": [1, -1e300]}, {"const": 1e300}])
+def test_a_listed_number_that_a_float32_cannot_hold_is_named(listed: dict[str, Any]) -> None:
+    (field,) = unbounded(contract_with(type="number", **listed))
+
+    assert field.name == "total_charges"
 
 
 @pytest.mark.parametrize(

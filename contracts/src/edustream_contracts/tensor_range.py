@@ -8,6 +8,8 @@ from typing import Any, Final
 from edustream_contracts.contract import Field, ModelContract
 from edustream_contracts.errors import Problem
 from edustream_contracts.meaning import found
+from edustream_contracts.number_set import NumberSet
+from edustream_contracts.value_set import Listed, ValueSet, admitted
 
 # (2 - 2**-23) * 2**127, the largest finite number of IEEE 754 binary32.
 FLOAT32_MAX: Final = 3.4028234663852886e38
@@ -24,14 +26,13 @@ def beyond_float32(row: Mapping[str, Any], fields: Sequence[Field]) -> list[Prob
 
 def unbounded(contract: ModelContract) -> tuple[Field, ...]:
     """The numeric input fields whose contract admits numbers that a float32 cannot hold."""
-    return tuple(
-        field
-        for field in contract.inputs
-        if field.kind in ("number", "integer")
-        and field.categories is None
-        and not (_within_float32(field.minimum) and _within_float32(field.maximum))
-    )
+    specs = contract.document["input"]["properties"]
+    return tuple(field for field in contract.inputs if _greatest(admitted(specs[field.name])) > FLOAT32_MAX)
 
 
-def _within_float32(bound: float | None) -> bool:
-    return bound is not None and abs(bound) <= FLOAT32_MAX
+def _greatest(values: ValueSet) -> float:
+    """The greatest absolute value of the numbers of a set; 0 where there is none."""
+    if isinstance(values.body, NumberSet):
+        return max(abs(values.body.low), abs(values.body.high))
+    listed = values.body.values if isinstance(values.body, Listed) and values.family == "number" else ()
+    return max(map(abs, listed), default=0)
