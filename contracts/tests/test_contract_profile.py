@@ -103,6 +103,28 @@ def test_a_field_that_admits_little(churn_document: dict[str, Any], keywords: di
     assert isinstance(contract_from(churn_document), ModelContract)
 
 
+@pytest.mark.parametrize("pattern", ["(?=.*.*y)q|a$", r"(a)\1"])
+def test_a_long_text_is_not_tried_against_a_pattern_that_backtracks(
+    churn_document: dict[str, Any], pattern: str
+) -> None:
+    churn_document["input"]["examples"][0]["extra"] = "a" * 1001
+
+    assert refusals_of(churn_document, type="string", pattern=pattern) == {
+        "/input/examples/0/extra": "has 1001 characters; a pattern with look-around or back-references is "
+        "tried on at most 1000"
+    }
+    found = refusals_of(churn_document, type="string", pattern=pattern, enum=["a" * 1001], const="a" * 1001)
+    assert found.keys() == {"/enum/0", "/const"}
+
+
+@pytest.mark.parametrize(("length", "pattern"), [(1000, "^(?=a)a+$"), (65536, "^a+$")])
+def test_texts_that_are_tried(churn_document: dict[str, Any], length: int, pattern: str) -> None:
+    churn_document["input"]["examples"][0]["extra"] = "a" * length
+    churn_document["input"]["properties"]["extra"] = field(type="string", pattern=pattern)
+
+    assert isinstance(contract_from(churn_document), ModelContract)
+
+
 def test_everything_is_reported_at_once(churn_document: dict[str, Any]) -> None:
     fields = churn_document["input"]["properties"]
     fields["tenure"].update(minimum=9, maximum=8)

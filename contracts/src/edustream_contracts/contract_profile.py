@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
 
@@ -11,10 +11,12 @@ from edustream_contracts.json_document import crowded
 from edustream_contracts.meaning import listed
 from edustream_contracts.resources import read_json
 from edustream_contracts.text_set import TextSet
-from edustream_contracts.validation import SchemaValidator, is_pattern, json_pointer
+from edustream_contracts.validation import SchemaValidator, backtracks, is_pattern, json_pointer
 from edustream_contracts.value_set import bounded
 
 MAX_PROBLEMS: Final = 1000
+# A text of a contract takes up to the square of its length where the pattern needs backtracking.
+MAX_BACKTRACKED: Final = 1000
 BLANK: Final = {"type": "number", "description": "blank"}
 # Lower limits, then upper ones.
 LIMITS: Final = ("minimum", "exclusiveMinimum", "minLength", "maximum", "exclusiveMaximum", "maxLength")
@@ -70,7 +72,7 @@ def _unusable(document: Any, malformed: list[Problem]) -> Iterator[Problem]:
         found = list(_of_schema(side, schema, flawed))
         yield from found
         if not found and f"/{side}" not in flawed:
-            yield from _examples_that_fail(side, schema)
+            yield from list(_slow_examples(side, schema)) or _examples_that_fail(side, schema)
 
 
 def _of_schema(side: str, schema: Mapping[str, Any], flawed: Collection[str]) -> Iterator[Problem]:
@@ -90,10 +92,37 @@ def _of_field(pointer: str, spec: Mapping[str, Any]) -> Iterator[Problem]:
     if "pattern" in spec and not is_pattern(spec["pattern"]):
         yield Problem(f"{pointer}/pattern", f"{spec['pattern']!r} is no regular expression, or one that is too large")
         return
-    empty = _empty_bounds(pointer, spec)
-    yield from empty
-    if not empty:
+    unfit = _empty_bounds(pointer, spec) or list(_slow_values(pointer, spec))
+    yield from unfit
+    if not unfit:
         yield from _impossible_values(pointer, spec)
+
+
+def _slow_values(pointer: str, spec: Mapping[str, Any]) -> Iterator[Problem]:
+    """Listed texts that take too long to be matched against the pattern of their field."""
+    values = [(f"{pointer}/enum/{index}", value) for index, value in enumerate(spec.get("enum", ()))]
+    if "const" in spec:
+        values.append((f"{pointer}/const", spec["const"]))
+    return _too_long(values, spec)
+
+
+def _slow_examples(side: str, schema: Mapping[str, Any]) -> Iterator[Problem]:
+    """Texts of examples that take too long to be matched."""
+    for name, spec in schema["properties"].items():
+        rows = enumerate(schema["examples"]) if "pattern" in spec else ()
+        values = [(f"/{side}/examples/{index}/{name}", row[name]) for index, row in rows if name in row]
+        yield from _too_long(values, spec)
+
+
+def _too_long(values: Iterable[tuple[str, Any]], spec: Mapping[str, Any]) -> Iterator[Problem]:
+    long = [(at, len(text)) for at, text in values if isinstance(text, str) and len(text) > MAX_BACKTRACKED]
+    if long and "pattern" in spec and backtracks(spec["pattern"]):
+        for at, length in long:
+            yield Problem(
+                at,
+                f"has {length} characters; a pattern with look-around or back-references is "
+                f"tried on at most {MAX_BACKTRACKED}",
+            )
 
 
 def _empty_bounds(pointer: str, spec: Mapping[str, Any]) -> list[Problem]:

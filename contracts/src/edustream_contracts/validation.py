@@ -51,6 +51,15 @@ def is_pattern(text: str) -> bool:
     return True
 
 
+def backtracks(pattern: str) -> bool:
+    """Whether a valid pattern has look-around or back-references, so that a text may take its square in steps."""
+    try:
+        jsonschema_rs.Draft202012Validator({"pattern": pattern}, pattern_options=jsonschema_rs.RegexOptions())
+    except ValueError:
+        return True
+    return False
+
+
 def json_pointer(parts: Iterable[str | int]) -> str:
     """The JSON Pointer (RFC 6901) that leads along member names and array indices."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
