@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import logging
 from collections import Counter
@@ -16,14 +17,17 @@ from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import InvalidInput, Unreachable
 from edustream_registry import layout
 from edustream_registry.needs import Needs, read_living
+from edustream_registry.promotion import Promoter
 from edustream_registry.signing import Signer
 
 from edustream_api.consumer import consumer_from
 from edustream_api.keeper import Keeper
 from edustream_api.polling import Poller
+from edustream_api.relied_on import MAX_BYTES, ReliedOn
 from edustream_api.stated_needs import LOOK_S, RETRY_S, StatedNeeds
 
 LIFETIME_S = 36 * 3600.0
+NUMBERS = map(str, itertools.count())
 
 
 def replica(bench: ConsumerBench, keeper: Keeper, **changes: Any) -> StatedNeeds:
@@ -32,6 +36,7 @@ def replica(bench: ConsumerBench, keeper: Keeper, **changes: Any) -> StatedNeeds
         "sends": (),
         "reads": (),
         "lifetime_s": LIFETIME_S,
+        "remembered": ReliedOn(bench.directory / "relied on" / next(NUMBERS), "api", keeper.reference),
         **changes,
     }
     return StatedNeeds(lambda: keeper.snapshot, clock=bench.registry.clock, **options)
@@ -190,6 +195,44 @@ def test_back_to_an_older_release_and_forth(bench: ConsumerBench, keeper: Keeper
         keeper.poll()
         needs.look()
         assert [one.running for one in stated(bench)] == [version]
+
+
+def test_a_restart_across_a_release_leaves_no_need_of_the_old_one(bench: ConsumerBench, keeper: Keeper) -> None:
+    remembered = ReliedOn(bench.directory, "api", keeper.reference)
+    replica(bench, keeper, remembered=remembered).look()
+    bench.release("2.0.0", promote=False, scale=-0.06)
+    Promoter(bench.registry.author).promote("churn", "production", "2.0.0", "a test", ["api"])
+    restarted = bench.keeper()
+    restarted.start()
+
+    replica(bench, restarted, remembered=remembered).look()
+
+    assert [one.running for one in stated(bench)] == ["2.0.0"]
+    bench.release("2.0.1", scale=-0.07)
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b"[1]", b'["x"]', b"\xff", b"[" * 10_000, b" " * MAX_BYTES + b"[]"])
+def test_a_damaged_memory_is_none(bench: ConsumerBench, keeper: Keeper, damage: bytes) -> None:
+    remembered = ReliedOn(bench.directory, "api", keeper.reference)
+    remembered.keep(["0" * 32])
+    assert remembered.read() == {"0" * 32}
+    remembered._path.write_bytes(damage)
+
+    assert remembered.read() == frozenset()
+    replica(bench, keeper, remembered=remembered).look()
+
+    assert len(remembered.read()) == len(stated(bench)) == 1
+
+
+def test_a_disk_that_keeps_nothing_is_reported_and_the_needs_are_stated(bench: ConsumerBench, keeper: Keeper) -> None:
+    (bench.directory / "needs").write_bytes(b"no directory")
+    needs = replica(bench, keeper, remembered=ReliedOn(bench.directory, "api", keeper.reference))
+
+    needs.look()
+
+    assert needs.report.error is not None
+    assert "cannot be remembered" in needs.report.error.fact
+    assert len(stated(bench)) == 1
 
 
 def test_needs_that_were_withdrawn_are_stated_again_by_who_still_runs(bench: ConsumerBench, keeper: Keeper) -> None:

@@ -45,7 +45,7 @@ class LocalRelease:
         file = self.resolved.manifest.content.file(name)
         path = _file_path(self.directory, file.sha256, file.name)
         try:
-            data = _read_bounded(path, file.size)
+            data = read_bounded(path, file.size)
         except OSError as error:
             raise Rejected(
                 "digest",
@@ -135,7 +135,7 @@ class LocalCopy:
             "manifest": resolved.release.data.decode(),
             "entry": resolved.entry.data.decode() if resolved.entry else None,
         }
-        _write_whole(self._state_path(resolved.reference), json.dumps(state, indent=2).encode())
+        write_whole(self._state_path(resolved.reference), json.dumps(state, indent=2).encode())
 
     def _known_or_none(self, reference: Reference) -> Resolved | None:
         try:
@@ -146,7 +146,7 @@ class LocalCopy:
     def _state(self, reference: Reference) -> dict[str, Any] | None:
         path = self._state_path(reference)
         try:
-            state = json.loads(_read_bounded(path, MAX_STATE_BYTES))
+            state = json.loads(read_bounded(path, MAX_STATE_BYTES))
             fits = state["copy_format"] == COPY_FORMAT and state["reference"] == str(reference)
             texts = (state["manifest"], state["entry"] or "")
             # Text with a lone surrogate has no UTF-8 form, and so was never a statement.
@@ -178,8 +178,13 @@ class LocalCopy:
         return Signed(kind.read(statement, what), data, statement.digest, statement.key_ids)
 
     def _state_path(self, reference: Reference) -> Path:
-        name = str(reference).replace("@", ".at.").replace("^", "caret_").replace("~", "tilde_")
-        return self._directory / "state" / f"{name}.json"
+        return self._directory / "state" / state_name(reference)
+
+
+def state_name(reference: Reference) -> str:
+    """The name of the file that holds what is remembered about `reference`."""
+    name = str(reference).replace("@", ".at.").replace("^", "caret_").replace("~", "tilde_")
+    return f"{name}.json"
 
 
 def _is_earlier(resolved: Resolved, held: Resolved, since: Resolved | None) -> bool:
@@ -204,13 +209,14 @@ def _file_path(directory: Path, sha256: str, name: str) -> Path:
     return directory / "files" / sha256 / name
 
 
-def _read_bounded(path: Path, size: int) -> bytes:
+def read_bounded(path: Path, size: int) -> bytes:
     """At most a byte more than `size`, which is enough to notice a longer file."""
     with open_regular(path, "rb") as file:
         return file.read(size + 1)
 
 
-def _write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that others, and whoever comes after a crash, see all of it or what was there before."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
     try:

@@ -21,6 +21,7 @@ from edustream_api.keeper import Keeper
 from edustream_api.loading import ContractPin, ModelLoader
 from edustream_api.metrics import Metrics
 from edustream_api.polling import Poller
+from edustream_api.relied_on import ReliedOn
 from edustream_api.settings import ConsumerSettings
 from edustream_api.stated_needs import StatedNeeds
 
@@ -59,9 +60,15 @@ def assemble(
     )
     pollers = [Poller(keeper.poll, settings.poll_interval_s)]
     needs = None
-    if open_author:
+    if open_author and settings.consumer:
         needs = StatedNeeds(
-            lambda: keeper.snapshot, open_author, settings.sends, settings.reads, settings.needs_lifetime_s, clock
+            lambda: keeper.snapshot,
+            open_author,
+            settings.sends,
+            settings.reads,
+            settings.needs_lifetime_s,
+            clock,
+            ReliedOn(settings.cache_dir, settings.consumer, reference),
         )
         # In a thread of its own: a store that takes long over a write keeps no poll waiting.
         pollers.append(Poller(needs.look, settings.poll_interval_s, "needs"))

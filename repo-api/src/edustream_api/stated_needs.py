@@ -15,6 +15,7 @@ from edustream_registry.stating import ConsumerAuthor, expiry
 
 from edustream_api.events import Snapshot
 from edustream_api.loading import ServedModel
+from edustream_api.relied_on import ReliedOn
 
 LOG: Final = logging.getLogger("edustream_api.needs")
 LOOK_S: Final = 1800.0
@@ -47,6 +48,7 @@ class StatedNeeds:
         reads: tuple[str, ...],
         lifetime_s: float,
         clock: Clock,
+        remembered: ReliedOn,
     ) -> None:
         """Prepare; nothing is asked of the registry yet.
 
@@ -57,6 +59,7 @@ class StatedNeeds:
             reads: names of the output fields that are read; all of them where there is none.
             lifetime_s: for how many seconds needs are stated; they are renewed after a third of them.
             clock: tells the time (UTC).
+            remembered: keeps over restarts which statements are relied on.
         """
         self.report = NeedsReport()
         self._snapshot = snapshot
@@ -68,7 +71,8 @@ class StatedNeeds:
         self._clock = clock
         self._looked_for: tuple[str, str] | None = None
         self._next_look: datetime | None = None
-        self._relied_on: set[str] = set()
+        self._remembered = remembered
+        self._relied_on = remembered.read()
 
     def look(self) -> None:
         """State the needs where they are not stated; does nothing while nothing is served or nothing is due."""
@@ -97,8 +101,10 @@ class StatedNeeds:
         void = [one.write_id for one in stated if one.write_id in self._relied_on and one.needs != needs]
         held = next((one for one in stated if one.needs == needs and one.expires >= expires), None)
         found = held if held and not void else self._author.state(needs, expires, void).statement
-        self._relied_on.difference_update(void)
-        self._relied_on.add(found.write_id)
+        relied_on = self._relied_on.intersection(one.write_id for one in stated).difference(void) | {found.write_id}
+        if relied_on != self._relied_on:
+            self._remembered.keep(relied_on)
+            self._relied_on = relied_on
         return found
 
     def _succeeded(self, statement: ConsumerStatement) -> None:
