@@ -306,8 +306,7 @@ def test_two_registries_in_one_bucket_both_stay_protected(seaweedfs_server: Runn
 
     policy = json.loads(make_client("s3", admin).get_bucket_policy(Bucket="shared")["Policy"])
     assert {row["Sid"] for row in policy["Statement"]} == {
-        "NobodyButTheAdministratorDeletesone",
-        "NobodyButTheAdministratorDeletestwo",
+        f"NobodyButTheAdministrator{what}{prefix}" for what in ("Deletes", "Collects") for prefix in ("one", "two")
     }
 
 
