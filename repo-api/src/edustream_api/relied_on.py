@@ -29,8 +29,9 @@ class ReliedOn:
             ids = json.loads(data) if len(data) <= MAX_BYTES else None
         except (OSError, ValueError, RecursionError):
             return frozenset()
-        whole = isinstance(ids, list) and all(isinstance(one, str) and ID.fullmatch(one) for one in ids)
-        return frozenset(ids) if whole else frozenset()
+        if not isinstance(ids, list) or not all(isinstance(one, str) and ID.fullmatch(one) for one in ids):
+            return frozenset()
+        return frozenset(ids)
 
     def keep(self, ids: Collection[str]) -> None:
         """Remember `ids` in place of what was kept. Raises `InvalidInput` (kind `configuration`) where no disk can."""
