@@ -151,7 +151,7 @@ def test_a_name_that_leaves_the_folder_is_refused_before_anything_is_written(
     strange = content.files[0].model_copy(update={"name": "../release/contract.json"})
 
     with pytest.raises(InvalidInput, match=r"\.\./release/contract\.json"):
-        published(registry, content.model_copy(update={"files": (strange,)}), tmp_path / "release")
+        published(registry, content.model_copy(update={"files": (*content.files, strange)}), tmp_path / "release")
 
 
 def test_reading_does_not_import_the_library() -> None:
