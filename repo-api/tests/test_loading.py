@@ -67,7 +67,7 @@ class TestLoader:
     def test_a_contract_of_another_model_is_refused(self, bench: ConsumerBench, contract: ModelContract) -> None:
         foreign = contract_from({**contract.document, "model": "weather"})
         content, directory = bench.content("1.0.0", contract=foreign)
-        bench.registry.publish(content.model_copy(update={"model": "churn"}), directory, "1.0.0")
+        bench.registry.publish_unchecked(content.model_copy(update={"model": "churn"}), directory, "1.0.0")
         bench.registry.promote("churn", "1.0.0")
         error = bench.consumer(contract="any").keeper.start().error
         assert error is not None
@@ -79,7 +79,7 @@ class TestLoader:
         files = tuple(
             ReleaseFile.of(directory / file.name) if file.name == "contract.json" else file for file in content.files
         )
-        bench.registry.publish(content.model_copy(update={"files": files}), directory, "1.0.0")
+        bench.registry.publish_unchecked(content.model_copy(update={"files": files}), directory, "1.0.0")
         bench.registry.promote("churn", "1.0.0")
         error = bench.keeper().start().error
         assert error is not None
