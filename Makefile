@@ -21,8 +21,10 @@ help:  ## Print this list.
 
 # --- environments: one per repo, from its own lock ------------------------------------------------------------------
 
+# Two at once: installing waits for the network as much as for the processor.
 .PHONY: setup
-setup: $(READY)  ## Create the five virtual environments from their locks.
+setup:  ## Create the five virtual environments from their locks.
+	@$(MAKE) --silent --no-print-directory --jobs=2 $(READY)
 
 define create_environment
 	@echo "== $(1): creating its environment from $(1)/requirements.lock"
@@ -115,7 +117,7 @@ $(REPOS:%=lint-%): lint-%: %/.venv/ready
 	@cd $* && .venv/bin/lint-imports --no-cache
 
 .PHONY: test $(REPOS:%=test-%)
-test: lint $(REPOS:%=test-%)  ## Run lint and every test of every repo; coverage of each package is enforced.
+test: setup lint $(REPOS:%=test-%)  ## Run lint and every test of every repo; coverage of each package is enforced.
 
 # One worker a core, each with servers of its own; the last ones take over what the others have not begun.
 test-artifact-registry: WORKERS := --numprocesses auto --maxprocesses 4 --dist worksteal

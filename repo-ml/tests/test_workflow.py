@@ -103,7 +103,7 @@ def test_a_missing_file_is_put_back(registry: RegistrySimulator, deployer: Deplo
 def test_a_version_that_holds_something_else_is_a_conflict(
     registry: RegistrySimulator, deployer: Deployer, content: ReleaseContent, tmp_path: Path
 ) -> None:
-    fewer = content.model_copy(update={"files": content.files[:1]})
+    fewer = content.model_copy(update={"files": (content.file("contract.json"),)})
     registry.publish(fewer, tmp_path / "release", "1.0.0")
     with pytest.raises(Conflict):
         deployer(version="1.0.0")
