@@ -127,7 +127,7 @@ def _exchange_contract(registry: RegistrySimulator, data: bytes | None) -> None:
 
 @pytest.mark.parametrize(
     ("data", "category", "kind"),
-    [(None, NothingToServe, "file_missing"), (b"{}", Rejected, "malformed"), (b"churn", Rejected, "malformed")],
+    [(None, NothingToServe, "file_missing"), (b"{}", Rejected, "malformed"), (b"churn", Rejected, "digest")],
 )
 def test_a_contract_that_cannot_be_read(
     registry: RegistrySimulator,

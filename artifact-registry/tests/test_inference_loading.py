@@ -51,7 +51,7 @@ def test_a_document_that_is_too_large_is_refused_before_it_is_read(
     files = tuple(file.model_copy(update={"size": most + 1}) if file.name == name else file for file in proved.files)
     error, kind, text = refusal(lambda: prove_directory(proved.model_copy(update={"files": files}), release_dir))
     assert (error, kind) == (Rejected, "malformed")
-    assert f"{name} has {most + 1} bytes; at most {most} are allowed" in text
+    assert f"{name} of the release of churn has {most + 1} bytes; at most {most} are allowed" in text
 
 
 def test_a_contract_that_is_not_the_release_s_is_refused(proved: ReleaseContent, release_dir: Path) -> None:

@@ -113,8 +113,8 @@ class ServesOldAnswers:
         answer, uses = self._kept.get(request.path, (OK, 0))
         if not uses:
             answer, uses = forward(request), 3
-        # The answer that there is no bucket is no old listing, and would end the examination before it begins.
-        if answer.status != 404:
+        # That there is no bucket is no old listing, and would end the examination before it begins.
+        if not (request.lists and answer.status == 404):
             self._kept[request.path] = answer, uses - 1
         return answer
 

@@ -511,8 +511,8 @@ def test_a_stated_version_can_be_checked_before_there_is_a_model(
     ("data", "fact"),
     [
         (None, "The file contract.json of churn is not in the registry"),
-        (b"{}", "has no valid contract.json"),
-        (b"x" * (1024 * 1024 + 1), "states a contract.json of 1048577 bytes; 1048576 are the most"),
+        (b"{}", "contract.json of churn@1.0.0 is no valid contract"),
+        (b"x" * (1024 * 1024 + 1), "contract.json of churn@1.0.0 has 1048577 bytes; at most 1048576 are allowed"),
     ],
     ids=["missing", "no contract", "oversized"],
 )
@@ -547,7 +547,7 @@ def test_the_contract_of_another_model_is_none(registry: RegistrySimulator, publ
     foreign = months(_contract_of(registry, released), 120, model="fraud")
     _exchange_contract(registry, released, json.dumps(foreign.document).encode(), foreign.digest)
 
-    assert "has a contract.json that is about the model fraud" in refused(lambda: publish(60))
+    assert "contract.json of churn@1.0.0 is the contract of 'fraud'" in refused(lambda: publish(60))
 
 
 def test_a_served_release_that_was_deleted_admits_no_verdict(registry: RegistrySimulator, publish: Publish) -> None:

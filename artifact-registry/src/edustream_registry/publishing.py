@@ -34,7 +34,7 @@ from edustream_registry.released_contracts import ReleasedContracts
 from edustream_registry.sending import SourceFile
 from edustream_registry.statement import Signed
 from edustream_registry.store import ObjectMissing
-from edustream_registry.versioning import Numbering, Verdicts, check_version, next_version
+from edustream_registry.versioning import Numbering, Verdicts, check_version, next_version, taken
 from edustream_registry.writing import Author, create
 
 AUTO: Final = "auto"
@@ -322,12 +322,7 @@ def _other_contract(content: ReleaseContent, how: str) -> InvalidInput:
 
 def _refuse_other_content(released: Manifest, content: ReleaseContent) -> None:
     if released.content.identity != content.identity:
-        raise Conflict(
-            "release_exists",
-            f"{content.model}@{released.version} was released by {released.published_by} at {released.published_at} "
-            "with different content.",
-            remedy="publish under another version, or with --version auto; nothing that was released ever changes.",
-        )
+        raise taken(released, "different content")
 
 
 def _check_names(content: ReleaseContent) -> None:

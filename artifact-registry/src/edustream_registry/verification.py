@@ -6,21 +6,14 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from edustream_contracts import contract as contracts
-from edustream_contracts.contract import ModelContract, parse_contract
-from edustream_contracts.errors import InvalidInput, Problem, Rejected
+from edustream_contracts.contract import FILE_NAME
+from edustream_contracts.errors import Problem, Rejected
 from edustream_contracts.schemas import object_validator
 from edustream_registry import golden_vectors
 from edustream_registry.reading import ReleaseReader
+from edustream_registry.release_documents import MAX_BYTES, PROFILE, carried_contract, require_size, unusable
 from edustream_registry.resolved import Resolved
 
-PROFILE: Final = "profile.json"
-# Of documents, which are held in memory whole; known from the manifest before a byte is read.
-MAX_BYTES: Final = {
-    contracts.FILE_NAME: contracts.MAX_BYTES,
-    golden_vectors.FILE_NAME: golden_vectors.MAX_BYTES,
-    PROFILE: 8 * 1024 * 1024,
-}
 # Naming what is wrong with a larger profile could take a thousand times its size.
 MAX_EXPLAINED_BYTES: Final = 64 * 1024
 
@@ -37,8 +30,7 @@ def verify(reader: ReleaseReader, found: Resolved) -> tuple[str, ...]:
     files = found.manifest.content.files
     documents = {}
     for file in files:
-        if file.size > MAX_BYTES.get(file.name, file.size):
-            raise _bad(found, file.name, f"has {file.size} bytes; at most {MAX_BYTES[file.name]} are allowed")
+        require_size(file, _named(found))
     for file in files:
         if file.name in MAX_BYTES:
             documents[file.name] = reader.read_file(found.model, file)
@@ -52,9 +44,9 @@ def verify(reader: ReleaseReader, found: Resolved) -> tuple[str, ...]:
 
 def check_documents(found: Resolved, contents: dict[str, bytes]) -> None:
     """Raise `Rejected` unless contract, golden vectors and profile are what manifest, schemas and contract demand."""
-    if contracts.FILE_NAME not in contents:
-        raise _bad(found, contracts.FILE_NAME, "is missing from the manifest")
-    contract = _contract(found, contents[contracts.FILE_NAME])
+    if FILE_NAME not in contents:
+        raise _bad(found, FILE_NAME, "is missing from the manifest")
+    contract = carried_contract(found.manifest.content, contents[FILE_NAME], _named(found))
     if golden_vectors.FILE_NAME in contents:
         try:
             golden_vectors.read_rows(contents[golden_vectors.FILE_NAME], contract)
@@ -75,22 +67,9 @@ def _check_profile(found: Resolved, data: bytes) -> None:
         raise _bad(found, PROFILE, "is no valid profile document", problems)
 
 
-def _contract(found: Resolved, data: bytes) -> ModelContract:
-    try:
-        contract = parse_contract(data)
-    except InvalidInput as error:
-        raise _bad(found, contracts.FILE_NAME, "is no valid contract", error.problems) from error
-    if contract.model != found.model:
-        raise _bad(found, contracts.FILE_NAME, f"is the contract of {contract.model!r}")
-    if contract.digest != found.manifest.content.contract_digest:
-        raise _bad(found, contracts.FILE_NAME, "is not the contract whose digest the manifest states")
-    return contract
-
-
 def _bad(found: Resolved, name: str, how: str, problems: Sequence[Problem] = ()) -> Rejected:
-    return Rejected(
-        "malformed",
-        f"{name} of {found.model}@{found.version} {how}.",
-        remedy="publish a corrected release under a new version, and yank this one.",
-        problems=problems,
-    )
+    return unusable("malformed", name, _named(found), how, problems)
+
+
+def _named(found: Resolved) -> str:
+    return f"{found.model}@{found.version}"

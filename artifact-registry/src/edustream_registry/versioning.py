@@ -16,6 +16,7 @@ from semver import Version
 from edustream_contracts.compatibility import Comparison, Verdict, compare
 from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import Conflict, GateRefused, NothingToServe, Problem, Rejected
+from edustream_registry.manifest import Manifest
 from edustream_registry.names import parse_version
 from edustream_registry.precedents import Precedent, Precedents
 from edustream_registry.reading import ReleaseReader
@@ -150,12 +151,17 @@ def _refuse_other_contract(reader: ReleaseReader, contract: ModelContract, versi
     except NothingToServe:
         return
     if released.content.contract_digest != contract.digest:
-        raise Conflict(
-            "release_exists",
-            f"{contract.model}@{version} was released by {released.published_by} at {released.published_at} with "
-            "another contract.",
-            remedy="publish under another version, or with --version auto; nothing that was released ever changes.",
-        )
+        raise taken(released, "another contract")
+
+
+def taken(released: Manifest, other: str) -> Conflict:
+    """The refusal to release again, under the same number, what differs; `other` says what the release has instead."""
+    return Conflict(
+        "release_exists",
+        f"{released.content.model}@{released.version} was released by {released.published_by} at "
+        f"{released.published_at} with {other}.",
+        remedy="publish under another version, or with --version auto; nothing that was released ever changes.",
+    )
 
 
 def _by_number(found: Numbering) -> Version:

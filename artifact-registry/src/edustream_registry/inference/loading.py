@@ -8,19 +8,17 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from edustream_contracts import contract as contracts
-from edustream_contracts.contract import ModelContract, parse_contract
+from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import InvalidInput, Rejected
 from edustream_registry import golden_vectors
 from edustream_registry.inference import golden
 from edustream_registry.inference.session import Inference
 from edustream_registry.manifest import ReleaseContent
+from edustream_registry.release_documents import carried_contract, require_size
 
 MODEL_FILE: Final = "model.onnx"
 # A release also holds what people read: plots and cards are nothing that whoever answers waits for.
 FILES: Final = frozenset({contracts.FILE_NAME, MODEL_FILE, golden_vectors.FILE_NAME})
-
-# Of documents, which are held in memory whole; known from the manifest before a byte is read.
-MAX_BYTES: Final = {contracts.FILE_NAME: contracts.MAX_BYTES, golden_vectors.FILE_NAME: golden_vectors.MAX_BYTES}
 
 ReadFile: TypeAlias = Callable[[str], bytes]
 
@@ -38,29 +36,7 @@ def read_contract(content: ReleaseContent, read: ReadFile, release: str) -> Mode
 
     Raises `Rejected` (kinds `malformed`, `digest`, `mix_and_match`).
     """
-    data = _file(content, read, contracts.FILE_NAME)
-    try:
-        contract = parse_contract(data)
-    except InvalidInput as error:
-        raise Rejected(
-            "malformed",
-            f"The contract of {release} is not valid.",
-            remedy="do not serve it; have the release made again from a valid contract.",
-            problems=error.problems,
-        ) from error
-    if contract.digest != content.contract_digest:
-        raise Rejected(
-            "digest",
-            f"The contract of {release} has the digest {contract.digest}; its manifest says {content.contract_digest}.",
-            remedy="do not serve it; have the release made again.",
-        )
-    if contract.model != content.model:
-        raise Rejected(
-            "mix_and_match",
-            f"The contract of {release} is that of the model {contract.model!r}.",
-            remedy="do not serve it; have the release made again with the contract of its own model.",
-        )
-    return contract
+    return carried_contract(content, _file(content, read, contracts.FILE_NAME), release)
 
 
 def prove_model(content: ReleaseContent, contract: ModelContract, read: ReadFile) -> ProvedModel:
@@ -96,17 +72,12 @@ def prove_directory(content: ReleaseContent, directory: Path) -> int:
 
 
 def _file(content: ReleaseContent, read: ReadFile, name: str) -> bytes:
-    stated = {file.name: file.size for file in content.files}
+    stated = {file.name: file for file in content.files}
     if name not in stated:
         raise Rejected(
             "malformed",
             f"The release has no {name}; it has {', '.join(sorted(stated))}.",
             remedy="have the release made again, with all files that the protocol asks for.",
         )
-    if stated[name] > MAX_BYTES.get(name, stated[name]):
-        raise Rejected(
-            "malformed",
-            f"The release's {name} has {stated[name]} bytes; at most {MAX_BYTES[name]} are allowed.",
-            remedy="have the release made again, with fewer golden rows or a smaller contract.",
-        )
+    require_size(stated[name], f"the release of {content.model}")
     return read(name)
