@@ -9,6 +9,8 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from edustream_api.consumer import Consumer
+from edustream_api.keeper import Keeper
+from edustream_api.stated_needs import StatedNeeds
 
 PROBLEM = "application/problem+json"
 JSON = {"content-type": "application/json"}
@@ -16,7 +18,7 @@ JSON = {"content-type": "application/json"}
 
 @contextmanager
 def client_of(consumer: Consumer) -> Iterator[TestClient]:
-    consumer.keeper.start()
+    consumer.start()
     with TestClient(consumer.app) as client:
         yield client
 
@@ -32,3 +34,14 @@ def problem_of(response: Any, status: int) -> dict[str, Any]:
 
 def pointers(document: dict[str, Any]) -> list[str]:
     return [error["pointer"] for error in document["errors"]]
+
+
+def keeper_of(consumer: Consumer) -> Keeper:
+    """The keeper of a consumer of one model."""
+    (hosted,) = consumer.hosting.models
+    return hosted.keeper
+
+
+def needs_of(consumer: Consumer) -> StatedNeeds | None:
+    (hosted,) = consumer.hosting.models
+    return hosted.needs

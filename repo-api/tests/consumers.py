@@ -63,7 +63,7 @@ class ConsumerBench:
         publish = self.registry.publish if checked else self.registry.publish_unchecked
         publish(content, directory, version)
         if promote:
-            self.registry.promote("churn", version)
+            self.registry.promote(content.model, version)
 
     def keeper(
         self,

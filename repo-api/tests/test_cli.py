@@ -6,6 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from clients import keeper_of
 from consumers import ConsumerBench
 
 from edustream_api import cli
@@ -93,7 +94,7 @@ def test_options_come_before_the_environment_and_that_before_the_file(
 
 def test_wait_serves_all_the_same(main: Main, monkeypatch: pytest.MonkeyPatch) -> None:
     served = []
-    monkeypatch.setattr(cli, "serve", lambda consumer, environ: served.append(consumer.keeper.snapshot.state.value))
+    monkeypatch.setattr(cli, "serve", lambda consumer, environ: served.append(keeper_of(consumer).snapshot.state.value))
     assert main("--wait") == 0
     assert served == ["UNREACHABLE"]
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from consumers import ConsumerBench
 
+from edustream_api.hosting import HostedModel, Hosting
 from edustream_api.metrics import Metrics
 from edustream_api.settings import ConsumerSettings
 
@@ -26,6 +27,7 @@ def test_the_tree_names_exactly_the_modules_that_there_are() -> None:
 def test_every_setting_is_documented_with_its_default(field: Field[Any]) -> None:
     name, default = field.name, field.default
     unset = {False: "off", "": "\N{EN DASH}", (): "all"}
+    default = ",".join(default) or default if isinstance(default, tuple) else default
     shown = unset.get(default) or (f"`{default:g}`" if isinstance(default, float) else f"`{default}`")
     assert f"| `--{name.replace('_', '-')}` | `EDUSTREAM_{name.upper()}` | {shown} |" in README
 
@@ -34,7 +36,11 @@ def test_every_metric_is_documented_and_every_documented_one_is_emitted(bench: C
     bench.release("1.0.0")
     keeper = bench.keeper()
     keeper.start()
-    emitted = set(re.findall(r"^# TYPE (edustream_\w+)", Metrics({}).render(keeper).decode(), re.MULTILINE))
+    emitted = set(
+        re.findall(
+            r"^# TYPE (edustream_\w+)", Metrics({}).render(Hosting((HostedModel(keeper),))).decode(), re.MULTILINE
+        )
+    )
     documented = set(re.findall(r"^\| `(edustream_\w+)` \|", README, re.MULTILINE))
     assert documented == {name for name in emitted if not name.endswith("_created")}
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from clients import JSON, client_of, pointers, problem_of
+from clients import JSON, client_of, keeper_of, pointers, problem_of
 from consumers import BUDGET_S, ConsumerBench
 from edustream_contracts.contract import ModelContract, contract_from
 from edustream_registry.inference.session import Inference
@@ -194,7 +194,7 @@ class TestReadings:
 
     def test_model_of_an_exact_version_names_no_channel(self, bench: ConsumerBench) -> None:
         bench.release("1.0.0", promote=False)
-        with client_of(bench.consumer(model="churn@1.0.0")) as client:
+        with client_of(bench.consumer(model=("churn@1.0.0",))) as client:
             assert client.get("/model").json()["channel"] is None
 
     def test_contract(self, client: TestClient, contract: ModelContract) -> None:
@@ -210,13 +210,13 @@ class TestReadings:
         consumer = bench.consumer()
         with client_of(consumer) as client:
             bench.release("1.1.0", golden=bench.golden(scale=-0.5))
-            consumer.keeper.poll()
+            keeper_of(consumer).poll()
             document = client.get("/health").json()
             assert document["state"] == "READY"
             assert document["last_refusal"]["kind"] == "golden"
             assert document["last_refusal"]["problems"]
             assert client.get("/model").json()["version"] == "1.0.0"
-            assert 'edustream_rejections_total{reason="golden"} 1.0' in client.get("/metrics").text
+            assert 'edustream_rejections_total{model="churn",reason="golden"} 1.0' in client.get("/metrics").text
 
     def test_probes(self, client: TestClient) -> None:
         assert client.get("/health/live").json() == {"status": "live"}
@@ -296,7 +296,7 @@ class TestStates:
             assert [problem_of(response, 503)["reason"] for response in asked] == [state.value] * 4
             assert client.get("/contract").status_code == 200
             assert client.get("/openapi.json").status_code == 200
-            assert f'edustream_state{{state="{state.value}"}} 1.0' in client.get("/metrics").text
+            assert f'edustream_state{{model="churn",state="{state.value}"}} 1.0' in client.get("/metrics").text
 
     def test_degraded_serves(self, bench: ConsumerBench, row: dict[str, Any]) -> None:
         bench.release("1.0.0")
@@ -304,13 +304,13 @@ class TestStates:
         with client_of(consumer) as client:
             outage(bench)
             bench.registry.clock.advance(60)
-            consumer.keeper.poll()
+            keeper_of(consumer).poll()
             assert client.get("/health/ready").json() == {"status": "ready", "state": "DEGRADED"}
             assert client.post("/predict", json=row).status_code == 200
             assert client.get("/health").json()["staleness_s"] == 60
-            assert "edustream_staleness_seconds 60.0" in client.get("/metrics").text
+            assert 'edustream_staleness_seconds{model="churn"} 60.0' in client.get("/metrics").text
             bench.registry.clock.advance(BUDGET_S)
-            consumer.keeper.poll()
+            keeper_of(consumer).poll()
             assert problem_of(client.post("/predict", json=row), 503)["reason"] == "UNREACHABLE"
 
     def test_without_any_contract_there_is_a_document_all_the_same(self, bench: ConsumerBench) -> None:
@@ -324,10 +324,10 @@ class TestStates:
         with client_of(consumer) as client:
             bench.release("1.1.0", scale=0.05)
             assert client.post("/predict", json=row).json()["model_version"] == "1.0.0"
-            consumer.keeper.poll()
+            keeper_of(consumer).poll()
             assert client.post("/predict", json=row).json()["model_version"] == "1.1.0"
             text = client.get("/metrics").text
-            assert "edustream_swaps_total 2.0" in text
+            assert 'edustream_swaps_total{model="churn"} 2.0' in text
             assert 'version="1.1.0"' in text
             assert 'version="1.0.0"' not in text
 
@@ -337,12 +337,14 @@ class TestOddAnswers:
         bench.release("1.0.0")
         consumer = bench.consumer()
         with client_of(consumer) as client:
-            serving = consumer.keeper.snapshot.serving
+            serving = keeper_of(consumer).snapshot.serving
             assert serving is not None
             nan = Inference(
                 constant_model(bench.contract, float("nan")), serving.release.manifest.content, bench.contract
             )
-            consumer.keeper.snapshot = replace(consumer.keeper.snapshot, serving=replace(serving, inference=nan))
+            keeper_of(consumer).snapshot = replace(
+                keeper_of(consumer).snapshot, serving=replace(serving, inference=nan)
+            )
             problem_of(client.post("/predict", json=row), 500)
 
     def test_a_number_that_no_float32_holds_is_named(self, bench: ConsumerBench) -> None:
@@ -362,7 +364,7 @@ class TestOddAnswers:
     def test_a_client_that_leaves_is_counted(self, bench: ConsumerBench) -> None:
         bench.release("1.0.0")
         consumer = bench.consumer()
-        consumer.keeper.start()
+        keeper_of(consumer).start()
         sent: list[Any] = []
 
         async def leave() -> dict[str, str]:

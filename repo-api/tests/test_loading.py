@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clients import keeper_of
 from consumers import ConsumerBench
 from edustream_contracts.contract import ModelContract, contract_from
 from edustream_contracts.errors import InvalidInput
@@ -53,7 +54,7 @@ class TestLoader:
     def test_any_accepts_the_release_s_own_contract(self, bench: ConsumerBench) -> None:
         bench.release("1.0.0")
         consumer = bench.consumer(contract="any")
-        assert consumer.keeper.start().state is State.READY
+        assert keeper_of(consumer).start().state is State.READY
 
     def test_a_release_without_golden_vectors_is_malformed(self, bench: ConsumerBench) -> None:
         content, directory = bench.content("1.0.0")
@@ -69,7 +70,7 @@ class TestLoader:
         content, directory = bench.content("1.0.0", contract=foreign)
         bench.registry.publish_unchecked(content.model_copy(update={"model": "churn"}), directory, "1.0.0")
         bench.registry.promote("churn", "1.0.0")
-        error = bench.consumer(contract="any").keeper.start().error
+        error = keeper_of(bench.consumer(contract="any")).start().error
         assert error is not None
         assert (error.kind, "'weather'" in error.fact) == ("mix_and_match", True)
 
@@ -99,7 +100,7 @@ class TestLoader:
         path = tmp_path / "pinned.json"
         path.write_text(json.dumps(document))
         bench.release("1.0.0")
-        error = bench.consumer(contract=str(path)).keeper.start().error
+        error = keeper_of(bench.consumer(contract=str(path))).start().error
         assert error is not None
         assert {problem.pointer.rpartition("/")[2] for problem in error.problems} == {"renamed", name}
 

@@ -31,7 +31,7 @@ def lines(stream: io.StringIO) -> list[dict[str, Any]]:
 
 def test_one_json_object_an_event(bench: ConsumerBench, stream: io.StringIO) -> None:
     bench.release("1.0.0")
-    keeper = bench.keeper(listeners=[log.listen])
+    keeper = bench.keeper(listeners=[log.listener("churn")])
     keeper.start()
     bench.release("1.1.0", model=b"no model")
     keeper.poll()
@@ -62,7 +62,7 @@ def test_golden_vectors_that_disagree_are_told_with_row_field_and_difference(
     bench: ConsumerBench, stream: io.StringIO
 ) -> None:
     bench.release("1.0.0", golden=bench.golden(scale=-0.06))
-    bench.keeper(listeners=[log.listen]).start()
+    bench.keeper(listeners=[log.listener("churn")]).start()
     refused = next(line for line in lines(stream) if line["event"] == "release_refused")
     assert refused["kind"] == "golden"
     assert "2 of 3 golden rows; the largest difference is 0.027" in refused["fact"]

@@ -11,27 +11,32 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.testclient import TestClient
 
 from edustream_api import openapi
+from edustream_api.openapi import DescribedModel
+
+
+def described(contract: ModelContract | None, version: str | None) -> dict[str, Any]:
+    return openapi.document([DescribedModel("churn", contract, version)])
 
 
 @pytest.fixture
 def client(bench: ConsumerBench) -> TestClient:
     bench.release("1.0.0")
     consumer = bench.consumer()
-    consumer.keeper.start()
+    consumer.start()
     return TestClient(consumer.app)
 
 
 @pytest.mark.parametrize("version", [None, "1.2.0"])
 def test_is_valid_openapi(contract: ModelContract, version: str | None) -> None:
-    OpenAPIV31SpecValidator(openapi.document(contract, version)).validate()
+    OpenAPIV31SpecValidator(described(contract, version)).validate()
 
 
 def test_is_valid_openapi_without_a_contract() -> None:
-    OpenAPIV31SpecValidator(openapi.document(None, None)).validate()
+    OpenAPIV31SpecValidator(described(None, None)).validate()
 
 
 def test_shows_every_field_with_range_unit_and_categories(contract: ModelContract) -> None:
-    document = openapi.document(contract, "1.0.0")
+    document = described(contract, "1.0.0")
     properties = document["components"]["schemas"]["Input"]["properties"]
     assert list(properties) == [field.name for field in contract.inputs]
     assert (properties["tenure"]["minimum"], properties["tenure"]["maximum"]) == (0, 120)
@@ -46,13 +51,13 @@ def test_shows_every_field_with_range_unit_and_categories(contract: ModelContrac
 def test_shows_what_the_fields_of_an_answer_mean(contract: ModelContract) -> None:
     output = json.loads(json.dumps(contract.document["output"]))
     output["properties"]["probability"]["x-unit"] = "share"
-    document = openapi.document(contract_from({**contract.document, "output": output}), "1.0.0")
+    document = described(contract_from({**contract.document, "output": output}), "1.0.0")
     for path, schema in (("/predict", "Answer"), ("/predict/batch", "BatchAnswer")):
         answer = document["paths"][path]["post"]["responses"]["200"]["description"]
         assert '| `prediction` | one of "No", "Yes" |  | Yes when the customer is expected to leave |' in answer
         assert "| `probability` | a number from 0 to 1 | share | Estimated probability that the customer" in answer
-        described = document["components"]["schemas"][schema]["properties"]
-        fields = described if schema == "Answer" else described["predictions"]["items"]["properties"]
+        properties = document["components"]["schemas"][schema]["properties"]
+        fields = properties if schema == "Answer" else properties["predictions"]["items"]["properties"]
         assert fields["probability"]["description"].endswith("(unit: share)")
         assert (fields["probability"]["minimum"], fields["probability"]["maximum"]) == (0, 1)
 
@@ -64,7 +69,7 @@ def test_shows_what_the_fields_of_an_answer_mean(contract: ModelContract) -> Non
 def test_shows_open_ranges(contract: ModelContract, bounds: dict[str, int], shown: str) -> None:
     field: dict[str, Any] = {"type": "number", "description": "A |\nB", **bounds}
     part = {**contract.document["input"], "properties": {"x": field}, "required": ["x"], "examples": [{"x": 5}]}
-    document = openapi.document(contract_from({**contract.document, "input": part}), None)
+    document = described(contract_from({**contract.document, "input": part}), None)
     assert f"| `x` | {shown} |  | A \\| B |" in document["paths"]["/predict"]["post"]["description"]
 
 

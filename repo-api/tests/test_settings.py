@@ -12,7 +12,7 @@ from edustream_api.settings import RULES, ConsumerSettings
 def test_defaults() -> None:
     settings = ConsumerSettings.from_environ({})
     assert settings == ConsumerSettings()
-    assert (settings.model, settings.host, settings.port) == ("churn@production", "127.0.0.1", 8000)
+    assert (settings.model, settings.host, settings.port) == (("churn@production",), "127.0.0.1", 8000)
 
 
 def test_every_field_has_a_rule() -> None:
@@ -21,7 +21,13 @@ def test_every_field_has_a_rule() -> None:
 
 def test_survives_the_environment() -> None:
     settings = ConsumerSettings(
-        model="churn@^2", port=0, wait=True, workers=3, poll_interval_s=0.5, cache_dir=Path("there"), max_rows=7
+        model=("churn@^2", "fraud@1.0.0"),
+        port=0,
+        wait=True,
+        workers=3,
+        poll_interval_s=0.5,
+        cache_dir=Path("there"),
+        max_rows=7,
     )
     settings = replace(settings, consumer="api", sends=("tenure", "partner"), reads=("probability",))
     assert ConsumerSettings.from_environ(settings.to_environ()) == settings

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from clients import client_of
+from clients import client_of, keeper_of, needs_of
 from consumers import ConsumerBench
 from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import InvalidInput, Unreachable
@@ -316,14 +316,14 @@ def test_a_field_that_the_contract_does_not_have_is_reported(bench: ConsumerBenc
 def test_health_shows_what_is_stated(bench: ConsumerBench) -> None:
     bench.release("1.0.0")
     consumer = bench.consumer(consumer="api")
-    assert consumer.needs is not None
+    assert needs_of(consumer) is not None
     with client_of(consumer) as client:
         before = client.get("/health").json()["needs"]
-        consumer.needs.look()
+        needs_of(consumer).look()
         after = client.get("/health").json()["needs"]
         bench.registry.store.cut_off = True
         bench.registry.clock.advance(LOOK_S)
-        consumer.needs.look()
+        needs_of(consumer).look()
         cut_off = client.get("/health").json()
         assert client.get("/health/ready").status_code == 200
 
@@ -338,22 +338,22 @@ def test_a_consumer_without_name_or_key_states_nothing(tmp_path: Any, trust_file
     environ = {"REGISTRY_URL": "s3://models", "EDUSTREAM_TRUST_FILE": str(trust_file)}
     name, key = {"EDUSTREAM_CONSUMER": "api"}, {"EDUSTREAM_SIGNING_KEY_FILE": str(tmp_path / "key.pem")}
 
-    assert consumer_from(environ).needs is None
-    assert consumer_from(environ | name).needs is None
-    assert consumer_from(environ | key).needs is None
-    assert consumer_from(environ | name | key).needs is not None
+    assert needs_of(consumer_from(environ)) is None
+    assert needs_of(consumer_from(environ | name)) is None
+    assert needs_of(consumer_from(environ | key)) is None
+    assert needs_of(consumer_from(environ | name | key)) is not None
 
 
 def test_a_key_file_that_is_not_there_stops_nobody(tmp_path: Any, trust_file: Any, keeper: Keeper) -> None:
     missing = {"EDUSTREAM_SIGNING_KEY_FILE": str(tmp_path / "none.pem"), "EDUSTREAM_CONSUMER": "api"}
     consumer = consumer_from({"REGISTRY_URL": "s3://models", "EDUSTREAM_TRUST_FILE": str(trust_file), **missing})
-    assert consumer.needs is not None
-    consumer.keeper.snapshot = keeper.snapshot
+    assert needs_of(consumer) is not None
+    keeper_of(consumer).snapshot = keeper.snapshot
 
-    consumer.needs.look()
+    needs_of(consumer).look()
 
-    assert consumer.needs.report.error is not None
-    assert "none.pem cannot be read" in consumer.needs.report.error.fact
+    assert needs_of(consumer).report.error is not None
+    assert "none.pem cannot be read" in needs_of(consumer).report.error.fact
 
 
 def test_statements_are_readable_json(bench: ConsumerBench, keeper: Keeper) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from edustream_contracts.errors import EduStreamError, InvalidInput
 from edustream_contracts.exit_codes import DONE, exit_code
@@ -16,7 +16,7 @@ from edustream_registry.settings import with_env_file
 
 from edustream_api import log
 from edustream_api.consumer import Consumer, consumer_from
-from edustream_api.events import Snapshot
+from edustream_api.keeper import Keeper
 from edustream_api.server import exit_cleanly_on_signals, serve
 from edustream_api.settings import PREFIX, ConsumerSettings
 
@@ -24,7 +24,7 @@ EPILOG: Final = """exit codes: 0 done · 2 usage · 3 nothing to serve · 4 reje
 6 registry unreachable. Each option can be set as an environment variable too: EDUSTREAM_MODEL, EDUSTREAM_PORT, ..."""
 
 HELP: Final = {
-    "model": "what to serve: churn@production (channel), churn@2.1.0 (version) or churn@^2 (range)",
+    "model": "what to serve: churn@production (channel), churn@2.1.0 (version) or churn@^2 (range); may be repeated",
     "host": "address to listen on",
     "port": "port to listen on; 0 takes a free one",
     "wait": "with nothing to serve, start live but not ready, and heal by polling",
@@ -57,7 +57,7 @@ def main(
     exit_cleanly_on_signals()
     log.configure()
     try:
-        given = {PREFIX + name.upper(): text for name, text in options.items() if text is not None}
+        given = {PREFIX + name.upper(): _joined(value) for name, value in options.items() if value is not None}
         merged = with_env_file({**environ, **given}, chosen or env_file)
         if chosen is not None and not chosen.is_file():
             raise InvalidInput(
@@ -66,17 +66,25 @@ def main(
                 remedy="give --env-file an existing file, or leave it out.",
             )
         consumer = consumer_from(merged)
-        snapshot = consumer.keeper.start()
-        if snapshot.error and not snapshot.state.serves and not consumer.settings.wait:
-            return _report(_explained(consumer, snapshot), snapshot.error)
+        consumer.start()
+        if not consumer.settings.wait and (codes := list(_missing(consumer))):
+            return codes[0]
         serve(consumer, merged)
     except EduStreamError as error:
         return _report(str(error), error)
     return DONE
 
 
-def _explained(consumer: Consumer, snapshot: Snapshot) -> str:
-    keeper = consumer.keeper
+def _missing(consumer: Consumer) -> Iterator[int]:
+    """The exit code of each model that cannot be served; why is told."""
+    for hosted in consumer.hosting.models:
+        error = hosted.keeper.snapshot.error
+        if error and not hosted.keeper.snapshot.state.serves:
+            yield _report(_explained(hosted.keeper), error)
+
+
+def _explained(keeper: Keeper) -> str:
+    snapshot = keeper.snapshot
     return (
         f"{keeper.reference} cannot be served: {snapshot.state.value}. {snapshot.state.meaning}\n"
         f"Looked for: {keeper.reference} in {keeper.where}\n"
@@ -90,6 +98,10 @@ def _report(text: str, error: EduStreamError) -> int:
     return exit_code(error)
 
 
+def _joined(value: Any) -> str:
+    return ",".join(value) if isinstance(value, list | tuple) else str(value)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="serve_consume.py", description="Serve a released model over HTTP.", epilog=EPILOG
@@ -98,8 +110,10 @@ def _parser() -> argparse.ArgumentParser:
         option = f"--{field.name.replace('_', '-')}"
         if field.name == "wait":
             parser.add_argument(option, action="store_const", const="true", help=HELP[field.name])
-        else:
-            text = HELP[field.name] + (f" (default: {field.default})" if field.default not in ("", ()) else "")
-            parser.add_argument(option, metavar=field.name.upper(), help=text)
+            continue
+        default = _joined(field.default)
+        text = HELP[field.name] + (f" (default: {default})" if default else "")
+        action = "append" if field.name == "model" else "store"
+        parser.add_argument(option, action=action, metavar=field.name.upper(), help=text)
     parser.add_argument("--env-file", type=Path, metavar="FILE", help="file of variables (default: .env beside this)")
     return parser

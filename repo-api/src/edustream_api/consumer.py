@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from edustream_contracts.errors import InvalidInput
 from edustream_registry.connection import open_reader
 from edustream_registry.local_copy import LocalCopy
 from edustream_registry.names import Reference
@@ -17,6 +18,7 @@ from edustream_registry.stating import ConsumerAuthor, open_consumer_author
 from edustream_api import log
 from edustream_api.app import build_app
 from edustream_api.front import Front
+from edustream_api.hosting import HostedModel, Hosting
 from edustream_api.keeper import Keeper
 from edustream_api.loading import ContractPin, ModelLoader
 from edustream_api.metrics import Metrics
@@ -28,12 +30,16 @@ from edustream_api.stated_needs import StatedNeeds
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """A keeper, the application that shows what it keeps, and their settings; `needs` is None where none are stated."""
+    """The models of one process, the application that shows them, and their settings."""
 
     settings: ConsumerSettings
-    keeper: Keeper
+    hosting: Hosting
     app: Front
-    needs: StatedNeeds | None
+
+    def start(self) -> None:
+        """The first look at the registry for every model; see `Keeper.start`."""
+        for hosted in self.hosting.models:
+            hosted.keeper.start()
 
 
 def assemble(
@@ -45,34 +51,78 @@ def assemble(
 ) -> Consumer:
     """Put a consumer together; nothing is asked of the registry yet. Without `open_author` it states no needs.
 
-    Raises `InvalidInput` for a reference or a contract that there is not.
+    Raises `InvalidInput` for a reference or a contract that there is not, and for two references to one model.
     """
-    reference = Reference.parse(settings.model)
+    references = _references(settings.model)
     metrics = Metrics(environ)
-    keeper = Keeper(
-        reference,
-        reader,
-        LocalCopy(settings.cache_dir, reader.trust, clock),
-        ModelLoader(ContractPin.of(settings.contract, reference.model)),
-        settings.staleness_budget_s,
-        clock,
-        listeners=(metrics.listen, log.listen),
-    )
-    pollers = [Poller(keeper.poll, settings.poll_interval_s)]
-    needs = None
-    if open_author and settings.consumer:
-        needs = StatedNeeds(
-            lambda: keeper.snapshot,
-            open_author,
-            settings.sends,
-            settings.reads,
-            settings.needs_lifetime_s,
+    copy = LocalCopy(settings.cache_dir, reader.trust, clock)
+    models, pollers = [], []
+    for reference in references:
+        keeper = Keeper(
+            reference,
+            reader,
+            copy,
+            ModelLoader(ContractPin.of(settings.contract, reference.model)),
+            settings.staleness_budget_s,
             clock,
-            ReliedOn(settings.cache_dir, settings.consumer, reference),
+            listeners=(metrics.listener(reference.model), log.listener(reference.model)),
         )
-        # In a thread of its own: a store that takes long over a write keeps no poll waiting.
-        pollers.append(Poller(needs.look, settings.poll_interval_s, "needs"))
-    return Consumer(settings, keeper, build_app(keeper, metrics, settings, pollers, needs), needs)
+        # Each model has threads of its own: one that takes long to load, or to write its needs, delays no other.
+        pollers.append(Poller(keeper.poll, settings.poll_interval_s))
+        needs = None
+        if open_author and settings.consumer:
+            needs = _needs(keeper, settings, open_author, clock, several=len(references) > 1)
+            pollers.append(Poller(needs.look, settings.poll_interval_s, "needs"))
+        models.append(HostedModel(keeper, needs))
+    hosting = Hosting(tuple(models))
+    return Consumer(settings, hosting, build_app(hosting, metrics, settings, pollers))
+
+
+def _references(texts: Sequence[str]) -> list[Reference]:
+    found: dict[str, Reference] = {}
+    for text in texts:
+        reference = Reference.parse(text)
+        if reference.model in found:
+            raise InvalidInput(
+                "reference",
+                f"{found[reference.model]} and {reference} are two references to the model {reference.model}.",
+                remedy="give --model once for each model; start a second consumer for a second release of one.",
+            )
+        found[reference.model] = reference
+    return list(found.values())
+
+
+def _needs(
+    keeper: Keeper,
+    settings: ConsumerSettings,
+    open_author: Callable[[], ConsumerAuthor],
+    clock: Clock,
+    *,
+    several: bool,
+) -> StatedNeeds:
+    model = keeper.reference.model
+    return StatedNeeds(
+        lambda: keeper.snapshot,
+        open_author,
+        _fields("EDUSTREAM_SENDS", settings.sends, model, several=several),
+        _fields("EDUSTREAM_READS", settings.reads, model, several=several),
+        settings.needs_lifetime_s,
+        clock,
+        ReliedOn(settings.cache_dir, settings.consumer, keeper.reference),
+    )
+
+
+def _fields(variable: str, names: Sequence[str], model: str, *, several: bool) -> tuple[str, ...]:
+    """The names that are about one model's fields."""
+    if not several:
+        return tuple(names)
+    if bare := [name for name in names if "/" not in name]:
+        raise InvalidInput(
+            "configuration",
+            f"{variable} has {bare[0]!r}, which does not say whose field it is.",
+            remedy=f"write {model}/{bare[0]}, or the name of the other model before the slash.",
+        )
+    return tuple(name.removeprefix(f"{model}/") for name in names if name.startswith(f"{model}/"))
 
 
 def consumer_from(environ: Mapping[str, str]) -> Consumer:
@@ -91,5 +141,5 @@ def worker_app() -> Front:
     """
     log.configure()
     consumer = consumer_from(os.environ)
-    consumer.keeper.start()
+    consumer.start()
     return consumer.app

@@ -5,48 +5,40 @@ Predictions skip FastAPI's routing, middleware and serialisation, which would co
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Callable, Mapping
 from time import perf_counter
-from typing import Final
+from typing import Final, TypeAlias
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edustream_api import problems
-from edustream_api.keeper import Keeper
-from edustream_api.loading import ServedModel
-from edustream_api.metrics import Metrics
-from edustream_api.prediction import predict, predict_batch
+from edustream_api.operations import Operation, Reply, refusal
 from edustream_api.problems import RequestRefused
-from edustream_api.reports import not_serving
 from edustream_api.request_body import ClientGone, read_json_body
 
-PREDICT: Final = "/predict"
-BATCH: Final = "/predict/batch"
 OTHER: Final = "other"
+CLIENT_GONE: Final = 499
+"""What proxies log where nobody was left to read the answer."""
 
-JSON_HEADER: Final = (b"content-type", b"application/json")
-PROBLEM_HEADER: Final = (b"content-type", problems.MEDIA_TYPE.encode())
-POST_ONLY: Final = (b"allow", b"POST")
-CLOSE: Final = (b"connection", b"close")
+Observe: TypeAlias = Callable[[str, int, float], None]
+"""Told of every request: its route, the status of its answer, its seconds."""
 
 
 class Front:
-    """Wraps `rest`, the application of every path but the predictions'; `paths` are those that `rest` serves."""
+    """Answers the paths of `operations`, and hands all others to `rest`, which serves those of `paths`."""
 
     def __init__(
         self,
         rest: ASGIApp,
         paths: frozenset[str],
-        keeper: Keeper,
-        metrics: Metrics,
-        max_rows: int,
+        operations: Mapping[str, Operation],
+        observe: Observe,
         max_body_bytes: int,
     ) -> None:
         self._rest = rest
         self._paths = paths
-        self._keeper = keeper
-        self._observe = metrics.observe
-        self._max_rows = max_rows
+        self._operations = operations
+        self._observe = observe
         self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,37 +48,25 @@ class Front:
             return
         started = perf_counter()
         path = scope["path"]
-        if path in (PREDICT, BATCH):
-            status = await self._prediction(path, scope, receive, send)
+        operation = self._operations.get(path)
+        if operation is not None:
+            status = await self._answered(operation, scope, receive, send)
         else:
             status = await self._handed_on(scope, receive, send)
             path = path if path in self._paths else OTHER
         self._observe(path, status, perf_counter() - started)
 
-    async def _prediction(self, path: str, scope: Scope, receive: Receive, send: Send) -> int:
+    async def _answered(self, operation: Operation, scope: Scope, receive: Receive, send: Send) -> int:
         try:
             if scope["method"] != "POST":
-                raise RequestRefused(problems.METHOD, f"{path} takes POST, not {scope['method']}.")
-            body = await read_json_body(scope, receive, self._max_body_bytes)
-            snapshot = self._keeper.snapshot
-            if snapshot.serving is None:
-                document = not_serving(snapshot, self._keeper)
-                await _send(send, document["status"], [PROBLEM_HEADER], problems.encoded(document))
-                return int(document["status"])
-            answer = await self._answer(path, snapshot.serving, body)
-        except RequestRefused as refusal:
-            return await _refuse(send, refusal)
+                raise RequestRefused(problems.METHOD, f"{scope['path']} takes POST, not {scope['method']}.")
+            reply = await operation(scope, await read_json_body(scope, receive, self._max_body_bytes))
+        except RequestRefused as refused:
+            reply = refusal(refused)
         except ClientGone:
-            # Nobody reads the answer; 499 is what proxies log for it.
-            return 499
-        await _send(send, 200, [JSON_HEADER], answer)
-        return 200
-
-    async def _answer(self, path: str, model: ServedModel, body: bytes) -> bytes:
-        if path == PREDICT:
-            return predict(model, body)
-        # A batch takes milliseconds, and onnxruntime releases the interpreter lock: others are answered meanwhile.
-        return await asyncio.to_thread(predict_batch, model, body, self._max_rows)
+            return CLIENT_GONE
+        await _send(send, reply)
+        return reply.status
 
     async def _handed_on(self, scope: Scope, receive: Receive, send: Send) -> int:
         status = 500
@@ -101,17 +81,7 @@ class Front:
         return status
 
 
-async def _refuse(send: Send, refusal: RequestRefused) -> int:
-    headers = [PROBLEM_HEADER]
-    if refusal.kind is problems.METHOD:
-        headers.append(POST_ONLY)
-    if refusal.kind is problems.TOO_LARGE:
-        headers.append(CLOSE)
-    await _send(send, refusal.kind.status.value, headers, problems.encoded(refusal.document()))
-    return refusal.kind.status.value
-
-
-async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-    headers = [*headers, (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+async def _send(send: Send, reply: Reply) -> None:
+    headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body))]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})

@@ -59,31 +59,25 @@ class ContractPin:
 
     @staticmethod
     def of(setting: str, model: str) -> ContractPin:
-        """Read the setting: `installed`, `any`, or the path of a contract document.
+        """Read the setting: `installed`, `any`, or the paths of contract documents, one of them the model's.
 
-        Raises `InvalidInput` (kind `contract`) where there is no such contract, it is not valid, or it is another
+        Raises `InvalidInput` (kind `contract`) where there is no such contract, it is not valid, or none is the
         model's.
         """
         if setting == "any":
             return ContractPin(None)
         if setting == "installed":
             return ContractPin(load_contract(model))
-        try:
-            data = Path(setting).read_bytes()
-        except OSError as error:
-            raise InvalidInput(
-                "contract",
-                f"The contract {setting} cannot be read: {error.strerror}.",
-                remedy="give --contract the path of a contract document, or one of installed and any.",
-            ) from error
-        contract = parse_contract(data)
-        if contract.model != model:
-            raise InvalidInput(
-                "contract",
-                f"The contract {setting} is that of the model {contract.model!r}, not of {model!r}.",
-                remedy=f"give --contract the path of a contract of {model}, or one of installed and any.",
-            )
-        return ContractPin(contract)
+        contracts = [_contract_at(path.strip()) for path in setting.split(",")]
+        for contract in contracts:
+            if contract.model == model:
+                return ContractPin(contract)
+        models = ", ".join(repr(contract.model) for contract in contracts)
+        raise InvalidInput(
+            "contract",
+            f"The contract {setting} is that of the model {models}, not of {model!r}.",
+            remedy=f"give --contract the path of a contract of {model}, or one of installed and any.",
+        )
 
     def check(self, offered: ModelContract, release: str) -> None:
         """Raises `Incompatible` (kind `contract`) where a release's contract breaks the pinned one."""
@@ -101,6 +95,17 @@ class ContractPin:
             "keeps the pinned contract; --contract any accepts every contract.",
             problems=[Problem(reason.pointer, reason.sentence) for reason in breaking],
         )
+
+
+def _contract_at(path: str) -> ModelContract:
+    try:
+        return parse_contract(Path(path).read_bytes())
+    except OSError as error:
+        raise InvalidInput(
+            "contract",
+            f"The contract {path} cannot be read: {error.strerror}.",
+            remedy="give --contract the path of a contract document, or one of installed and any.",
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 from pythonjsonlogger.orjson import OrjsonFormatter
 
-from edustream_api.events import Event, Polled, Refused, StateChanged, Swapped
+from edustream_api.events import Event, Listener, Refused, StateChanged, Swapped
 
 LOG: Final = logging.getLogger("edustream_api")
 
@@ -29,36 +29,41 @@ def configure(stream: TextIO = sys.stderr) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
-def listen(event: Event) -> None:
-    """Log what the keeper did; a poll that changed nothing is no event."""
+def listener(model: str) -> Listener:
+    """Whom the keeper of `model` tells what it does, so that it is logged; a poll that changed nothing is no event."""
+
+    def listen(event: Event) -> None:
+        level, message, details = _told(event)
+        LOG.log(level, message, extra={"model": model, **details})
+
+    return listen
+
+
+def _told(event: Event) -> tuple[int, str, dict[str, Any]]:
     if isinstance(event, Swapped):
-        LOG.info(
+        return (
+            logging.INFO,
             "release_swapped",
-            extra={
-                "model": event.after.name,
+            {
                 "version": event.after.version,
                 "manifest_digest": event.after.release.manifest_digest,
                 "version_before": event.before.version if event.before else None,
             },
         )
-    elif isinstance(event, Refused):
+    if isinstance(event, Refused):
         error = event.refusal.error
-        LOG.error(
+        return (
+            logging.ERROR,
             "release_refused",
-            extra={
+            {
                 "kind": error.kind,
                 "fact": error.fact,
                 "problems": [str(problem) for problem in error.problems],
                 "next": error.remedy,
             },
         )
-    elif isinstance(event, StateChanged):
-        error_fact = event.after.error.fact if event.after.error else None
+    if isinstance(event, StateChanged):
+        fact = event.after.error.fact if event.after.error else None
         level = logging.INFO if event.after.state.serves else logging.ERROR
-        LOG.log(
-            level,
-            "state_changed",
-            extra={"before": event.before.value, "after": event.after.state.value, "fact": error_fact},
-        )
-    elif isinstance(event, Polled):
-        LOG.debug("registry_polled", extra={"result": event.result.value})
+        return level, "state_changed", {"before": event.before.value, "after": event.after.state.value, "fact": fact}
+    return logging.DEBUG, "registry_polled", {"result": event.result.value}

@@ -11,8 +11,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from edustream_api.events import Event, Polled, PollResult, Refused, Swapped
-from edustream_api.keeper import Keeper
+from edustream_api.events import Event, Listener, Polled, PollResult, Refused, Swapped
+from edustream_api.hosting import Hosting
 from edustream_api.states import State
 
 MULTIPROCESS_DIR: Final = "PROMETHEUS_MULTIPROC_DIR"
@@ -36,13 +36,13 @@ class Metrics:
             buckets=BUCKETS,
             registry=self._registry,
         )
-        self._swaps = Counter("edustream_swaps", "Releases that were put into service", registry=self._registry)
-        self._rejections = Counter(
-            "edustream_rejections", "Finds that were not put into service", ["reason"], registry=self._registry
+        self._swaps = Counter(
+            "edustream_swaps", "Releases that were put into service", ["model"], registry=self._registry
         )
-        self._polls = Counter("edustream_polls", "Looks at the registry", ["result"], registry=self._registry)
-        for result in PollResult:
-            self._polls.labels(result.value)
+        self._rejections = Counter(
+            "edustream_rejections", "Finds that were not put into service", ["model", "reason"], registry=self._registry
+        )
+        self._polls = Counter("edustream_polls", "Looks at the registry", ["model", "result"], registry=self._registry)
         self._request_children: dict[tuple[str, int], Counter] = {}
         self._duration_children: dict[str, Histogram] = {}
 
@@ -56,50 +56,57 @@ class Metrics:
         counter.inc()
         self._duration_children[route].observe(seconds)
 
-    def listen(self, event: Event) -> None:
-        """Count what the keeper did."""
-        if isinstance(event, Polled):
-            self._polls.labels(event.result.value).inc()
-        elif isinstance(event, Swapped):
-            self._swaps.inc()
-        elif isinstance(event, Refused):
-            self._rejections.labels(event.refusal.error.kind).inc()
+    def listener(self, model: str) -> Listener:
+        """Whom the keeper of `model` tells what it does, so that it is counted."""
+        swaps = self._swaps.labels(model)
+        polls = {result: self._polls.labels(model, result.value) for result in PollResult}
 
-    def render(self, keeper: Keeper) -> bytes:
+        def listen(event: Event) -> None:
+            if isinstance(event, Polled):
+                polls[event.result].inc()
+            elif isinstance(event, Swapped):
+                swaps.inc()
+            elif isinstance(event, Refused):
+                self._rejections.labels(model, event.refusal.error.kind).inc()
+
+        return listen
+
+    def render(self, hosting: Hosting) -> bytes:
         """The exposition text: this process's state, and the counts of all processes."""
         registry = self._registry
         if self._multiprocess_dir:
             registry = CollectorRegistry()
             MultiProcessCollector(registry, self._multiprocess_dir)
         state = CollectorRegistry()
-        state.register(KeeperCollector(keeper))
+        state.register(HostingCollector(hosting))
         return generate_latest(registry) + generate_latest(state)
 
 
-class KeeperCollector(Collector):
-    """State, release and staleness, read from the keeper at the moment of the scrape."""
+class HostingCollector(Collector):
+    """State, release and staleness of every model, read from its keeper at the moment of the scrape."""
 
-    def __init__(self, keeper: Keeper) -> None:
-        self._keeper = keeper
+    def __init__(self, hosting: Hosting) -> None:
+        self._hosting = hosting
 
     def collect(self) -> Iterator[Metric]:
         """One gauge a fact."""
-        snapshot = self._keeper.snapshot
-        state = GaugeMetricFamily("edustream_state", "1 for the state that the consumer is in", labels=["state"])
-        for possible in State:
-            state.add_metric([possible.value], float(snapshot.state is possible))
-        yield state
+        state = GaugeMetricFamily(
+            "edustream_state", "1 for the state that the consumer is in", labels=["model", "state"]
+        )
         release = GaugeMetricFamily(
             "edustream_release_info", "The release that answers", labels=["model", "version", "manifest_digest"]
         )
-        if snapshot.serving:
-            serving = snapshot.serving
-            release.add_metric([serving.name, serving.version, serving.release.manifest_digest], 1.0)
-        yield release
-        staleness_s = self._keeper.staleness_s()
-        if staleness_s is not None:
-            yield GaugeMetricFamily(
-                "edustream_staleness_seconds",
-                "Time since the registry last confirmed what is loaded",
-                value=staleness_s,
-            )
+        staleness = GaugeMetricFamily(
+            "edustream_staleness_seconds",
+            "Time since the registry last confirmed what is loaded",
+            labels=["model"],
+        )
+        for hosted in self._hosting.models:
+            snapshot = hosted.keeper.snapshot
+            for possible in State:
+                state.add_metric([hosted.name, possible.value], float(snapshot.state is possible))
+            if serving := snapshot.serving:
+                release.add_metric([hosted.name, serving.version, serving.release.manifest_digest], 1.0)
+            if (seconds := hosted.keeper.staleness_s()) is not None:
+                staleness.add_metric([hosted.name], seconds)
+        yield from (state, release, staleness)

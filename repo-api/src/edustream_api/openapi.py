@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from edustream_contracts.contract import ModelContract
@@ -18,35 +19,105 @@ ANY_OBJECT: Final[dict[str, Any]] = {"type": "object", "description": "No contra
 JSON: Final = "application/json"
 
 
-def document(contract: ModelContract | None, version: str | None) -> dict[str, Any]:
-    """The OpenAPI document of a consumer that serves `version` of the contract's model; None where nothing is known."""
-    row, answer = (ANY_OBJECT, ANY_OBJECT)
-    example: dict[str, Any] = {}
-    title, about = "Predictions", "Nothing is served yet, and no contract is pinned."
-    if contract:
-        row, answer = _readable(contract.input_schema), _answer(contract)
-        example = contract.example()
-        title, about = contract.title, contract.description
-    serving = f"Serving version {version}." if version else "No release answers at the moment."
+def document(described: Sequence[DescribedModel]) -> dict[str, Any]:
+    """The OpenAPI document of a consumer of these models."""
+    schemas = {name: schema for one in described for name, schema in one.schemas().items()}
+    paths = {path: item for one in described for path, item in one.paths().items()}
     return {
         "openapi": "3.1.0",
-        "info": {"title": f"{title}: predictions", "version": API_VERSION, "description": f"{about}\n\n{serving}"},
+        "info": {
+            "title": f"{', '.join(one.title for one in described)}: predictions",
+            "version": API_VERSION,
+            "description": "\n\n".join(one.about for one in described),
+        },
         "tags": [
             {"name": "predictions", "description": "Ask the model"},
             {"name": "model", "description": "What answers, and what it promises"},
             {"name": "operations", "description": "For probes, dashboards and people"},
         ],
-        "paths": {**_predictions(example, contract), **_readings()},
-        "components": {
-            "schemas": {
-                "Input": row,
-                "Answer": answer,
-                "Batch": _batch("Input", "rows", "The rows to answer, in order"),
-                "BatchAnswer": _batch_answer(contract),
-                "Problem": _problem_schema(),
-            }
-        },
+        "paths": {**paths, **PROCESS_PATHS},
+        "components": {"schemas": {**schemas, "Problem": _problem_schema()}},
     }
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedModel:
+    """One model as it is described; None where no contract, or no release, is known.
+
+    One that is `alone` answers at the root; each of several below `/models/`, under names that end with its own.
+    """
+
+    name: str
+    contract: ModelContract | None
+    version: str | None
+    alone: bool = True
+
+    @property
+    def prefix(self) -> str:
+        """Below which path it answers."""
+        return "" if self.alone else f"/models/{self.name}"
+
+    @property
+    def suffix(self) -> str:
+        """What its names end with."""
+        return "" if self.alone else f".{self.name}"
+
+    @property
+    def title(self) -> str:
+        """What it is called."""
+        return self.contract.title if self.contract else self.name
+
+    @property
+    def about(self) -> str:
+        """What it is about, and what answers."""
+        told = self.contract.description if self.contract else "Nothing is served yet, and no contract is pinned."
+        serving = f"Serving version {self.version}." if self.version else "No release answers at the moment."
+        return f"{told}\n\n{serving}"
+
+    def schemas(self) -> dict[str, Any]:
+        """What goes in and what comes out."""
+        row, answer = (ANY_OBJECT, ANY_OBJECT)
+        if self.contract:
+            row, answer = _readable(self.contract.input_schema), _answer(self.contract)
+        found = {
+            "Input": row,
+            "Answer": answer,
+            "Batch": _batch(f"Input{self.suffix}", "rows", "The rows to answer, in order"),
+            "BatchAnswer": _batch_answer(self.contract),
+        }
+        return {f"{name}{self.suffix}": schema for name, schema in found.items()}
+
+    def paths(self) -> dict[str, Any]:
+        """What can be asked of the model."""
+        model, contract = "The release that answers: version, digests, signatures, metrics", "The contract it keeps"
+        if self.alone:
+            readings = {
+                "/model": _reading("model", "model", model),
+                "/contract": _reading("contract", "model", contract),
+            }
+        else:
+            readings = {
+                self.prefix: _reading(f"model{self.suffix}", "model", model),
+                f"{self.prefix}/contract": _reading(f"contract{self.suffix}", "model", contract),
+                f"{self.prefix}/health": _reading(
+                    f"health{self.suffix}", "operations", "State, reasons and last refusal of the model", may_fail=False
+                ),
+                f"{self.prefix}/health/ready": _reading(
+                    f"ready{self.suffix}", "operations", "200 while the model's predictions are answered"
+                ),
+            }
+        return {**self._predictions(), **readings}
+
+    def _predictions(self) -> dict[str, Any]:
+        example = self.contract.example() if self.contract else {}
+        one = _prediction("predict", "Answer one row", "Input", "Answer", self.suffix, example)
+        rows = {"rows": [example, example]}
+        many = _prediction("predict_batch", "Answer many rows, all or none", "Batch", "BatchAnswer", self.suffix, rows)
+        if self.contract:
+            one["description"] = _field_table(self.contract.input_schema)
+            for operation in (one, many):
+                operation["responses"]["200"]["description"] += f"\n\n{_field_table(self.contract.output_schema)}"
+        return {f"{self.prefix}/predict": {"post": one}, f"{self.prefix}/predict/batch": {"post": many}}
 
 
 def _readable(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,40 +204,17 @@ def _cell(text: str) -> str:
     return " ".join(text.replace("|", "\\|").split())
 
 
-def _predictions(example: dict[str, Any], contract: ModelContract | None) -> dict[str, Any]:
-    one = _prediction("predict", "Answer one row", "Input", "Answer", example)
-    rows = {"rows": [example, example]}
-    many = _prediction("predict_batch", "Answer many rows, all or none", "Batch", "BatchAnswer", rows)
-    if contract:
-        one["description"] = _field_table(contract.input_schema)
-        for operation in (one, many):
-            operation["responses"]["200"]["description"] += f"\n\n{_field_table(contract.output_schema)}"
-    return {"/predict": {"post": one}, "/predict/batch": {"post": many}}
-
-
-def _prediction(name: str, summary: str, asks: str, gives: str, example: dict[str, Any]) -> dict[str, Any]:
+def _prediction(name: str, summary: str, asks: str, gives: str, suffix: str, example: dict[str, Any]) -> dict[str, Any]:
     refusals = (problems.MALFORMED, problems.INVALID, problems.TOO_LARGE, problems.MEDIA, problems.NOT_SERVING)
     return {
-        "operationId": name,
+        "operationId": f"{name}{suffix}",
         "tags": ["predictions"],
         "summary": summary,
-        "requestBody": {"required": True, "content": {JSON: {"schema": _ref(asks), "example": example}}},
+        "requestBody": {"required": True, "content": {JSON: {"schema": _ref(f"{asks}{suffix}"), "example": example}}},
         "responses": {
-            "200": {"description": "The answer", "content": {JSON: {"schema": _ref(gives)}}},
+            "200": {"description": "The answer", "content": {JSON: {"schema": _ref(f"{gives}{suffix}")}}},
             **{str(kind.status.value): _refusal(kind) for kind in (*refusals, problems.MODEL_FAILED)},
         },
-    }
-
-
-def _readings() -> dict[str, Any]:
-    return {
-        "/model": _reading("model", "model", "The release that answers: version, digests, signatures, metrics"),
-        "/contract": _reading("contract", "model", "The contract that the answers keep"),
-        "/health": _reading("health", "operations", "State, reasons and last refusal, for people", may_fail=False),
-        "/health/live": _reading("live", "operations", "Liveness probe", may_fail=False),
-        "/health/ready": _reading("ready", "operations", "Readiness probe: 200 while predictions are answered"),
-        "/metrics": _reading("metrics", "operations", "Metrics for Prometheus", may_fail=False, media="text/plain"),
-        "/openapi.json": _reading("openapi", "operations", "This document", may_fail=False),
     }
 
 
@@ -192,3 +240,13 @@ def _problem_example(kind: ProblemKind) -> dict[str, Any]:
 
 def _ref(name: str) -> dict[str, Any]:
     return {"$ref": f"#/components/schemas/{name}"}
+
+
+PROCESS_PATHS: Final = {
+    "/models": _reading("models", "model", "The models that are asked for, and how each is", may_fail=False),
+    "/health": _reading("health", "operations", "State, reasons and last refusal, for people", may_fail=False),
+    "/health/live": _reading("live", "operations", "Liveness probe", may_fail=False),
+    "/health/ready": _reading("ready", "operations", "Readiness probe: 200 while predictions are answered"),
+    "/metrics": _reading("metrics", "operations", "Metrics for Prometheus", may_fail=False, media="text/plain"),
+    "/openapi.json": _reading("openapi", "operations", "This document", may_fail=False),
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -9,23 +10,30 @@ from edustream_contracts.errors import Problem
 from edustream_registry.inference.session import AnswerUnusable
 
 from edustream_api import json_document
+from edustream_api.hosting import Observer
 from edustream_api.loading import ServedModel
 from edustream_api.problems import INVALID, MODEL_FAILED, TOO_LARGE, RequestRefused
 
 
-def predict(model: ServedModel, body: bytes) -> bytes:
-    """The answer for the one row in `body`, a JSON object of the contract's input fields."""
+def predict(model: ServedModel, body: bytes, observers: Iterable[Observer] = ()) -> bytes:
+    """The answer for the one row in `body`, a JSON object of the contract's input fields; `observers` are told."""
     row = json_document.parse(body)
     if not model.accepts(row):
         raise refused(model.problems(row))
-    answer = _answers(model, [row])[0]
+    answers = _answers(model, [row])
+    for observe in observers:
+        observe(model, [row], answers)
+    answer = answers[0]
     answer["model"] = model.name
     answer["model_version"] = model.version
     return orjson.dumps(answer)
 
 
-def predict_batch(model: ServedModel, body: bytes, max_rows: int) -> bytes:
-    """The answers for the rows in `body`, `{"rows": [...]}`, in their order; all of them or none."""
+def predict_batch(model: ServedModel, body: bytes, max_rows: int, observers: Iterable[Observer] = ()) -> bytes:
+    """The answers for the rows in `body`, `{"rows": [...]}`, in their order; all of them or none.
+
+    `observers` are told of all rows at once.
+    """
     rows = _rows(json_document.parse(body), max_rows)
     problems = [
         Problem(f"/rows/{index}{problem.pointer}", problem.message)
@@ -35,7 +43,10 @@ def predict_batch(model: ServedModel, body: bytes, max_rows: int) -> bytes:
     ]
     if problems:
         raise refused(problems)
-    answer = {"predictions": _answers(model, rows), "model": model.name, "model_version": model.version}
+    answers = _answers(model, rows)
+    for observe in observers:
+        observe(model, rows, answers)
+    answer = {"predictions": answers, "model": model.name, "model_version": model.version}
     return orjson.dumps(answer)
 
 

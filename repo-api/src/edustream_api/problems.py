@@ -41,17 +41,20 @@ MODEL_FAILED: Final = ProblemKind("model-failed", HTTPStatus.INTERNAL_SERVER_ERR
 
 
 class RequestRefused(Exception):
-    """A request that gets a problem document instead of an answer."""
+    """A request that gets a problem document instead of an answer; `reason` is the state that refuses it."""
 
-    def __init__(self, kind: ProblemKind, detail: str, errors: Sequence[Problem] = ()) -> None:
+    def __init__(
+        self, kind: ProblemKind, detail: str, errors: Sequence[Problem] = (), *, reason: State | None = None
+    ) -> None:
         super().__init__(detail)
         self.kind = kind
         self.detail = detail
         self.errors = tuple(errors)
+        self.reason = reason
 
     def document(self) -> dict[str, Any]:
         """The problem document."""
-        return problem_document(self.kind, self.detail, errors=self.errors)
+        return problem_document(self.kind, self.detail, reason=self.reason, errors=self.errors)
 
 
 def problem_document(

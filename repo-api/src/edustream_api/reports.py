@@ -1,4 +1,4 @@
-"""What the consumer says about itself: its health, its model, and why it does not answer."""
+"""What the consumer says about itself: its health, and its models."""
 
 from __future__ import annotations
 
@@ -7,27 +7,23 @@ from typing import Any
 
 from edustream_contracts.errors import EduStreamError
 
-from edustream_api.events import Refusal, Snapshot
-from edustream_api.keeper import Keeper
+from edustream_api.events import Refusal
+from edustream_api.hosting import HostedModel, Hosting
 from edustream_api.loading import ServedModel
-from edustream_api.problems import NOT_SERVING, problem_document
-from edustream_api.stated_needs import NeedsReport, StatedNeeds
+from edustream_api.stated_needs import NeedsReport
 
 
-def not_serving(snapshot: Snapshot, keeper: Keeper) -> dict[str, Any]:
-    """The problem document of a consumer whose state does not serve."""
-    error = snapshot.error
-    fact = f" {error.fact} Next: {error.remedy}" if error else ""
-    return problem_document(
-        NOT_SERVING,
-        f"{keeper.reference} is not served: {snapshot.state.meaning}{fact}",
-        reason=snapshot.state,
-        errors=error.problems if error else (),
-    )
+def health(hosting: Hosting) -> dict[str, Any]:
+    """Everything a person wants to know when something is wrong: of the only model, or of each."""
+    if hosting.only:
+        return model_health(hosting.only)
+    models = {hosted.name: model_health(hosted) for hosted in hosting.models}
+    return {"live": True, "ready": hosting.ready, "models": models}
 
 
-def health(keeper: Keeper, needs: StatedNeeds | None) -> dict[str, Any]:
-    """Everything a person wants to know when something is wrong; `needs` is None where none are stated."""
+def model_health(hosted: HostedModel) -> dict[str, Any]:
+    """The same of one model."""
+    keeper, needs = hosted.keeper, hosted.needs
     snapshot = keeper.snapshot
     return {
         "state": snapshot.state.value,
@@ -44,6 +40,22 @@ def health(keeper: Keeper, needs: StatedNeeds | None) -> dict[str, Any]:
         "staleness_budget_s": keeper.staleness_budget_s,
         "last_refusal": _refusal(snapshot.refusal),
         "needs": _needs(needs.report) if needs else None,
+    }
+
+
+def models(hosting: Hosting) -> dict[str, Any]:
+    """The models that are asked for, in order, and how each is."""
+    return {
+        "models": [
+            {
+                "model": hosted.name,
+                "reference": str(hosted.keeper.reference),
+                "state": hosted.keeper.snapshot.state.value,
+                "ready": hosted.keeper.snapshot.state.serves,
+                "model_version": serving.version if (serving := hosted.keeper.snapshot.serving) else None,
+            }
+            for hosted in hosting.models
+        ]
     }
 
 

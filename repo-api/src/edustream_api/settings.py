@@ -18,13 +18,14 @@ MAX_PORT: Final = 65535
 class ConsumerSettings:
     """What to serve, where, and how patiently. Durations are seconds, sizes are bytes.
 
-    `contract` is `installed` (the one that edustream-contracts carries), `any`, or the path of a contract document.
+    `model` is one reference or several, each of another model. `contract` is `installed` (the one that
+    edustream-contracts carries), `any`, or paths of contract documents, one for each model.
     `consumer` is the name under which needs are stated; without it, or without a signing key, none are. `sends` and
-    `reads` are names of fields; none stands for all.
+    `reads` are names of fields, `<model>/<field>` where there are several models; none stands for all.
     Each field is read from the environment variable `EDUSTREAM_<FIELD>`.
     """
 
-    model: str = "churn@production"
+    model: tuple[str, ...] = ("churn@production",)
     host: str = "127.0.0.1"
     port: int = 8000
     wait: bool = False
@@ -106,8 +107,15 @@ def _name_or_nothing(text: str) -> str:
     return text
 
 
-def _fields(text: str) -> tuple[str, ...]:
+def _list(text: str) -> tuple[str, ...]:
     return tuple(filter(None, (name.strip() for name in text.split(","))))
+
+
+def _some(text: str) -> tuple[str, ...]:
+    found = _list(text)
+    if not found:
+        raise ValueError(text)
+    return found
 
 
 def _integer(least: int, most: int) -> Rule:
@@ -131,19 +139,19 @@ def _seconds(least: float, most: float) -> Rule:
 
 
 RULES: Final[dict[str, Rule]] = {
-    "model": Rule(_not_empty, "a reference, e.g. churn@production, churn@2.1.0 or churn@^2"),
+    "model": Rule(_some, "references, separated by commas, e.g. churn@production, churn@2.1.0 or churn@^2"),
     "host": Rule(_not_empty, "an address to listen on, e.g. 127.0.0.1"),
     "port": _integer(0, MAX_PORT),
     "wait": Rule(_boolean, "true or false"),
     "workers": _integer(1, 64),
     "poll_interval_s": _seconds(0.1, 86400),
     "staleness_budget_s": _seconds(0, 366 * 86400),
-    "contract": Rule(_not_empty, "installed, any, or the path of a contract document"),
+    "contract": Rule(_not_empty, "installed, any, or paths of contract documents, separated by commas"),
     "cache_dir": Rule(lambda text: Path(_not_empty(text)), "a directory for verified copies"),
     "max_rows": _integer(1, 100_000),
     "max_body_bytes": _integer(1024, 1024**3),
     "consumer": Rule(_name_or_nothing, "a name of lower-case letters, digits and hyphens, e.g. api"),
-    "sends": Rule(_fields, "names of fields, separated by commas"),
-    "reads": Rule(_fields, "names of fields, separated by commas"),
+    "sends": Rule(_list, "names of fields, separated by commas"),
+    "reads": Rule(_list, "names of fields, separated by commas"),
     "needs_lifetime_s": _seconds(60, 366 * 86400),
 }

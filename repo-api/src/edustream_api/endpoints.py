@@ -1,0 +1,134 @@
+"""What is read over HTTP: of each model, and of the process; every endpoint only translates what others know."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import orjson
+from fastapi import Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.routing import Route
+
+from edustream_api import openapi, problems, reports
+from edustream_api.hosting import HostedModel, Hosting
+from edustream_api.metrics import Metrics
+from edustream_api.openapi import DescribedModel
+from edustream_api.problems import NOT_SERVING, RequestRefused
+
+JSON: Final = "application/json"
+OPENAPI: Final = "/openapi.json"
+
+Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEndpoints:
+    """The reading endpoints of one model."""
+
+    hosted: HostedModel
+
+    async def model(self, request: Request) -> Response:
+        """What answers, where it comes from, who vouches for it."""
+        return json_response(reports.model(self.hosted.serving()))
+
+    async def contract(self, request: Request) -> Response:
+        """The contract of the release that answers; the pinned one while none does."""
+        contract = self.hosted.contract
+        if contract is None:
+            self.hosted.serving()
+        return json_response(contract.document if contract else {})
+
+    async def health(self, request: Request) -> Response:
+        """The model's state, for people."""
+        return json_response(reports.model_health(self.hosted))
+
+    async def ready(self, request: Request) -> Response:
+        """Whether this model's predictions are answered."""
+        self.hosted.serving()
+        return json_response({"status": "ready", "state": self.hosted.keeper.snapshot.state.value})
+
+    def routes(self) -> list[Route]:
+        """One route an endpoint, below the model's own path."""
+        prefix = f"/models/{self.hosted.name}"
+        return [
+            _route(prefix, self.model),
+            _route(f"{prefix}/contract", self.contract),
+            _route(f"{prefix}/health", self.health),
+            _route(f"{prefix}/health/ready", self.ready),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessEndpoints:
+    """The reading endpoints of the process, and those of its only model."""
+
+    hosting: Hosting
+    metrics: Metrics
+
+    async def models(self, request: Request) -> Response:
+        """The models that are asked for, and how each is."""
+        return json_response(reports.models(self.hosting))
+
+    async def health(self, request: Request) -> Response:
+        """The state, for people."""
+        return json_response(reports.health(self.hosting))
+
+    async def live(self, request: Request) -> Response:
+        """Whether the process runs: always, if it can say so."""
+        return json_response({"status": "live"})
+
+    async def ready(self, request: Request) -> Response:
+        """Whether the predictions of every model are answered."""
+        serving = [hosted.serving() for hosted in self.hosting.models]
+        if not serving:
+            raise RequestRefused(NOT_SERVING, "No model is asked for; start the consumer with --model.")
+        if only := self.hosting.only:
+            return json_response({"status": "ready", "state": only.keeper.snapshot.state.value})
+        return json_response({"status": "ready", "models": {model.name: model.version for model in serving}})
+
+    async def exposition(self, request: Request) -> Response:
+        """The metrics, for Prometheus."""
+        return Response(self.metrics.render(self.hosting), media_type=CONTENT_TYPE_LATEST)
+
+    async def document(self, request: Request) -> Response:
+        """The OpenAPI document of the models that answer."""
+        alone = self.hosting.only is not None
+        return json_response(openapi.document([_described(hosted, alone=alone) for hosted in self.hosting.models]))
+
+    def routes(self) -> list[Route]:
+        """One route an endpoint."""
+        routes = [
+            _route("/models", self.models),
+            _route("/health", self.health),
+            _route("/health/live", self.live),
+            _route("/health/ready", self.ready),
+            _route("/metrics", self.exposition),
+            _route(OPENAPI, self.document),
+        ]
+        for hosted in self.hosting.models:
+            routes += ModelEndpoints(hosted).routes()
+        if only := self.hosting.only:
+            endpoints = ModelEndpoints(only)
+            routes += [_route("/model", endpoints.model), _route("/contract", endpoints.contract)]
+        return routes
+
+
+def _described(hosted: HostedModel, *, alone: bool) -> DescribedModel:
+    serving = hosted.keeper.snapshot.serving
+    return DescribedModel(hosted.name, hosted.contract, serving.version if serving else None, alone)
+
+
+def json_response(document: Any) -> Response:
+    """A document as JSON."""
+    return Response(orjson.dumps(document), media_type=JSON)
+
+
+def problem_response(document: dict[str, Any]) -> Response:
+    """A problem document (RFC 9457)."""
+    return Response(problems.encoded(document), document["status"], media_type=problems.MEDIA_TYPE)
+
+
+def _route(path: str, endpoint: Endpoint) -> Route:
+    return Route(path, endpoint, methods=["GET"])

@@ -1,0 +1,73 @@
+"""The models of one process: which there are, and which of them can answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from edustream_contracts.contract import ModelContract
+
+from edustream_api.keeper import Keeper
+from edustream_api.loading import ServedModel
+from edustream_api.problems import NOT_SERVING, RequestRefused
+from edustream_api.stated_needs import StatedNeeds
+
+Observer: TypeAlias = Callable[[ServedModel, Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]], None]
+"""Told of rows that were answered, and of their answers; runs within the request, so it only takes note of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostedModel:
+    """One model: the keeper that decides which release answers, what is stated of needs, who is told of answers."""
+
+    keeper: Keeper
+    needs: StatedNeeds | None = None
+    observers: tuple[Observer, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.keeper.reference.model
+
+    @property
+    def contract(self) -> ModelContract | None:
+        """The contract of the release that answers; the pinned one while none does."""
+        serving = self.keeper.snapshot.serving
+        return serving.contract if serving else self.keeper.pinned
+
+    def serving(self) -> ServedModel:
+        """The release that answers. Raises `RequestRefused` (`not-serving`) with the state as its reason."""
+        snapshot = self.keeper.snapshot
+        if snapshot.serving is not None:
+            return snapshot.serving
+        error = snapshot.error
+        fact = f" {error.fact} Next: {error.remedy}" if error else ""
+        raise RequestRefused(
+            NOT_SERVING,
+            f"{self.keeper.reference} is not served: {snapshot.state.meaning}{fact}",
+            error.problems if error else (),
+            reason=snapshot.state,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Hosting:
+    """All models of this process, at least one, in the order in which they were asked for; their names differ."""
+
+    models: tuple[HostedModel, ...]
+
+    @property
+    def only(self) -> HostedModel | None:
+        """The model, where there is just one: paths that name none mean it."""
+        return self.models[0] if len(self.models) == 1 else None
+
+    @property
+    def ready(self) -> bool:
+        """Whether every model answers; never where there is none."""
+        return bool(self.models) and all(model.keeper.snapshot.state.serves for model in self.models)
+
+    def prefixes(self) -> list[tuple[str, HostedModel]]:
+        """Below which paths each model answers: its own, and the root for the only one."""
+        prefixes = [(f"/models/{model.name}", model) for model in self.models]
+        return [("", self.only), *prefixes] if self.only else prefixes

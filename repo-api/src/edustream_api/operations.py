@@ -1,0 +1,75 @@
+"""What predictions are asked for with: each operation turns one request's body into a reply."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, NamedTuple, TypeAlias
+
+from starlette.types import Scope
+
+from edustream_api import problems
+from edustream_api.hosting import HostedModel, Hosting
+from edustream_api.prediction import predict, predict_batch
+from edustream_api.problems import RequestRefused
+
+JSON_HEADER: Final = (b"content-type", b"application/json")
+PROBLEM_HEADER: Final = (b"content-type", problems.MEDIA_TYPE.encode())
+POST_ONLY: Final = (b"allow", b"POST")
+CLOSE: Final = (b"connection", b"close")
+
+
+class Reply(NamedTuple):
+    """An answer to one request; its length is added when it is sent."""
+
+    body: bytes
+    status: int = 200
+    headers: tuple[tuple[bytes, bytes], ...] = (JSON_HEADER,)
+
+
+Operation: TypeAlias = Callable[[Scope, bytes], Awaitable[Reply]]
+"""Answers a POST: its ASGI scope and its body. Raises `RequestRefused`."""
+
+
+class Predict:
+    """Answers one row."""
+
+    def __init__(self, hosted: HostedModel) -> None:
+        self._hosted = hosted
+
+    async def __call__(self, scope: Scope, body: bytes) -> Reply:
+        """The answer to the row in `body`."""
+        return Reply(predict(self._hosted.serving(), body, self._hosted.observers))
+
+
+class PredictBatch:
+    """Answers many rows, all of them or none."""
+
+    def __init__(self, hosted: HostedModel, max_rows: int) -> None:
+        self._hosted = hosted
+        self._max_rows = max_rows
+
+    async def __call__(self, scope: Scope, body: bytes) -> Reply:
+        """The answers to the rows in `body`."""
+        # A batch takes milliseconds, and onnxruntime releases the interpreter lock: others are answered meanwhile.
+        hosted = self._hosted
+        return Reply(await asyncio.to_thread(predict_batch, hosted.serving(), body, self._max_rows, hosted.observers))
+
+
+def operations(hosting: Hosting, max_rows: int) -> Mapping[str, Operation]:
+    """Every operation by its path."""
+    found: dict[str, Operation] = {}
+    for prefix, hosted in hosting.prefixes():
+        found[f"{prefix}/predict"] = Predict(hosted)
+        found[f"{prefix}/predict/batch"] = PredictBatch(hosted, max_rows)
+    return found
+
+
+def refusal(refused: RequestRefused) -> Reply:
+    """The reply to a request that is refused: a problem document."""
+    headers = [PROBLEM_HEADER]
+    if refused.kind is problems.METHOD:
+        headers.append(POST_ONLY)
+    if refused.kind is problems.TOO_LARGE:
+        headers.append(CLOSE)
+    return Reply(problems.encoded(refused.document()), refused.kind.status.value, tuple(headers))
