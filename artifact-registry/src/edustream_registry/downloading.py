@@ -27,6 +27,7 @@ from edustream_registry.store import ObjectMissing
 PART_BYTES: Final = 8 * 1024 * 1024
 PARTS_IN_FLIGHT: Final = 4
 CHUNK_BYTES: Final = 1024 * 1024
+WRITE_BYTES: Final = 256 * 1024
 ATTEMPTS: Final = 3
 MAX_WAIT_S: Final = 2.0
 PARTIAL: Final = ".partial-"
@@ -187,11 +188,17 @@ class _Download:
         with closing(self._parts(size)) as parts:
             for part in parts:
                 digest.update(part)
-                self._partial.write(part)
-                self._partial.flush()
+                self._write(part)
                 size += len(part)
                 self._progress(len(part))
         return size, digest.hexdigest()
+
+    def _write(self, part: bytearray) -> None:
+        # In pieces: ext4 takes several times as long over 8 MiB that are written at once.
+        with memoryview(part) as view:
+            for start in range(0, len(view), WRITE_BYTES):
+                self._partial.write(view[start : start + WRITE_BYTES])
+        self._partial.flush()
 
     def _parts(self, start: int) -> Generator[bytearray, None, None]:
         """The object's parts from `start` on, in order; a few of them are on their way at any time."""
