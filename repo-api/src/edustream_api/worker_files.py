@@ -1,0 +1,55 @@
+"""Lets the worker processes of one consumer add up what each of them counts: one small file a process."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from edustream_api.metrics import MULTIPROCESS_DIR
+
+
+class WorkerFiles:
+    """What every worker last showed of its counts under one name; a worker that died is still counted.
+
+    Processes share the directory of Prometheus's multiprocess mode, which lives as long as the consumer does. A process
+    that is alone has none: it shows nothing, and there are no others.
+    """
+
+    def __init__(self, directory: Path | None, name: str) -> None:
+        self._directory = directory
+        self._name = name
+
+    @staticmethod
+    def of(environ: Mapping[str, str], name: str) -> WorkerFiles:
+        """The files of `name` in the directory that PROMETHEUS_MULTIPROC_DIR names, if it is set."""
+        directory = environ.get(MULTIPROCESS_DIR)
+        return WorkerFiles(Path(directory) if directory else None, name)
+
+    @property
+    def shared(self) -> bool:
+        """Whether there may be other processes."""
+        return self._directory is not None
+
+    def show(self, counts: Mapping[str, Any]) -> None:
+        """Replace what this process shows, as a whole: a reader never meets half of it."""
+        if self._directory is None:
+            return
+        with tempfile.NamedTemporaryFile(dir=self._directory, suffix=".part", delete=False) as part:
+            part.write(orjson.dumps(counts))
+        Path(part.name).replace(self._directory / self._file(os.getpid()))
+
+    def others(self) -> list[dict[str, Any]]:
+        """What the other processes showed last, in no order."""
+        if self._directory is None:
+            return []
+        own = self._file(os.getpid())
+        found = (path for path in self._directory.glob(self._file("*")) if path.name != own)
+        return [orjson.loads(path.read_bytes()) for path in found]
+
+    def _file(self, process: int | str) -> str:
+        return f"{self._name}.{process}.json"
