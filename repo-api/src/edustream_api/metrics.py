@@ -14,8 +14,8 @@ from prometheus_client.registry import Collector
 from edustream_api.events import Event, Listener, Polled, PollResult, Refused, Swapped
 from edustream_api.hosting import Hosting
 from edustream_api.states import State
+from edustream_api.worker_files import MULTIPROCESS_DIR
 
-MULTIPROCESS_DIR: Final = "PROMETHEUS_MULTIPROC_DIR"
 BUCKETS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 
 

@@ -15,7 +15,7 @@ import uvicorn
 from edustream_contracts.errors import InvalidInput
 
 from edustream_api.consumer import Consumer
-from edustream_api.metrics import MULTIPROCESS_DIR
+from edustream_api.worker_files import MULTIPROCESS_DIR
 
 GRACE_S: Final = 30
 WORKER_APP: Final = "edustream_api.consumer:worker_app"

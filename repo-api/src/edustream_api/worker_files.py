@@ -6,11 +6,12 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
-from edustream_api.metrics import MULTIPROCESS_DIR
+MULTIPROCESS_DIR: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable of Prometheus's client that names the directory which all processes of one consumer share."""
 
 
 class WorkerFiles:
