@@ -14,10 +14,9 @@ from edustream_registry import golden_vectors
 from edustream_registry.inference import golden
 from edustream_registry.inference.session import Inference
 from edustream_registry.manifest import ReleaseContent
-from edustream_registry.release_documents import carried_contract, require_size
+from edustream_registry.release_documents import MAX_BYTES, PROFILE, carried_contract, require_size
 
 MODEL_FILE: Final = "model.onnx"
-# A release also holds what people read: plots and cards are nothing that whoever answers waits for.
 FILES: Final = frozenset({contracts.FILE_NAME, MODEL_FILE, golden_vectors.FILE_NAME})
 
 ReadFile: TypeAlias = Callable[[str], bytes]
@@ -29,6 +28,15 @@ class ProvedModel:
 
     inference: Inference
     golden_rows: int
+
+
+def used_files(content: ReleaseContent) -> frozenset[str]:
+    """The names of the files that whoever answers, and watches for drift, uses: `FILES`, and the profile.
+
+    Nobody waits for what people read, plots and cards, nor for a profile that is larger than a profile may be.
+    """
+    most = MAX_BYTES[PROFILE]
+    return FILES | {file.name for file in content.files if file.name == PROFILE and file.size <= most}
 
 
 def read_contract(content: ReleaseContent, read: ReadFile, release: str) -> ModelContract:
