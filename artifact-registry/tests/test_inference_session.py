@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
@@ -39,6 +41,52 @@ def one_row_model(content: ReleaseContent, contract: ModelContract) -> Inference
 @pytest.fixture
 def inference(content: ReleaseContent, contract: ModelContract) -> Inference:
     return Inference(tenure_model(contract), content, contract)
+
+
+def tensors(contract: ModelContract, rows: Sequence[Mapping[str, Any]]) -> tuple[Any, Any]:
+    return (
+        np.array([[row[name] for name in contract.numeric] for row in rows], dtype=np.float32),
+        np.array([[row[name] for name in contract.categorical] for row in rows], dtype=object),
+    )
+
+
+class TestColumns:
+    def test_they_are_the_answers_of_the_rows(self, inference: Inference, contract: ModelContract) -> None:
+        rows = [{**contract.example(), "tenure": tenure} for tenure in range(0, 120, 7)]
+        columns = inference.columns(*tensors(contract, rows))
+        answers = inference.answers(rows)
+        assert list(columns) == ["prediction", "probability"]
+        for name, values in columns.items():
+            assert values.tolist() == [answer[name] for answer in answers]
+
+    @pytest.mark.parametrize("kind", ["number", "integer", "boolean"])
+    def test_labels_of_every_kind(self, content: ReleaseContent, contract: ModelContract, kind: str) -> None:
+        example = {"price": True if kind == "boolean" else 100}
+        priced = changed(
+            contract, "output", {"price": {"type": kind, "description": "Price", "x-unit": "USD"}}, example
+        )
+        outputs = ModelOutputs(label="winner", probabilities=None, classes=())
+        model = tenure_model(contract, extra_outputs=[("winner", TensorProto.INT64)])
+        inference = Inference(model, content.model_copy(update={"outputs": outputs}), priced)
+        rows = [{**contract.example(), "tenure": tenure} for tenure in (0, 120)]
+        values = inference.columns(*tensors(contract, rows))["price"].tolist()
+        assert values == [answer["price"] for answer in inference.answers(rows)]
+
+    @pytest.mark.parametrize("value", [float("nan"), 1.1, -0.5])
+    def test_a_probability_that_is_none_is_unusable(
+        self, content: ReleaseContent, contract: ModelContract, value: float
+    ) -> None:
+        inference = Inference(constant_model(contract, value), content, contract)
+        with pytest.raises(AnswerUnusable, match="a probability is"):
+            inference.columns(*tensors(contract, [contract.example()]))
+
+    def test_rounding_over_the_bounds_is_cut(self, content: ReleaseContent, contract: ModelContract) -> None:
+        inference = Inference(constant_model(contract, 1.0 + 5e-6), content, contract)
+        assert inference.columns(*tensors(contract, [contract.example()]))["probability"].tolist() == [1.0]
+
+    def test_fewer_answers_than_rows_are_unusable(self, content: ReleaseContent, contract: ModelContract) -> None:
+        with pytest.raises(AnswerUnusable, match="the probabilities of 2 rows have the shape"):
+            one_row_model(content, contract).columns(*tensors(contract, [contract.example()] * 2))
 
 
 class TestAnswers:

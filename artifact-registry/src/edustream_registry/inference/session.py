@@ -20,6 +20,7 @@ TEXT: Final = "tensor(string)"
 PROBABILITY_TYPES: Final = ("tensor(float)", "tensor(double)")
 # What an output's number becomes where the contract's field is of this kind.
 LABELS: Final = {"integer": int, "boolean": bool}
+LABEL_TYPES: Final = {"string": object, "number": np.float64, "integer": np.int64, "boolean": np.bool_}
 ABSENT_TEXT: Final = ""
 
 # A float32 sum of products may step over the bounds of a probability by this much.
@@ -27,6 +28,7 @@ ROUNDING: Final = 1e-5
 
 Row = Mapping[str, Any]
 Answer = dict[str, Any]
+Column = npt.NDArray[Any]
 
 LOAD_FAILURES: Final = (
     failures.Fail,
@@ -99,6 +101,33 @@ class Inference:
                     answer[name] = _probability(probabilities[column])
         return answers
 
+    def columns(self, numeric: npt.NDArray[np.float32], categorical: npt.NDArray[np.object_]) -> dict[str, Column]:
+        """The answers for many rows, one array (n,) for each field of an answer, in the order of the rows.
+
+        `numeric`: float32 (n, k), NaN for null and absent; `categorical`: object (n, m) of str, empty for null and
+        absent; their columns are in the contract's order, and every row satisfies the contract. The values are those
+        of `answers`. Raises `AnswerUnusable` where one of the rows has no usable answer.
+        """
+        rows = len(numeric)
+        tensors = {name: numeric if dtype == "float32" else categorical for name, dtype, _ in self._inputs}
+        try:
+            outputs = self._session.run(self._fetch, tensors)
+        except RUN_FAILURES as error:
+            raise AnswerUnusable(str(error)) from error
+        if outputs[0].size != rows:
+            raise AnswerUnusable(f"{self._label} has {outputs[0].size} values for {rows} rows")
+        columns = {self._label_field.name: self._label_column(outputs[0])}
+        if self._class_columns and outputs[1].shape != (rows, self._classes):
+            raise AnswerUnusable(f"the probabilities of {rows} rows have the shape {outputs[1].shape}")
+        for name, column in self._class_columns:
+            columns[name] = _probability_column(outputs[1][:, column])
+        return columns
+
+    def _label_column(self, label: npt.NDArray[Any]) -> Column:
+        if self._label_field.kind == "string" and label.dtype == object:
+            return label.ravel()
+        return np.array(self._labels(label), dtype=LABEL_TYPES[self._label_field.kind])
+
     def _labels(self, label: npt.NDArray[Any]) -> list[Any]:
         values: list[Any] = label.ravel().tolist()
         if self._label_field.kind == "string":
@@ -116,6 +145,15 @@ def _probability(value: float) -> float:
     if -ROUNDING <= value <= 1.0 + ROUNDING:
         return min(max(value, 0.0), 1.0)
     raise AnswerUnusable(f"a probability is {value}")
+
+
+def _probability_column(values: npt.NDArray[np.floating[Any]]) -> Column:
+    column = values.astype(np.float64)
+    # Comparisons with NaN are false.
+    unusable = ~((column >= -ROUNDING) & (column <= 1.0 + ROUNDING))
+    if unusable.any():
+        raise AnswerUnusable(f"a probability is {column[unusable][0]}")
+    return np.clip(column, 0.0, 1.0)
 
 
 def _tensor(dtype: str, columns: Sequence[str], rows: Sequence[Row]) -> npt.NDArray[Any]:
