@@ -126,7 +126,7 @@ $(REPOS:%=test-%): test-%: lint-%
 	@echo "== $*: tests"
 	@cd $* && .venv/bin/python -m pytest --cov --cov-report=term $(WORKERS)
 
-PROVEN := contracts artifact-registry
+PROVEN := contracts artifact-registry repo-api
 
 .PHONY: prove $(PROVEN:%=prove-%)
 prove: $(PROVEN:%=prove-%)  ## Run the proofs of the protocol and the attacks on it with large budgets.
@@ -143,11 +143,19 @@ system-tools:  ## Install what the tests take from Debian: Chromium, docker-comp
 	@scripts/system_tools.sh chromium docker-compose tsc:node-typescript
 
 bench-tools:
-	@scripts/system_tools.sh wrk
+	@scripts/system_tools.sh wrk taskset:util-linux
 
 .PHONY: bench
 bench: setup bench-tools  ## Measure against MLflow and an empty FastAPI endpoint; writes bench/results.json.
 	@scripts/.venv/bin/python scripts/benchmarks/run.py
+
+.PHONY: bench-serving
+bench-serving: setup bench-tools  ## Measure serving against empty endpoints, other servers, scikit-learn.
+	@scripts/.venv/bin/python scripts/benchmarks/run_serving.py
+
+.PHONY: bench-tables
+bench-tables: scripts/.venv/ready  ## Write what the benchmarks measured last into the README.
+	@scripts/.venv/bin/python scripts/benchmarks/readme_tables.py
 
 BASE ?= origin/main
 ALLOW ?=

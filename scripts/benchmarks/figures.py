@@ -32,7 +32,12 @@ def figure(name: str, ours: list[float], theirs: list[float], unit: str, target:
     ratio = a / b
     sign, bound = target.split()
     met = ratio <= float(bound) if sign == "<=" else ratio >= float(bound)
-    return Figure(name, round(a, 4), round(b, 4), unit, round(ratio, 3), target, met)
+    return Figure(name, _rounded(a), _rounded(b), unit, _rounded(ratio), target, met)
+
+
+def _rounded(value: float) -> float:
+    """To five significant digits, which is more than any repetition agrees on."""
+    return float(f"{value:.5g}")
 
 
 def timed(command: list[str], cwd: Path) -> float:

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
+from environments import python_of
 from figures import Figure, figure, printed, printed_json, timed
+from record import machine, report, say, versions
 from scale import Growth, LargeFiles
 
 from edustream_lab.company import Company
@@ -38,26 +38,6 @@ CONNECTIONS: Final = 8
 READY_BUDGET_S: Final = 60.0
 REPLAY_BUDGET_MS: Final = 50.0
 VERDICT_BUDGET_MS: Final = 50.0
-
-
-def mlflow_environment(folder: Path) -> Path:
-    """A throwaway environment with MLflow, from its own lock; its interpreter."""
-    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    python = folder / "bin" / "python"
-    subprocess.run(
-        [
-            str(python),
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--require-hashes",
-            "--requirement",
-            str(HERE / "mlflow.lock"),
-        ],
-        check=True,
-    )
-    return python
 
 
 class Bench:
@@ -199,32 +179,12 @@ def _await_answer(port: int) -> None:
             return
 
 
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    return {
-        "cores": os.cpu_count(),
-        "architecture": platform.machine(),
-        "system": platform.system(),
-        "python": platform.python_version(),
-    }
-
-
-def versions(pythons: Mapping[str, str]) -> dict[str, str]:
-    """Versions of what was compared, asked of each environment."""
-    ask = "import importlib.metadata as m, sys; print(m.version(sys.argv[1]))"
-    return {
-        package: subprocess.run([python, "-c", ask, package], check=True, capture_output=True, text=True).stdout.strip()
-        for package, python in pythons.items()
-    }
-
-
 def measure(programs: Stage, folder: Path) -> dict[str, Any]:
     """Prepare a company, measure everything, and return the results."""
     checkout = Checkout.of(Path(__file__))
     company = Company(checkout, programs, folder)
-    sys.stdout.write("preparing: MLflow's environment, a registry, a trained release\n")
-    sys.stdout.flush()
-    mlflow = mlflow_environment(folder / "mlflow-environment")
+    say("preparing: MLflow's environment, a registry, a trained release")
+    mlflow = python_of(folder / "mlflow-environment", HERE / "mlflow.lock")
     company.start_registry()
     done = company.train()
     if done.returncode:
@@ -239,7 +199,7 @@ def measure(programs: Stage, folder: Path) -> dict[str, Any]:
     for part in (*parts, growth.questions, large.transfers):
         for row in part():
             figures.append(row)
-            _report(row)
+            report(row)
     consumer = checkout.python(checkout.consumer)
     compared = {
         "mlflow": str(mlflow),
@@ -255,12 +215,6 @@ def measure(programs: Stage, folder: Path) -> dict[str, Any]:
         "repeats": REPEATS,
         "figures": [asdict(row) for row in figures],
     }
-
-
-def _report(row: Figure) -> None:
-    mark = "ok  " if row.met else "MISS"
-    sys.stdout.write(f"{mark} {row.name}: {row.ratio} ({row.ours} / {row.theirs} {row.unit}; target {row.target})\n")
-    sys.stdout.flush()
 
 
 def main() -> int:
@@ -280,7 +234,7 @@ def main() -> int:
     target = ROOT / "bench" / "results.json"
     target.parent.mkdir(exist_ok=True)
     target.write_text(json.dumps(results, indent=2) + "\n")
-    sys.stdout.write(f"written: {target.relative_to(ROOT)}\n")
+    say(f"written: {target.relative_to(ROOT)}")
     return 0 if all(row["met"] for row in results["figures"]) else 1
 
 

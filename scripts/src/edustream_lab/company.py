@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -112,10 +112,13 @@ class Company:
             raise ProgramFailed(f"edustream-registry {' '.join(arguments)} ended with {done.returncode}: {done.output}")
         return json.loads(done.output)
 
-    def start_consumer(self, *arguments: str, cache: str = "cache", model: str = "churn@production") -> Consumer:
-        """Start the backend developer's command in the background, and do not wait."""
+    def start_consumer(
+        self, *arguments: str, cache: str = "cache", model: str = "churn@production", before: Sequence[str] = ()
+    ) -> Consumer:
+        """Start the backend developer's command in the background, and do not wait; `before` precedes it (taskset)."""
         port = free_port()
-        program = self.stage.start("consumer", self._serve(port, cache, model, *arguments), cwd=self.checkout.consumer)
+        command = [*before, *self._serve(port, cache, model, *arguments)]
+        program = self.stage.start("consumer", command, cwd=self.checkout.consumer)
         return Consumer(program, port)
 
     def serve_to_the_end(self, *arguments: str, cache: str = "cache", model: str = "churn@production") -> Finished:

@@ -1,0 +1,19 @@
+"""Throwaway environments, each from a hashed lock of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+
+def python_of(folder: Path, lock: Path) -> Path:
+    """The interpreter of the environment in `folder`; the environment is made from `lock` where it is not there yet."""
+    python, made = folder / "bin" / "python", folder / "made"
+    if made.exists() and made.read_bytes() == lock.read_bytes():
+        return python
+    subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+    install = [str(python), "-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", str(lock)]
+    subprocess.run(install, check=True)
+    made.write_bytes(lock.read_bytes())
+    return python

@@ -1,0 +1,92 @@
+"""Files of rows: `score_batch.py` against scikit-learn on a ready DataFrame, on one core and on two."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from figures import Figure, figure, printed, printed_json
+
+from edustream_lab.processes import ProgramFailed, environment
+from serving import cores
+from serving.batches import ScikitLearn
+from serving.memory import resident_mib_of_all
+from serving.scene import HERE, Scene
+
+ROUNDS: Final = 3
+CALLS: Final = 5
+FRAME_ROWS: Final = 100_000
+ALLOWED_MIB: Final = 1024
+ANSWERED: Final = "import sys; from pyarrow import parquet; print(parquet.read_metadata(sys.argv[1]).num_rows)"
+SAMPLED_EVERY_S: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One whole run of `score_batch.py`: its seconds, and the most memory that its processes held together."""
+
+    seconds: float
+    memory_mib: float
+
+
+class Offline:
+    """The whole process is timed: imports, the release's way from the registry, reading, scoring and writing."""
+
+    def __init__(self, scene: Scene, rows: int) -> None:
+        self._scene = scene
+        self._count = rows
+        self._input = scene.folder / "rows.parquet"
+
+    def beside_scikit_learn(self) -> list[Figure]:
+        """In turn: scikit-learn, one core, two cores."""
+        scene = self._scene
+        rows = scene.folder / "all-rows.json"
+        rows.write_text(json.dumps(scene.rows))
+        command = [scene.consumer_python, str(HERE / "write_rows.py"), str(rows), str(self._count), str(self._input)]
+        printed_json(command, scene.folder)
+        library = ScikitLearn(scene)
+        library.fit()
+        theirs: list[float] = []
+        one: list[Scored] = []
+        two: list[Scored] = []
+        for _ in range(ROUNDS):
+            theirs.extend(library.score(scene.rows, FRAME_ROWS, CALLS)[0])
+            one.append(self._score(cores.SERVER))
+            two.append(self._score(cores.SERVER, cores.LOAD))
+        ours, both = ([self._count / run.seconds for run in runs] for runs in (one, two))
+        memory = [run.memory_mib for run in (*one, *two)]
+        written = f"{self._count:,} rows"
+        return [
+            figure(f"score_batch.py of {written} / scikit-learn predict_proba", ours, theirs, "rows/s", ">= 1.5"),
+            figure(f"score_batch.py of {written} on two cores / on one", both, ours, "rows/s", ">= 1.5"),
+            figure(f"memory of score_batch.py at {written} / allowed", [max(memory)], [ALLOWED_MIB], "MiB", "<= 1"),
+        ]
+
+    def _score(self, *on: int) -> Scored:
+        scene = self._scene
+        output = scene.folder / f"scored-{time.monotonic_ns()}.parquet"
+        command = [*cores.on(*on), scene.consumer_python, "score_batch.py", "--model", "churn@production"]
+        command += ["--input", str(self._input), "--output", str(output), "--processes", str(len(on))]
+        command += ["--env-file", str(scene.company.home / "repo-api" / ".env")]
+        command += ["--cache-dir", str(scene.folder / "cache-offline")]
+        log = scene.folder / "score_batch.log"
+        began = time.perf_counter()
+        memory = 0.0
+        with log.open("wb") as sink:
+            process = subprocess.Popen(
+                command, cwd=scene.company.checkout.consumer, env=environment(), stdout=sink, stderr=subprocess.STDOUT
+            )
+            while process.poll() is None:
+                memory = max(memory, resident_mib_of_all(process.pid))
+                time.sleep(SAMPLED_EVERY_S)
+        seconds = time.perf_counter() - began
+        if process.returncode:
+            raise ProgramFailed(f"score_batch.py ended with {process.returncode}:\n{log.read_text()[-2000:]}")
+        answered = printed([scene.consumer_python, "-c", ANSWERED, str(output)], scene.folder)
+        if answered != self._count:
+            raise ProgramFailed(f"score_batch.py answered {answered:.0f} of {self._count} rows.")
+        output.unlink()
+        return Scored(seconds, memory)

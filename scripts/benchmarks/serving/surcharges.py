@@ -1,0 +1,76 @@
+"""What can be switched on beside answering, and what it costs in throughput: shadow scoring, drift recording."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from figures import Figure, figure
+
+from serving.closed_loop import rates_in_turn
+from serving.scene import Scene
+
+SECONDS: Final = 3
+ROUNDS: Final = 11
+
+
+@dataclass(frozen=True, slots=True)
+class Surcharge:
+    """One comparison of a consumer with these options against one with those."""
+
+    name: str
+    options: Sequence[str]
+    without: Sequence[str]
+    target: str
+
+
+SHADOW: Final = Surcharge(
+    "requests/s with a shadow at 10 % sampling / without",
+    ("--shadow", "churn@candidate", "--shadow-sample", "0.1"),
+    (),
+    ">= 0.95",
+)
+SPLIT: Final = Surcharge(
+    "requests/s with a split that gives 10 % of the callers to a challenger / without",
+    ("--split", "churn@candidate=10"),
+    (),
+    ">= 0.95",
+)
+DRIFT: Final = Surcharge("requests/s with drift recording / without", (), ("--drift", "false"), ">= 0.97")
+CALLERS: Final = 200
+
+
+class Surcharges:
+    """Two consumers on the same core, one of which is loaded at a time."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+
+    def cost(self, surcharge: Surcharge) -> list[Figure]:
+        """Throughput with it against throughput without it, in many short rounds in turn."""
+        scene = self._scene
+        consumers = {
+            name: scene.start_consumer(*options, cache=f"cache-{name}")
+            for name, options in (("with", surcharge.options), ("without", surcharge.without))
+        }
+        targets = {
+            name: replace(scene.one_row(f"POST /predict {name}", one.url), callers=CALLERS)
+            for name, one in consumers.items()
+        }
+        rates = rates_in_turn(targets, scene.folder, SECONDS, ROUNDS)
+        for consumer in consumers.values():
+            consumer.stop()
+        return [figure(surcharge.name, rates["with"], rates["without"], "requests/s", surcharge.target)]
+
+    def shadow(self) -> list[Figure]:
+        """The challenger is scored outside the request path."""
+        return self.cost(SHADOW)
+
+    def split(self) -> list[Figure]:
+        """The challenger answers its share of the callers, who are told apart by a header."""
+        return self.cost(SPLIT)
+
+    def drift(self) -> list[Figure]:
+        """Every row and answer is counted against the release's profile."""
+        return self.cost(DRIFT)

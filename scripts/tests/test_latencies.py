@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from serving.latencies import Load, percentile
+
+
+def load(*rows: tuple[float, float, str]) -> Load:
+    """Rows of due, latency, answer."""
+    return Load(
+        [due for due, _, _ in rows],
+        [latency for _, latency, _ in rows],
+        [0.0 for _ in rows],
+        [answer for _, _, answer in rows],
+    )
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.0, 1), (0.5, 50), (0.505, 51), (0.99, 99), (0.991, 100), (1.0, 100)]
+)
+def test_percentiles_by_nearest_rank(share: float, expected: float) -> None:
+    assert percentile(range(100, 0, -1), share) == expected
+
+
+def test_no_values_have_no_percentile() -> None:
+    with pytest.raises(ValueError, match="no values"):
+        percentile([], 0.5)
+
+
+def test_a_load_is_read_in_the_order_in_which_requests_were_due(tmp_path: Path) -> None:
+    path = tmp_path / "load.json"
+    path.write_text(json.dumps([[2.0, 0.1, 0.01, "b"], [1.0, 1.5, 0.02, "a"]]))
+    assert Load.read(path) == Load((1.0, 2.0), (1.5, 0.1), (0.02, 0.01), ("a", "b"))
+
+
+def test_requests_within_windows_bounds_included() -> None:
+    everything = load(*((float(due), due / 10, "a") for due in range(10)))
+    assert everything.within([(6.5, 7.0), (2.0, 4.0)]).due_s == [2.0, 3.0, 4.0, 7.0]
+
+
+def test_a_change_ends_with_the_last_answer_of_the_version_before() -> None:
+    seen = load((0.0, 0.1, "1"), (1.0, 0.1, "1"), (2.0, 0.9, "1"), (2.5, 0.1, "2"), (3.0, 0.1, "2"), (4.0, 0.1, "1"))
+    assert seen.windows_of_change([(0.5, "2"), (3.5, "1")]) == [(0.5, pytest.approx(2.9)), (3.5, 3.5)]
+
+
+def test_a_version_that_never_answered_is_named() -> None:
+    seen = load((0.0, 0.1, "1"), (1.0, 0.1, "1"))
+    with pytest.raises(ValueError, match=r"2 was asked for at 0\.500 s"):
+        seen.windows_of_change([(0.5, "2")])
+
+
+def test_milliseconds_of_the_usual_percentiles() -> None:
+    seen = load(*((float(number), number / 1000, "a") for number in range(1, 1001)))
+    assert seen.milliseconds() == {"p50": 500.0, "p90": 900.0, "p99": 990.0, "p99.9": 999.0}
