@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from edustream_contracts.contract import ModelContract, contract_from, load_contract
 from edustream_ml.configuration import Configuration, TrainingPlan
@@ -102,6 +103,26 @@ def numeric_contract() -> ModelContract:
         "examples": [{"a": 1, "b": 2, "c": 3}],
     }
     return contract_from(document)
+
+
+def test_a_text_counts_in_its_own_column_alone_and_an_unknown_one_in_none() -> None:
+    text = {"type": ["string", "null"], "enum": ["a", "b", "c", None], "title": "T", "description": "A text"}
+    document = {**CHURN.document}
+    document["input"] = {
+        **document["input"],
+        "properties": {"first": text, "second": text},
+        "required": [],
+        "examples": [{"first": "a", "second": "b"}],
+    }
+    contract = contract_from(document)
+    encoder = OneHotEncoder(categories=[["b", "a"], ["b", "c"]], handle_unknown="ignore", sparse_output=False)
+    texts = [{"first": first, "second": second} for first in ("a", "b", "c", None) for second in ("a", "b", "c", None)]
+    tensors = Tensors.of(texts, contract)
+    estimator = LogisticRegression().fit(np.eye(4, dtype=np.float32), ["No", "Yes"] * 2)
+    estimator.coef_ = np.array([[0.1, 0.2, 0.4, 0.8]])
+    pipeline = Pipeline([("encode", encoder.fit([["a", "b"]])), ("estimate", estimator)])
+    exported = OnnxScorer(export_onnx(pipeline, contract)).score(tensors)
+    assert np.abs(exported.probabilities - pipeline.predict_proba(tensors.categorical)).max() <= 1e-6
 
 
 def test_an_optional_number_gets_the_training_median(small_plan: TrainingPlan) -> None:
