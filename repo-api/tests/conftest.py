@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ import pytest
 from clients import client_of
 from consumers import ConsumerBench
 from edustream_contracts.contract import ModelContract, load_contract
+from logs import LogStream
 from starlette.testclient import TestClient
 
+from edustream_api import log
 from edustream_api.loading import ServedModel
 
 
@@ -52,3 +55,20 @@ def shared_client(tmp_path_factory: pytest.TempPathFactory, contract: ModelContr
 @pytest.fixture(scope="session")
 def row(contract: ModelContract) -> dict[str, Any]:
     return contract.example()
+
+
+@pytest.fixture
+def stream() -> Iterator[LogStream]:
+    """The log of this process, as `log.configure` writes it."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    stream = LogStream()
+    # `force` closes the handlers it replaces, and pytest still needs its own.
+    root.handlers.clear()
+    log.configure(stream)
+    client = logging.getLogger("httpx2")
+    client.disabled = True
+    yield stream
+    client.disabled = False
+    root.handlers[:] = handlers
+    root.setLevel(level)

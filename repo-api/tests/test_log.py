@@ -1,35 +1,14 @@
 from __future__ import annotations
 
-import io
-import json
 import logging
-from collections.abc import Iterator
-from typing import Any
 
-import pytest
 from consumers import ConsumerBench
+from logs import LogStream
 
 from edustream_api import log
 
 
-@pytest.fixture
-def stream() -> Iterator[io.StringIO]:
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    stream = io.StringIO()
-    # `force` closes the handlers it replaces, and pytest still needs its own.
-    root.handlers.clear()
-    log.configure(stream)
-    yield stream
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
-
-def lines(stream: io.StringIO) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in stream.getvalue().splitlines()]
-
-
-def test_one_json_object_an_event(bench: ConsumerBench, stream: io.StringIO) -> None:
+def test_one_json_object_an_event(bench: ConsumerBench, stream: LogStream) -> None:
     bench.release("1.0.0")
     keeper = bench.keeper(listeners=[log.listener("churn")])
     keeper.start()
@@ -37,7 +16,7 @@ def test_one_json_object_an_event(bench: ConsumerBench, stream: io.StringIO) -> 
     keeper.poll()
     bench.registry.yank("churn", "1.0.0")
     keeper.poll()
-    told = lines(stream)
+    told = stream.lines()
     assert [(line["event"], line["level"]) for line in told] == [
         ("state_changed", "INFO"),
         ("release_swapped", "INFO"),
@@ -48,22 +27,22 @@ def test_one_json_object_an_event(bench: ConsumerBench, stream: io.StringIO) -> 
     assert "timestamp" in told[0]
 
 
-def test_a_line_stays_a_line(stream: io.StringIO) -> None:
+def test_a_line_stays_a_line(stream: LogStream) -> None:
     try:
         raise ZeroDivisionError("two\nlines")
     except ZeroDivisionError:
         logging.getLogger("edustream_api").exception("broken\nmessage", extra={"color_message": "red"})
-    (line,) = lines(stream)
+    (line,) = stream.lines()
     assert "color_message" not in line
     assert "ZeroDivisionError" in line["exc_info"]
 
 
 def test_golden_vectors_that_disagree_are_told_with_row_field_and_difference(
-    bench: ConsumerBench, stream: io.StringIO
+    bench: ConsumerBench, stream: LogStream
 ) -> None:
     bench.release("1.0.0", golden=bench.golden(scale=-0.06))
     bench.keeper(listeners=[log.listener("churn")]).start()
-    refused = next(line for line in lines(stream) if line["event"] == "release_refused")
+    refused = next(line for line in stream.lines() if line["event"] == "release_refused")
     assert refused["kind"] == "golden"
     assert "2 of 3 golden rows; the largest difference is 0.027" in refused["fact"]
     told = "/rows/1/output/probability: is 0.354343712 and was recorded as 0.327392983: 0.027 apart, 1e-05 allowed"

@@ -18,6 +18,7 @@ from edustream_api.metrics import Metrics
 from edustream_api.operations import operations
 from edustream_api.polling import Poller
 from edustream_api.problems import ProblemKind, RequestRefused, problem_document
+from edustream_api.request_log import RequestLog
 from edustream_api.settings import ConsumerSettings
 
 TITLE: Final = "EduStream consumer"
@@ -53,7 +54,15 @@ def build_app(hosting: Hosting, metrics: Metrics, settings: ConsumerSettings, po
     paths = frozenset({DOCS, *(route.path for route in routes)})
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestRefused, _refused)
-    return Front(app, paths, operations(hosting, settings.max_rows), metrics.observe, settings.max_body_bytes)
+    app.add_exception_handler(Exception, _broken)
+    return Front(
+        app,
+        paths,
+        operations(hosting, settings.max_rows),
+        metrics.observe,
+        settings.max_body_bytes,
+        RequestLog(every=settings.access_log),
+    )
 
 
 async def _http_problem(request: Request, error: Exception) -> Response:
@@ -73,3 +82,7 @@ async def _refused(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestRefused):
         raise error
     return problem_response(error.document())
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    return problem_response(problem_document(problems.INTERNAL, problems.UNFORESEEN))

@@ -35,6 +35,7 @@ HELP: Final = {
     "cache_dir": "directory of the verified local copy",
     "max_rows": "most rows in one batch",
     "max_body_bytes": "most bytes in one request body",
+    "access_log": "write a log line for every request; without it, for those that failed",
     "consumer": "name under which this consumer states what it needs; with EDUSTREAM_SIGNING_KEY_FILE alone",
     "sends": "input fields that are sent to it, separated by commas; without them, all",
     "reads": "output fields that are read from it, separated by commas; without them, all",
@@ -108,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     for field in fields(ConsumerSettings):
         option = f"--{field.name.replace('_', '-')}"
-        if field.name == "wait":
+        if field.default is False:
             parser.add_argument(option, action="store_const", const="true", help=HELP[field.name])
             continue
         default = _joined(field.default)

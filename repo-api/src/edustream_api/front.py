@@ -1,4 +1,4 @@
-"""The outermost ASGI application: answers predictions itself, hands everything else on, and measures all of it.
+"""The outermost ASGI application: answers predictions itself, hands everything else on, identifies and measures all.
 
 Predictions skip FastAPI's routing, middleware and serialisation, which would cost more than the model does.
 """
@@ -11,10 +11,12 @@ from typing import Final, TypeAlias
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from edustream_api import problems
+from edustream_api import problems, request_context, request_log
 from edustream_api.operations import Operation, Reply, refusal
 from edustream_api.problems import RequestRefused
 from edustream_api.request_body import ClientGone, read_json_body
+from edustream_api.request_context import Headers
+from edustream_api.request_log import RequestLog
 
 OTHER: Final = "other"
 CLIENT_GONE: Final = 499
@@ -34,12 +36,15 @@ class Front:
         operations: Mapping[str, Operation],
         observe: Observe,
         max_body_bytes: int,
+        log: RequestLog,
     ) -> None:
         self._rest = rest
         self._paths = paths
         self._operations = operations
         self._observe = observe
         self._max_body_bytes = max_body_bytes
+        self._log = log
+        self.in_progress = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
@@ -47,16 +52,26 @@ class Front:
             await self._rest(scope, receive, send)
             return
         started = perf_counter()
+        identity = request_context.enter(scope["headers"]).headers()
         path = scope["path"]
         operation = self._operations.get(path)
-        if operation is not None:
-            status = await self._answered(operation, scope, receive, send)
-        else:
-            status = await self._handed_on(scope, receive, send)
-            path = path if path in self._paths else OTHER
-        self._observe(path, status, perf_counter() - started)
+        self.in_progress += 1
+        try:
+            if operation is not None:
+                status = await self._answered(operation, scope, receive, send, identity)
+            else:
+                status = await self._handed_on(scope, receive, send, identity)
+                path = path if path in self._paths else OTHER
+        finally:
+            self.in_progress -= 1
+        seconds = perf_counter() - started
+        self._observe(path, status, seconds)
+        if status >= self._log.least_status:
+            self._log.answered(scope["method"], path, status, seconds)
 
-    async def _answered(self, operation: Operation, scope: Scope, receive: Receive, send: Send) -> int:
+    async def _answered(
+        self, operation: Operation, scope: Scope, receive: Receive, send: Send, identity: Headers
+    ) -> int:
         try:
             if scope["method"] != "POST":
                 raise RequestRefused(problems.METHOD, f"{scope['path']} takes POST, not {scope['method']}.")
@@ -65,23 +80,31 @@ class Front:
             reply = refusal(refused)
         except ClientGone:
             return CLIENT_GONE
-        await _send(send, reply)
+        except Exception as error:
+            request_log.unforeseen(error)
+            reply = refusal(RequestRefused(problems.INTERNAL, problems.UNFORESEEN))
+        await _send(send, reply, identity)
         return reply.status
 
-    async def _handed_on(self, scope: Scope, receive: Receive, send: Send) -> int:
+    async def _handed_on(self, scope: Scope, receive: Receive, send: Send, identity: Headers) -> int:
         status = 500
 
         async def watched(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message = {**message, "headers": [*message["headers"], *identity]}
             await send(message)
 
-        await self._rest(scope, receive, watched)
+        try:
+            await self._rest(scope, receive, watched)
+        except Exception as error:
+            # The application has answered already, and raises what it could not foresee for us to tell.
+            request_log.unforeseen(error)
         return status
 
 
-async def _send(send: Send, reply: Reply) -> None:
-    headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body))]
+async def _send(send: Send, reply: Reply, identity: Headers) -> None:
+    headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body)), *identity]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})

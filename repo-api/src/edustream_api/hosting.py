@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from edustream_contracts.contract import ModelContract
 
+from edustream_api import request_context
 from edustream_api.keeper import Keeper
 from edustream_api.loading import ServedModel
 from edustream_api.problems import NOT_SERVING, RequestRefused
@@ -40,6 +41,7 @@ class HostedModel:
         """The release that answers. Raises `RequestRefused` (`not-serving`) with the state as its reason."""
         snapshot = self.keeper.snapshot
         if snapshot.serving is not None:
+            request_context.answered_by(snapshot.serving.version)
             return snapshot.serving
         error = snapshot.error
         fact = f" {error.fact} Next: {error.remedy}" if error else ""

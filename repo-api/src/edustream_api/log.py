@@ -9,13 +9,18 @@ from typing import Any, Final, TextIO
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 from edustream_api.events import Event, Listener, Refused, StateChanged, Swapped
+from edustream_api.request_log import Identified
 
 LOG: Final = logging.getLogger("edustream_api")
 
 
 def configure(stream: TextIO = sys.stderr) -> None:
-    """Send every record of this process to `stream` as one JSON object: timestamp, level, logger, event, details."""
+    """Send every record of this process to `stream` as one JSON object: timestamp, level, logger, event, details.
+
+    Whatever a request causes names the request, and its trace.
+    """
     handler = logging.StreamHandler(stream)
+    handler.addFilter(Identified())
     handler.setFormatter(
         OrjsonFormatter(
             "{levelname}{name}{message}",

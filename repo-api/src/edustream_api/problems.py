@@ -10,6 +10,7 @@ from typing import Any, Final
 import orjson
 from edustream_contracts.errors import Problem
 
+from edustream_api import request_context
 from edustream_api.states import State
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -38,6 +39,9 @@ NOT_FOUND: Final = ProblemKind("not-found", HTTPStatus.NOT_FOUND, "There is noth
 METHOD: Final = ProblemKind("method-not-allowed", HTTPStatus.METHOD_NOT_ALLOWED, "The method is not allowed here")
 NOT_SERVING: Final = ProblemKind("not-serving", HTTPStatus.SERVICE_UNAVAILABLE, "No model can answer right now")
 MODEL_FAILED: Final = ProblemKind("model-failed", HTTPStatus.INTERNAL_SERVER_ERROR, "The model gave no usable answer")
+INTERNAL: Final = ProblemKind("internal-error", HTTPStatus.INTERNAL_SERVER_ERROR, "The server made a mistake")
+
+UNFORESEEN: Final = "The request could not be answered; give this problem's instance to whoever runs the server."
 
 
 class RequestRefused(Exception):
@@ -81,5 +85,6 @@ def problem_document(
 
 
 def encoded(document: dict[str, Any]) -> bytes:
-    """The bytes of a problem document."""
-    return orjson.dumps(document)
+    """The bytes of a problem document; its `instance` is the request under way."""
+    context = request_context.current()
+    return orjson.dumps({**document, "instance": context.instance} if context else document)

@@ -36,6 +36,7 @@ class ConsumerSettings:
     cache_dir: Path = Path("cache")
     max_rows: int = 1000
     max_body_bytes: int = 1024 * 1024
+    access_log: bool = False
     consumer: str = ""
     sends: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
@@ -150,6 +151,7 @@ RULES: Final[dict[str, Rule]] = {
     "cache_dir": Rule(lambda text: Path(_not_empty(text)), "a directory for verified copies"),
     "max_rows": _integer(1, 100_000),
     "max_body_bytes": _integer(1024, 1024**3),
+    "access_log": Rule(_boolean, "true or false"),
     "consumer": Rule(_name_or_nothing, "a name of lower-case letters, digits and hyphens, e.g. api"),
     "sends": Rule(_list, "names of fields, separated by commas"),
     "reads": Rule(_list, "names of fields, separated by commas"),
