@@ -143,8 +143,8 @@ def main() -> int:
             scene = _prepared(programs, folder)
             bench = Bench(scene, given.environments or folder / "environments", given.rows)
             found = results(bench, given.only or list(PARTS))
-        except ProgramFailed as error:
-            sys.stderr.write(f"The benchmark failed: {error}\n")
+        except (ProgramFailed, subprocess.CalledProcessError) as error:
+            sys.stderr.write(f"The benchmark failed: {_told(error)}\n")
             return 1
         except KeyboardInterrupt:
             sys.stderr.write("Interrupted; stopping everything.\n")
