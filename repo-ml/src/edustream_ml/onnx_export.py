@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from onnx import TensorProto
+from onnx import GraphProto, TensorProto
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 from sklearn.pipeline import Pipeline
@@ -45,6 +45,7 @@ def export_onnx(pipeline: Pipeline, contract: ModelContract) -> bytes:
         custom_shape_calculators={DerivedFeatures: _derived_shape, OneHotEncoder: _one_hot_shape},
         custom_conversion_functions={DerivedFeatures: _derived_nodes, OneHotEncoder: _one_hot_nodes},
     )
+    _drop_casts(model.graph)
     model.producer_name = PRODUCER
     model.producer_version = ""
     model.domain = ""
@@ -52,6 +53,18 @@ def export_onnx(pipeline: Pipeline, contract: ModelContract) -> bytes:
     # The converter collects the operator sets in a Python set, whose order changes from one process to the next.
     model.opset_import.sort(key=lambda opset: opset.domain)
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def _drop_casts(graph: GraphProto) -> None:
+    """Let whatever computes an output name it itself.
+
+    The converter casts each output to the type that was asked for, which it has; onnxruntime would refuse another type
+    when it loads the model.
+    """
+    for cast in [node for node in graph.node if node.op_type == "Cast" and node.output[0] in (LABEL, PROBABILITIES)]:
+        source = next(node for node in graph.node if cast.input[0] in node.output)
+        source.output[list(source.output).index(cast.input[0])] = cast.output[0]
+        graph.node.remove(cast)
 
 
 def _derived_shape(operator: Any) -> None:
