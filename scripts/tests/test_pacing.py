@@ -12,12 +12,15 @@ RATE = 10.0
 class Simulation:
     """A clock that moves only when somebody waits, and a server that answers one request after the other."""
 
-    def __init__(self, service_s: float, stalls: tuple[float, float] = (0.0, 0.0), send_s: float = 0.0) -> None:
+    def __init__(
+        self, service_s: float, stalls: tuple[float, float] = (0.0, 0.0), send_s: float = 0.0, part_s: float = 1e9
+    ) -> None:
         self.now = 100.0
         self.began = self.now
         self._service_s = service_s
         self._stalls = stalls
         self._send_s = send_s
+        self._part_s = part_s
         self._idle_from = self.now
         self.most_under_way = 0
 
@@ -35,7 +38,7 @@ class Simulation:
 
     def wait(self, busy: Sequence[Line], timeout_s: float) -> list[Line]:
         self.most_under_way = max(self.most_under_way, len(busy))
-        until = self.now + timeout_s
+        until = self.now + min(timeout_s, self._part_s)
         self.now = min([until, *(line.due_back for line in busy)])
         return [line for line in busy if line.due_back <= self.now]
 
@@ -96,3 +99,8 @@ def test_what_the_generator_needs_for_itself_is_told_apart() -> None:
 def test_a_server_that_never_answers_ends_the_load() -> None:
     with pytest.raises(ServerDeaf, match="2 requests are under way"):
         load(Simulation(service_s=1e9), 5)
+
+
+def test_answers_that_arrive_in_parts_are_awaited() -> None:
+    seen = load(Simulation(service_s=0.3, part_s=0.01), 10)
+    assert len(seen) == 10

@@ -68,6 +68,7 @@ def paced(
     under_way: dict[int, _UnderWay] = {}
     busy: list[C] = []
     sent = answered = 0
+    last = began
     while answered < count:
         now = clock()
         while free and sent < count and (due := began + sent / rate) <= now:
@@ -79,9 +80,11 @@ def paced(
             now = clock()
         idle = free and sent < count
         complete = wait(busy, max(0.0, began + sent / rate - now) if idle else DEAF_S)
-        if not complete and not idle:
-            raise ServerDeaf(f"Nothing was answered for {DEAF_S:.0f} s; {len(busy)} requests are under way.")
         now = clock()
+        if complete or not busy:
+            last = now
+        elif now - last >= DEAF_S:
+            raise ServerDeaf(f"Nothing was answered for {DEAF_S:.0f} s; {len(busy)} requests are under way.")
         for connection in complete:
             request = under_way.pop(id(connection))
             busy.remove(connection)
