@@ -138,9 +138,11 @@ $(PROVEN:%=prove-%): prove-%: %/.venv/ready
 # The tests of scripts/ run all repos together.
 test-scripts: setup system-tools
 
+test-repo-api: system-tools
+
 .PHONY: system-tools bench-tools
-system-tools:  ## Install what the tests take from Debian: Chromium, docker-compose, TypeScript.
-	@scripts/system_tools.sh chromium docker-compose tsc:node-typescript
+system-tools:  ## Install what the tests take from Debian: Chromium, docker-compose, TypeScript, Redis.
+	@scripts/system_tools.sh chromium docker-compose tsc:node-typescript redis-server
 
 bench-tools:
 	@scripts/system_tools.sh wrk taskset:util-linux

@@ -14,13 +14,14 @@ from edustream_contracts.errors import EduStreamError, InvalidInput
 from edustream_contracts.exit_codes import DONE, exit_code
 from edustream_registry.settings import with_env_file
 
-from edustream_api import log
+from edustream_api import keys_command, log
 from edustream_api.consumer import Consumer, consumer_from
 from edustream_api.keeper import Keeper
 from edustream_api.server import exit_cleanly_on_signals, serve
 from edustream_api.settings import PREFIX, ConsumerSettings
 
-EPILOG: Final = """exit codes: 0 done · 2 usage · 3 nothing to serve · 4 rejected · 5 incompatible contract ·
+EPILOG: Final = """`serve_consume.py keys --help` tells of API keys.
+exit codes: 0 done · 2 usage · 3 nothing to serve · 4 rejected · 5 incompatible contract ·
 6 registry unreachable. Each option can be set as an environment variable too: EDUSTREAM_MODEL, EDUSTREAM_PORT, ..."""
 
 HELP: Final = {
@@ -53,6 +54,9 @@ def main(
     Options come before the process's environment, and that before the `.env` file beside the entry point.
     """
     environ = os.environ if environ is None else environ
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["keys"]:
+        return keys_command.main(argv[1:], environ, env_file)
     options = vars(_parser().parse_args(argv))
     chosen = options.pop("env_file")
     exit_cleanly_on_signals()

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+from redis_servers import RedisServer, redis_server
+
+from edustream_api.quota import Quota
+from edustream_api.rate_limits import RETRY_S, Allowance, RateLimits
+
+HOURLY = Quota(3, 3600)
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    with redis_server(tmp_path) as server:
+        yield server
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def taken(limits: RateLimits, count: int, caller: str = "key:a", quota: Quota = HOURLY) -> list[Allowance]:
+    return [await limits.take(caller, quota) for _ in range(count)]
+
+
+def admitted(allowances: list[Allowance]) -> list[bool]:
+    return [allowance.admitted for allowance in allowances]
+
+
+class TestMemory:
+    def test_admits_the_quota_and_says_what_is_left(self) -> None:
+        allowances = asyncio.run(taken(RateLimits(), 5))
+        assert admitted(allowances) == [True, True, True, False, False]
+        assert [allowance.remaining for allowance in allowances] == [2, 1, 0, 0, 0]
+        assert all(1 <= allowance.more_in_s <= 3600 for allowance in allowances)
+
+    def test_callers_have_quotas_of_their_own(self) -> None:
+        async def both() -> list[bool]:
+            limits = RateLimits()
+            await taken(limits, 4)
+            return admitted(await taken(limits, 1, "key:b"))
+
+        assert asyncio.run(both()) == [True]
+
+    def test_what_was_said_to_be_free_is_free(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whoever waits as long as told is admitted, again and again, over many windows."""
+        now = 1_000_000_007.25
+        monkeypatch.setattr("time.time", lambda: now)
+
+        async def patient() -> None:
+            nonlocal now
+            limits, quota = RateLimits(), Quota(7, 60)
+            await taken(limits, 7, quota=quota)
+            for _ in range(40):
+                refused = await limits.take("key:a", quota)
+                assert not refused.admitted
+                now += refused.more_in_s
+                assert (await limits.take("key:a", quota)).admitted
+
+        asyncio.run(patient())
+
+    def test_holds_two_numbers_a_caller_however_many_requests(self) -> None:
+        limits = RateLimits()
+        asyncio.run(taken(limits, 500, quota=Quota(100_000, 3600)))
+        assert len(limits._own.storage.storage) <= 2  # type: ignore[attr-defined]
+
+    def test_says_where_it_counts(self) -> None:
+        assert RateLimits().report() == {"counted_in": "memory"}
+
+
+class TestRedis:
+    def test_processes_share_the_quota(self, redis: RedisServer) -> None:
+        async def two() -> list[bool]:
+            one, other = RateLimits(redis.url), RateLimits(redis.url)
+            assert one.report() == {"counted_in": "redis"}
+            async with aclosing(one), aclosing(other):
+                return admitted([*await taken(one, 2), *await taken(other, 2)])
+
+        assert asyncio.run(two()) == [True, True, True, False]
+
+    def test_what_redis_holds_names_the_product_and_expires(self, redis: RedisServer) -> None:
+        async def one() -> None:
+            async with aclosing(RateLimits(redis.url)) as limits:
+                await taken(limits, 1)
+
+        asyncio.run(one())
+        held = redis.held()
+        assert held
+        assert all(b"edustream" in name and 0 < seconds <= 7200 for name, seconds in held.items())
+
+    def test_many_at_once_are_admitted_as_often_as_the_quota_says(self, redis: RedisServer) -> None:
+        async def many() -> list[Allowance]:
+            async with aclosing(RateLimits(redis.url)) as limits:
+                return list(await asyncio.gather(*(limits.take("key:a", Quota(10, 3600)) for _ in range(40))))
+
+        assert sum(admitted(asyncio.run(many()))) == 10
+
+    @pytest.mark.parametrize("fault", ["stop", "freeze"])
+    def test_without_redis_this_process_counts_until_it_is_back(
+        self, redis: RedisServer, fault: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        clock, fallbacks = Clock(), []
+        caplog.set_level(logging.INFO, "edustream_api")
+
+        async def outage() -> None:
+            limits = RateLimits(redis.url, lambda: fallbacks.append(1), clock)
+            await taken(limits, 3)
+            redis.stop() if fault == "stop" else redis.freeze()
+            # Redis had counted three; this process begins anew.
+            assert admitted(await taken(limits, 4)) == [True, True, True, False]
+            assert limits.report() == {"counted_in": "memory, since Redis fails"}
+            redis.stop()
+            redis.start()
+            assert admitted(await taken(limits, 1)) == [False]
+            clock.now += RETRY_S
+            assert admitted(await taken(limits, 1)) == [True]
+            assert limits.report() == {"counted_in": "redis"}
+            await limits.aclose()
+
+        asyncio.run(outage())
+        assert len(fallbacks) == 5
+        told = [record.getMessage() for record in caplog.records]
+        assert told == ["rate_limits_without_redis", "rate_limits_with_redis_again"]
+        assert redis.url not in caplog.text
