@@ -15,6 +15,7 @@ import uvicorn
 from edustream_contracts.errors import InvalidInput
 
 from edustream_api.consumer import Consumer
+from edustream_api.joined_writes import JoinedConnection
 from edustream_api.worker_files import MULTIPROCESS_DIR
 
 GRACE_S: Final = 30
@@ -43,6 +44,7 @@ def serve(consumer: Consumer, environ: dict[str, str]) -> None:
     options: dict[str, Any] = {
         "host": settings.host,
         "port": settings.port,
+        "http": JoinedConnection,
         "log_config": None,
         "access_log": False,
         "server_header": False,
