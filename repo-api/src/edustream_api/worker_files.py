@@ -13,6 +13,9 @@ import orjson
 MULTIPROCESS_DIR: Final = "PROMETHEUS_MULTIPROC_DIR"
 """The variable of Prometheus's client that names the directory which all processes of one consumer share."""
 
+SHOW_INTERVAL_S: Final = 1.0
+"""How old what others read may be."""
+
 
 class WorkerFiles:
     """What every worker last showed of its counts under one name; a worker that died is still counted.

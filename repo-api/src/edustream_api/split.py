@@ -1,0 +1,148 @@
+"""Divides live answers between a champion and a challenger; a caller stays on one side."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
+
+import orjson
+from edustream_contracts.compatibility import compare
+
+from edustream_api.keeper import Keeper
+from edustream_api.loading import ServedModel
+from edustream_api.polling import Poller
+from edustream_api.stated_needs import StatedNeeds
+from edustream_api.worker_files import SHOW_INTERVAL_S, WorkerFiles
+
+CHAMPION: Final = "champion"
+CHALLENGER: Final = "challenger"
+DIGEST_BYTES: Final = 8
+POINTS: Final = 2 ** (8 * DIGEST_BYTES)
+EXACT: Final = 2**53
+"""Below it, every integer is a double of its own."""
+CONTRACT: Final = "contract"
+API_KEY: Final = "api_key"
+"""The entry of `scope["state"]` that holds the name of the API key that a request came with."""
+
+
+class SplitCounts(NamedTuple):
+    """What was answered by which side with which status, and what the champion answered instead and why."""
+
+    answered: Counter[tuple[str, int]]
+    fallbacks: Counter[str]
+
+
+class Split:
+    """Decides who answers a request. What counts belongs to one thread, the event loop's."""
+
+    def __init__(
+        self,
+        champion: Keeper,
+        challenger: Keeper,
+        percent: float,
+        key_header: str,
+        files: WorkerFiles,
+        needs: StatedNeeds | None = None,
+    ) -> None:
+        """Prepare; 0 < percent < 100 of the keys meet the challenger. `needs` states what is needed of it."""
+        self.needs = needs
+        self.challenger = challenger
+        self.percent = percent
+        self._champion = champion
+        self._salt = f"{challenger.reference}\0".encode()
+        self._below = int(POINTS * percent / 100)
+        self._key_header = key_header.lower().encode()
+        self._files = files
+        self._counts = SplitCounts(Counter(), Counter())
+        self._fitting: tuple[ServedModel, ServedModel, str | None] | None = None
+
+    def meets_challenger(self, key: bytes) -> bool:
+        """Whether whoever has this key is answered by the challenger.
+
+        The key's place among 2**64 is BLAKE2b (RFC 7693), 8 bytes, of `<challenger's reference> NUL <key>`; those
+        below the share that is set meet the challenger. So a higher percentage moves nobody back to the champion, and
+        another channel draws other callers.
+        """
+        digest = blake2b(self._salt + key, digest_size=DIGEST_BYTES).digest()
+        return int.from_bytes(digest, "big") < self._below
+
+    def key(self, scope: Mapping[str, Any], body: bytes) -> bytes:
+        """The key of a request: its header, else the name of its API key, else the content of its (first) row."""
+        wanted = self._key_header
+        for name, value in scope["headers"]:
+            if name == wanted:
+                return bytes(value)
+        caller: str | None = scope.get("state", {}).get(API_KEY)
+        return caller.encode() if caller else content_key(body)
+
+    def side(self, key: bytes) -> str:
+        """Who answers now: the champion too where the challenger should and cannot, which is counted.
+
+        Where the champion cannot be served nobody answers in its place: its state is the model's.
+        """
+        champion, challenger = self._champion.snapshot.serving, self.challenger.snapshot.serving
+        if champion is None or not self.meets_challenger(key):
+            return CHAMPION
+        hindrance = self._unfit(champion, challenger) if challenger else self.challenger.snapshot.state.value
+        if hindrance is None:
+            return CHALLENGER
+        self.fell_back(hindrance)
+        return CHAMPION
+
+    def fell_back(self, reason: str) -> None:
+        """Count a request that was the challenger's and that the champion is to answer."""
+        self._counts.fallbacks[reason] += 1
+
+    def answered(self, side: str, status: int) -> None:
+        """Count a request that was answered."""
+        self._counts.answered[side, status] += 1
+
+    def pollers(self) -> list[Poller]:
+        """The threads that this needs while the server runs."""
+        return [Poller(self.show, SHOW_INTERVAL_S, "split-counts")] if self._files.shared else []
+
+    def show(self) -> None:
+        """Show the other workers what this one counted."""
+        answered = [[side, status, count] for (side, status), count in self._counts.answered.copy().items()]
+        self._files.show({"answered": answered, "fallbacks": self._counts.fallbacks.copy()})
+
+    def counts(self) -> SplitCounts:
+        """What all workers counted."""
+        answered, fallbacks = self._counts.answered.copy(), self._counts.fallbacks.copy()
+        for other in self._files.others():
+            fallbacks.update(other["fallbacks"])
+            for side, status, count in other["answered"]:
+                answered[side, status] += count
+        return SplitCounts(answered, fallbacks)
+
+    def _unfit(self, champion: ServedModel, challenger: ServedModel) -> str | None:
+        # Rows that the champion accepts must be answered by either side, with answers that its callers can read.
+        known = self._fitting
+        if known is None or known[0] is not champion or known[1] is not challenger:
+            same = champion.contract.digest == challenger.contract.digest
+            fits = same or not compare(champion.contract, challenger.contract).breaking
+            known = self._fitting = (champion, challenger, None if fits else CONTRACT)
+        return known[2]
+
+
+def content_key(body: bytes) -> bytes:
+    """The bytes that stand for a body's content however it is spelt: for a batch, those of its first row alone.
+
+    So a batch meets the side that its first row would meet alone. What is no JSON has its bytes for a key.
+    """
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return body
+    if document.__class__ is dict:
+        rows = document.get("rows")
+        if rows.__class__ is list and rows:
+            document = rows[0]
+    if document.__class__ is dict:
+        for name, value in document.items():
+            # 70 and 70.0 are one number.
+            if value.__class__ is float and value.is_integer() and abs(value) < EXACT:
+                document[name] = int(value)
+    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)

@@ -1,0 +1,190 @@
+"""A challenger in the shadow: sampled, bounded, compared, and of no consequence to the champion."""
+
+from __future__ import annotations
+
+import json
+from itertools import cycle
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from challenged import CHALLENGER_SCALE, CHAMPION_SCALE, challenge, forgetful
+from consumers import ConsumerBench
+from edustream_contracts.contract import contract_from
+from edustream_registry.testing.onnx_models import tenure_probability
+
+from edustream_api.comparison import Comparison
+from edustream_api.keeper import Keeper
+from edustream_api.loading import ServedModel
+from edustream_api.shadow import BATCH_ROWS, QUEUE_ROWS, ROUND_ROWS, Shadow
+from edustream_api.worker_files import WorkerFiles
+
+ALONE = WorkerFiles(None, "shadow")
+SEED = 20
+
+
+class Pair:
+    """A champion and a challenger that are looked for, and a shadow of everything that is asked."""
+
+    def __init__(self, bench: ConsumerBench, *, sample: float = 1.0, files: WorkerFiles = ALONE, **pins: Any) -> None:
+        self.champion: Keeper = bench.keeper()
+        self.challenger: Keeper = bench.keeper("churn@candidate", **pins)
+        self.champion.start()
+        self.challenger.start()
+        self.shadow = Shadow(self.champion, self.challenger, sample, files, Random(SEED).random)
+        self._row = bench.contract.example()
+
+    @property
+    def serving(self) -> ServedModel:
+        serving = self.champion.snapshot.serving
+        assert serving is not None
+        return serving
+
+    def answer(self, *tenures: int) -> None:
+        rows = [{**self._row, "tenure": tenure} for tenure in tenures]
+        self.shadow.note(self.serving, rows, self.serving.inference.answers(rows))
+
+    def compared(self) -> Comparison:
+        self.shadow.score()
+        found = self.shadow.comparison()
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+def pair(bench: ConsumerBench) -> Pair:
+    challenge(bench)
+    return Pair(bench)
+
+
+def test_answers_are_compared(pair: Pair) -> None:
+    tenures = (0, 1, 2, 40, 120)
+    pair.answer(*tenures)
+    found = pair.compared()
+    assert (found.champion, found.challenger, found.compared, found.failed, found.dropped) == (
+        "1.0.0",
+        "1.1.0",
+        5,
+        0,
+        0,
+    )
+    agreement = found.agreement()
+    assert agreement is not None
+    # Both say No to a tenure of 0, where the probability is a half; then they contradict each other.
+    assert agreement["share"] == 1 / 5
+    apart = [tenure_probability(one, CHALLENGER_SCALE) - tenure_probability(one, CHAMPION_SCALE) for one in tenures]
+    differences = found.differences()["probability"]
+    assert differences["mean"] == pytest.approx(sum(apart) / 5, abs=1e-6)
+    assert differences["max_absolute"] == pytest.approx(max(apart), abs=1e-6)
+
+
+def test_both_are_timed_on_the_same_rows(pair: Pair) -> None:
+    pair.answer(*range(BATCH_ROWS + 1))
+    latency = pair.compared().latency()
+    assert [one["rows"] for one in latency.values()] == [2, 2]
+    assert all(one["mean"] > 0 for one in latency.values())
+
+
+@pytest.mark.parametrize("batch", [1, 7, 1000])
+def test_each_row_is_sampled_with_the_same_probability(bench: ConsumerBench, batch: int) -> None:
+    challenge(bench)
+    pair = Pair(bench, sample=0.1)
+    rows, sampled = 20_000, 0
+    answers = [{"prediction": "No", "probability": 0.1}] * batch
+    numbers = cycle(range(rows))
+    for _ in range(rows // batch):
+        chosen = [{"tenure": next(numbers)} for _ in range(batch)]
+        pair.shadow.note(pair.serving, chosen, answers)
+        sampled += len(pair.shadow._queue)
+        pair.shadow._queue.clear()
+    assert abs(sampled - rows // batch * batch * 0.1) < 4 * (rows * 0.1 * 0.9) ** 0.5
+
+
+def test_rows_are_dropped_and_counted_where_it_is_behind(pair: Pair) -> None:
+    pair.answer(*[1] * (QUEUE_ROWS + 5))
+    found = pair.compared()
+    assert (found.compared, found.dropped) == (ROUND_ROWS, 5)
+    for _ in range(QUEUE_ROWS // ROUND_ROWS):
+        found = pair.compared()
+    assert (found.compared, found.dropped) == (QUEUE_ROWS, 5)
+
+
+def test_a_row_that_the_challenger_fails_on_is_reported_and_the_others_count(bench: ConsumerBench) -> None:
+    challenge(bench, **forgetful(bench))
+    pair = Pair(bench)
+    pair.answer(1, 2, 110, 3, 111)
+    pair.answer(112)
+    found = pair.compared()
+    assert (found.compared, found.failed) == (3, 3)
+    assert "indices element out of data bounds" in str(found.last_failure)
+
+
+def test_rows_that_the_challengers_contract_does_not_accept_are_reported(bench: ConsumerBench) -> None:
+    document = json.loads(json.dumps(bench.contract.document))
+    document["input"]["properties"]["tenure"]["maximum"] = 100
+    narrow = contract_from(document)
+    bench.release("1.0.0")
+    bench.release("2.0.0", contract=narrow, golden=bench.golden(-0.05)[:2], promote=False)
+    bench.registry.promote("churn", "2.0.0", "candidate")
+    pair = Pair(bench, pin=narrow)
+    pair.answer(1, 119, 2)
+    found = pair.compared()
+    assert (found.compared, found.failed) == (2, 1)
+    assert found.last_failure == "the contract of churn@2.0.0 does not accept /tenure"
+    pair.answer(119)
+    assert pair.compared().failed == 2
+
+
+@pytest.mark.parametrize("channel", ["production", "candidate"])
+def test_counts_start_anew_when_either_release_changes(bench: ConsumerBench, pair: Pair, channel: str) -> None:
+    pair.answer(1, 2)
+    assert pair.compared().compared == 2
+    pair.answer(3)
+    bench.release("1.2.0", promote=False)
+    bench.registry.promote("churn", "1.2.0", channel)
+    pair.champion.poll()
+    pair.challenger.poll()
+    found = pair.shadow.comparison()
+    assert found is not None
+    assert (found.compared, "1.2.0" in (found.champion, found.challenger)) == (0, True)
+    pair.answer(4, 5, 6)
+    # What the champion before answered is about no pair that serves.
+    assert pair.compared().compared == (3 if channel == "production" else 4)
+
+
+def test_a_challenger_that_is_yanked_changes_nothing_of_the_champion(bench: ConsumerBench, pair: Pair) -> None:
+    pair.answer(1)
+    pair.compared()
+    bench.registry.yank("churn", "1.1.0")
+    pair.challenger.poll()
+    pair.answer(2)
+    found = pair.compared()
+    assert (found.challenger, found.compared) == ("1.1.0", 1)
+    assert pair.champion.snapshot.state.serves
+    assert not pair.challenger.snapshot.state.serves
+
+
+def test_without_a_challenger_there_is_nothing_to_tell(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    pair = Pair(bench)
+    pair.answer(1)
+    pair.shadow.score()
+    assert pair.shadow.comparison() is None
+    pair.shadow.show()
+
+
+def test_what_workers_counted_is_added_up(bench: ConsumerBench, tmp_path: Path) -> None:
+    challenge(bench)
+    pair = Pair(bench, files=WorkerFiles(tmp_path, "shadow.churn"))
+    pair.answer(1, 2)
+    pair.compared()
+    pair.shadow.show()
+    (shown,) = tmp_path.glob("*.json")
+    shown.rename(tmp_path / "shadow.churn.1.json")
+    pair.answer(3)
+    assert pair.compared().compared == 5
+    counts = json.loads((tmp_path / "shadow.churn.1.json").read_bytes())
+    (tmp_path / "shadow.churn.2.json").write_text(json.dumps({**counts, "pair": ["another", "pair"]}))
+    assert pair.compared().compared == 5
+    assert len(pair.shadow.pollers()) == 2

@@ -1,0 +1,157 @@
+"""Who answers whom: stable, monotone, independent of how a row is spelt, and never nobody."""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+from typing import Any
+
+import pytest
+from challenged import challenge
+from consumers import ConsumerBench
+from edustream_contracts.contract import contract_from
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edustream_api.keeper import Keeper
+from edustream_api.split import CHALLENGER, CHAMPION, Split, content_key
+from edustream_api.worker_files import WorkerFiles
+
+ALONE = WorkerFiles(None, "split")
+KEYS = [f"caller-{number}".encode() for number in range(20_000)]
+
+
+@pytest.fixture
+def keepers(bench: ConsumerBench) -> tuple[Keeper, Keeper]:
+    challenge(bench)
+    champion, challenger = bench.keeper(), bench.keeper("churn@candidate")
+    champion.start()
+    challenger.start()
+    return champion, challenger
+
+
+def split_of(keepers: tuple[Keeper, Keeper], percent: float = 5.0) -> Split:
+    return Split(*keepers, percent, "X-Split-Key", ALONE)
+
+
+def scope(**headers: str) -> dict[str, Any]:
+    return {"headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]}
+
+
+def test_the_place_of_a_key_is_the_documented_hash(keepers: tuple[Keeper, Keeper]) -> None:
+    split = split_of(keepers)
+    for key in KEYS[:100]:
+        digest = blake2b(b"churn@candidate\0" + key, digest_size=8).digest()
+        assert split.meets_challenger(key) == (int.from_bytes(digest, "big") / 2**64 < 0.05)
+
+
+@pytest.mark.parametrize("percent", [0.5, 5.0, 50.0, 95.0])
+def test_the_share_is_the_one_that_is_set(keepers: tuple[Keeper, Keeper], percent: float) -> None:
+    met = sum(map(split_of(keepers, percent).meets_challenger, KEYS))
+    deviation = (len(KEYS) * percent / 100 * (1 - percent / 100)) ** 0.5
+    assert abs(met - len(KEYS) * percent / 100) < 4 * deviation
+
+
+def test_a_higher_percentage_moves_callers_only_to_the_challenger(keepers: tuple[Keeper, Keeper]) -> None:
+    before: set[bytes] = set()
+    for percent in (1.0, 5.0, 5.1, 30.0, 99.0):
+        after = set(filter(split_of(keepers, percent).meets_challenger, KEYS))
+        assert before < after
+        before = after
+
+
+def test_another_channel_draws_other_callers(bench: ConsumerBench, keepers: tuple[Keeper, Keeper]) -> None:
+    first = set(filter(split_of(keepers, 50.0).meets_challenger, KEYS))
+    other = Split(keepers[0], bench.keeper("churn@next"), 50.0, "x-split-key", ALONE)
+    both = sum(map(other.meets_challenger, first)) / len(first)
+    assert both == pytest.approx(0.5, abs=0.03)
+
+
+def test_the_key_is_the_header_then_the_api_key_then_the_row(keepers: tuple[Keeper, Keeper]) -> None:
+    split = split_of(keepers)
+    admitted = {"state": {"api_key": "shop"}}
+    assert split.key({**scope(x_split_key="anna"), **admitted}, b"{}") == b"anna"
+    assert split.key({**scope(), **admitted}, b"{}") == b"shop"
+    assert split.key(scope(), b'{"b": 1, "a": "x"}') == b'{"a":"x","b":1}'
+
+
+JSON_VALUES = st.one_of(st.none(), st.booleans(), st.integers(-(2**40), 2**40), st.floats(-1e6, 1e6), st.text())
+
+
+@given(st.dictionaries(st.text(), JSON_VALUES, min_size=1), st.randoms())
+def test_a_row_has_one_key_however_it_is_spelt(row: dict[str, Any], random: Any) -> None:
+    names = list(row)
+    random.shuffle(names)
+    spelt = {name: float(row[name]) if type(row[name]) is int else row[name] for name in names}
+    expected = content_key(json.dumps(row).encode())
+    assert content_key(json.dumps(spelt, indent=2, ensure_ascii=False).encode()) == expected
+    assert content_key(json.dumps({"rows": [spelt, {}]}).encode()) == expected
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"no json", b"[1]", b"3", b'{"rows": []}', b'{"rows": 3}', b'{"a": 1e300}', b'{"a": 123456789e20}']
+)
+def test_any_body_has_a_key(body: bytes) -> None:
+    assert isinstance(content_key(body), bytes)
+
+
+def met(split: Split) -> bytes:
+    return next(filter(split.meets_challenger, KEYS))
+
+
+def test_a_challenger_that_is_yanked_loses_its_callers_and_wins_them_back(
+    bench: ConsumerBench, keepers: tuple[Keeper, Keeper]
+) -> None:
+    split = split_of(keepers)
+    key = met(split)
+    assert split.side(key) == CHALLENGER
+    bench.registry.yank("churn", "1.1.0")
+    keepers[1].poll()
+    assert split.side(key) == CHAMPION
+    assert split.counts().fallbacks == {"NO_RELEASE": 1}
+    bench.release("1.1.1", promote=False)
+    bench.registry.promote("churn", "1.1.1", "candidate")
+    keepers[1].poll()
+    assert split.side(key) == CHALLENGER
+
+
+def test_nobody_answers_in_the_place_of_a_champion_that_is_not_served(
+    bench: ConsumerBench, keepers: tuple[Keeper, Keeper]
+) -> None:
+    split = split_of(keepers)
+    bench.registry.yank("churn", "1.0.0")
+    keepers[0].poll()
+    assert split.side(met(split)) == CHAMPION
+    assert not split.counts().fallbacks
+
+
+def test_a_challenger_whose_contract_breaks_the_champions_answers_nobody(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    document = json.loads(json.dumps(bench.contract.document))
+    document["input"]["properties"]["tenure"]["maximum"] = 119
+    narrow = contract_from(document)
+    golden = bench.golden(-0.05)[:2]
+    bench.release("2.0.0", contract=narrow, golden=golden, promote=False)
+    bench.registry.promote("churn", "2.0.0", "candidate")
+    champion = bench.keeper()
+    challenger = bench.keeper("churn@candidate", pin=narrow)
+    champion.start()
+    challenger.start()
+    assert challenger.snapshot.serving is not None
+    split = split_of((champion, challenger))
+    assert [split.side(met(split)) for _ in range(2)] == [CHAMPION, CHAMPION]
+    assert split.counts().fallbacks == {"contract": 2}
+
+
+def test_what_workers_counted_is_added_up(keepers: tuple[Keeper, Keeper], tmp_path: Any) -> None:
+    split = Split(*keepers, 5.0, "x-split-key", WorkerFiles(tmp_path, "split.churn"))
+    split.answered(CHAMPION, 200)
+    split.fell_back("contract")
+    split.show()
+    (shown,) = tmp_path.glob("*.json")
+    shown.rename(tmp_path / "split.churn.1.json")
+    split.answered(CHAMPION, 422)
+    counts = split.counts()
+    assert counts.answered == {(CHAMPION, 200): 2, (CHAMPION, 422): 1}
+    assert counts.fallbacks == {"contract": 2}
+    assert len(split.pollers()) == 1
