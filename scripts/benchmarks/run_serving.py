@@ -88,7 +88,7 @@ def results(bench: Bench, chosen: Sequence[str]) -> dict[str, Any]:
             figures.append(found)
             report(found)
         else:
-            missing.append(found)
+            missing.append(found.splitlines()[0])
             say(f"NONE {found}")
     pythons = {**dict.fromkeys(COMPARED, scene.consumer_python), "scikit-learn": scene.producer_python}
     return {

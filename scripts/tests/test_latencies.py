@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from serving.latencies import Load, percentile
+from serving.swaps import windows
 
 
 def load(*rows: tuple[float, float, str]) -> Load:
@@ -55,3 +56,11 @@ def test_a_version_that_never_answered_is_named() -> None:
 def test_milliseconds_of_the_usual_percentiles() -> None:
     seen = load(*((float(number), number / 1000, "a") for number in range(1, 1001)))
     assert seen.milliseconds() == {"p50": 500.0, "p90": 900.0, "p99": 990.0, "p99.9": 999.0}
+
+
+def test_windows_of_swaps_last_a_moment_longer_and_never_overlap() -> None:
+    seen = load((0.0, 0.01, "1"), (1.0, 0.01, "2"), (1.04, 0.01, "1"), (2.0, 0.01, "1"))
+    asked = [(0.5, "2"), (1.02, "1")]
+    assert seen.windows_of_change(asked) == [(0.5, 0.5), (1.02, 1.02)]
+    assert windows(seen, asked) == [(0.5, 0.6), (1.02, 1.12)]
+    assert windows(seen, [(0.95, "2"), (1.02, "1")]) == [(0.95, 1.02), (1.02, 1.12)]

@@ -17,7 +17,7 @@ from serving.memory import resident_mib_of_all
 from serving.scene import HERE, Scene
 
 ROUNDS: Final = 3
-CALLS: Final = 5
+CALLS: Final = 3
 FRAME_ROWS: Final = 100_000
 ALLOWED_MIB: Final = 1024
 ANSWERED: Final = "import sys; from pyarrow import parquet; print(parquet.read_metadata(sys.argv[1]).num_rows)"

@@ -12,7 +12,7 @@ from serving.closed_loop import rates_in_turn
 from serving.scene import Scene
 
 SECONDS: Final = 3
-ROUNDS: Final = 11
+ROUNDS: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
