@@ -19,8 +19,10 @@ README = (REPO / "README.md").read_text()
 
 
 def test_the_tree_names_exactly_the_modules_that_there_are() -> None:
-    named = set(re.findall(r"^  (\w+\.py)", README, re.MULTILINE))
-    assert named == {path.name for path in (REPO / "src" / "edustream_api").glob("*.py")} - {"__init__.py"}
+    package = REPO / "src" / "edustream_api"
+    for indent, folder in (("  ", package), ("    ", package / "offline")):
+        named = set(re.findall(rf"^{indent}(\w+\.py)", README, re.MULTILINE))
+        assert named == {path.name for path in folder.glob("*.py")} - {"__init__.py"}
 
 
 @pytest.mark.parametrize("field", fields(ConsumerSettings), ids=lambda field: field.name)

@@ -1,0 +1,68 @@
+"""The cells of one Arrow column as numpy arrays: numbers with their nulls, texts by the code of each different one."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from edustream_contracts.errors import InvalidInput
+
+Mask = npt.NDArray[np.bool_]
+
+
+class Numbers(NamedTuple):
+    """`values` (n,) of the column's own type, 0 where `null` (n,)."""
+
+    values: npt.NDArray[Any]
+    null: Mask
+
+
+class Texts(NamedTuple):
+    """`values[codes[i]]` is the text of row i; the last of `values` is None and stands for null."""
+
+    codes: npt.NDArray[np.integer[Any]]
+    values: list[str | None]
+
+
+def null_mask(column: pa.Array) -> Mask:
+    """Which cells are null, bool (n,); those that a dictionary holds are, too."""
+    return _mask(_plain(column).is_null())
+
+
+def numbers(column: pa.Array) -> Numbers:
+    """The cells of a column of integers, floats or booleans."""
+    plain = _plain(column)
+    null = _mask(plain.is_null())
+    filled = plain.fill_null(False if pa.types.is_boolean(plain.type) else 0) if plain.null_count else plain
+    return Numbers(filled.to_numpy(zero_copy_only=False), null)
+
+
+def texts(column: pa.Array) -> Texts:
+    """The cells of a column of texts, plain or dictionary-encoded.
+
+    Raises `InvalidInput` (kind `data`) for bytes that are no UTF-8.
+    """
+    # A file's dictionary may be longer than the rows at hand, and each of its entries costs as much as a row.
+    shared = pa.types.is_dictionary(column.type) and len(column.dictionary) <= max(len(column), 1)
+    encoded = column if shared else _plain(column).dictionary_encode()
+    codes = encoded.indices.cast(pa.int64()).fill_null(len(encoded.dictionary))
+    try:
+        values = encoded.dictionary.to_pylist()
+    except UnicodeDecodeError as error:
+        raise InvalidInput(
+            "data",
+            f"A text is no UTF-8: {error.object!r:.80}.",
+            remedy="have the file written again with texts in UTF-8.",
+        ) from error
+    return Texts(codes.to_numpy(zero_copy_only=False), [*values, None])
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
+def _mask(column: pa.BooleanArray) -> Mask:
+    found: Mask = column.to_numpy(zero_copy_only=False)
+    return found

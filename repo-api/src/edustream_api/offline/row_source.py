@@ -1,0 +1,125 @@
+"""The rows of a Parquet or CSV file, read in bounded memory from any row on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Protocol
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+from edustream_contracts.errors import InvalidInput
+
+CHUNK_ROWS: Final = 20_000
+BLOCK_BYTES: Final = 4 * 1024 * 1024
+PARQUET: Final = (".parquet", ".pq")
+CSV: Final = (".csv",)
+
+
+class RowSource(Protocol):
+    """A file of rows. `rows` is their number, None where only reading tells."""
+
+    schema: pa.Schema
+    rows: int | None
+
+    def batches(self, start: int) -> Iterator[pa.RecordBatch]:
+        """The rows from `start` on, in order, at most `CHUNK_ROWS` at once. Raises `InvalidInput` (kind `data`)."""
+        ...
+
+
+class ParquetRows:
+    """A Parquet file; columns of texts come dictionary-encoded, as they lie in the file."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the footer. Raises `InvalidInput` (kind `data`)."""
+        self._path = path
+        with _readable(path):
+            with pq.ParquetFile(path) as file:
+                self.schema = file.schema_arrow
+            texts = [field.name for field in self.schema if pa.types.is_string(field.type)]
+            # Without buffering ahead, what is held is one chunk, whatever the size of a row group.
+            self._file = pq.ParquetFile(path, read_dictionary=texts, pre_buffer=False)
+        self.rows: int | None = self._file.metadata.num_rows
+
+    def batches(self, start: int) -> Iterator[pa.RecordBatch]:
+        """See `RowSource`."""
+        first, skipped = 0, 0
+        sizes = [self._file.metadata.row_group(group).num_rows for group in range(self._file.num_row_groups)]
+        while first < len(sizes) and skipped + sizes[first] <= start:
+            skipped += sizes[first]
+            first += 1
+        with _readable(self._path):
+            groups = list(range(first, len(sizes)))
+            found = self._file.iter_batches(CHUNK_ROWS, row_groups=groups, use_threads=False) if groups else ()
+            yield from _from(found, start - skipped)
+
+
+class CsvRows:
+    """A CSV file in UTF-8 with a header; every column is of texts, an empty cell without quotes is null."""
+
+    rows: int | None = None
+
+    def __init__(self, path: Path) -> None:
+        """Read the header. Raises `InvalidInput` (kind `data`)."""
+        self._path = path
+        with _readable(path), self._open(()) as reader:
+            self.schema = pa.schema([(name, pa.string()) for name in reader.schema.names])
+
+    def batches(self, start: int) -> Iterator[pa.RecordBatch]:
+        """See `RowSource`."""
+        with _readable(self._path), self._open(self.schema.names) as reader:
+            yield from _from(reader, start)
+
+    def _open(self, names: Sequence[str]) -> pacsv.CSVStreamingReader:
+        return pacsv.open_csv(
+            self._path,
+            pacsv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
+            pacsv.ParseOptions(newlines_in_values=True),
+            pacsv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()),
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        )
+
+
+def open_rows(path: Path) -> RowSource:
+    """The rows of the file at `path`. Raises `InvalidInput` (kinds `argument`, `data`)."""
+    if path.suffix.lower() in PARQUET:
+        return ParquetRows(path)
+    if path.suffix.lower() in CSV:
+        return CsvRows(path)
+    raise InvalidInput(
+        "argument",
+        f"The name {path} does not say what kind of file it is.",
+        remedy=f"give a file whose name ends in {', '.join((*PARQUET, *CSV))}.",
+    )
+
+
+def _from(batches: Iterator[pa.RecordBatch] | Sequence[pa.RecordBatch], start: int) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        if start >= batch.num_rows:
+            start -= batch.num_rows
+            continue
+        for offset in range(start, batch.num_rows, CHUNK_ROWS):
+            yield batch.slice(offset, CHUNK_ROWS)
+        start = 0
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise InvalidInput(
+            "data",
+            f"The file {path} cannot be read: {_first_line(error)}",
+            remedy="give a whole Parquet file, or CSV in UTF-8 with a header and as many cells in every line.",
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
