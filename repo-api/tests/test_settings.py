@@ -30,6 +30,7 @@ def test_survives_the_environment() -> None:
         max_rows=7,
     )
     settings = replace(settings, consumer="api", sends=("tenure", "partner"), reads=("probability",))
+    settings = replace(settings, shadow=("churn@candidate",), split=("churn@next=5", "fraud@^2=0.5"), shadow_sample=1.0)
     assert ConsumerSettings.from_environ(settings.to_environ()) == settings
     assert ConsumerSettings.from_environ({"EDUSTREAM_SENDS": " tenure , partner,"}).sends == ("tenure", "partner")
 
@@ -49,6 +50,9 @@ def test_survives_the_environment() -> None:
         ("CACHE_DIR", ""),
         ("CONSUMER", "No Name"),
         ("NEEDS_LIFETIME_S", "59"),
+        ("SHADOW_SAMPLE", "0"),
+        ("SHADOW_SAMPLE", "1.1"),
+        ("SPLIT_KEY", "x split key"),
     ],
 )
 def test_names_the_variable_the_value_and_what_is_expected(name: str, value: str) -> None:

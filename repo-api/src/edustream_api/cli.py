@@ -41,7 +41,13 @@ HELP: Final = {
     "sends": "input fields that are sent to it, separated by commas; without them, all",
     "reads": "output fields that are read from it, separated by commas; without them, all",
     "needs_lifetime_s": "seconds for which needs are stated; they are renewed after a third of them",
+    "shadow": "challenger to compare with the champion, e.g. churn@candidate; may be repeated",
+    "shadow_sample": "share of the champion's rows that the challenger is compared on",
+    "split": "challenger and the percentage of callers that it answers, e.g. churn@candidate=5; may be repeated",
+    "split_key": "header that tells callers apart, so that each stays on one side of a split",
 }
+
+REPEATED: Final = ("model", "shadow", "split")
 
 
 def main(
@@ -118,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
             continue
         default = _joined(field.default)
         text = HELP[field.name] + (f" (default: {default})" if default else "")
-        action = "append" if field.name == "model" else "store"
+        action = "append" if field.name in REPEATED else "store"
         parser.add_argument(option, action=action, metavar=field.name.upper(), help=text)
     parser.add_argument("--env-file", type=Path, metavar="FILE", help="file of variables (default: .env beside this)")
     return parser

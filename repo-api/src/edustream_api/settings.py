@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -22,6 +23,8 @@ class ConsumerSettings:
     edustream-contracts carries), `any`, or paths of contract documents, one for each model.
     `consumer` is the name under which needs are stated; without it, or without a signing key, none are. `sends` and
     `reads` are names of fields, `<model>/<field>` where there are several models; none stands for all.
+    `shadow` names challengers that are compared, on a share `shadow_sample` of the rows; `split` names challengers and
+    the percentage of callers that each answers, told apart by the header `split_key`.
     Each field is read from the environment variable `EDUSTREAM_<FIELD>`.
     """
 
@@ -41,6 +44,10 @@ class ConsumerSettings:
     sends: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     needs_lifetime_s: float = 129600.0
+    shadow: tuple[str, ...] = ()
+    shadow_sample: float = 0.1
+    split: tuple[str, ...] = ()
+    split_key: str = "x-split-key"
 
     @staticmethod
     def from_environ(environ: Mapping[str, str]) -> ConsumerSettings:
@@ -102,6 +109,20 @@ def _not_empty(text: str) -> str:
     return text
 
 
+def _share(text: str) -> float:
+    number = float(text)
+    if not 0 < number <= 1:
+        raise ValueError(text)
+    return number
+
+
+def _header(text: str) -> str:
+    # A token of RFC 9110, section 5.6.2.
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", text):
+        raise ValueError(text)
+    return text
+
+
 def _name_or_nothing(text: str) -> str:
     if text and not is_name(text):
         raise ValueError(text)
@@ -156,4 +177,8 @@ RULES: Final[dict[str, Rule]] = {
     "sends": Rule(_list, "names of fields, separated by commas"),
     "reads": Rule(_list, "names of fields, separated by commas"),
     "needs_lifetime_s": _seconds(60, 366 * 86400),
+    "shadow": Rule(_list, "references, separated by commas, e.g. churn@candidate"),
+    "shadow_sample": Rule(_share, "a number above 0 and at most 1"),
+    "split": Rule(_list, "references with percentages, separated by commas, e.g. churn@candidate=5"),
+    "split_key": Rule(_header, "the name of a header, e.g. x-split-key"),
 }
