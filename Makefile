@@ -120,7 +120,7 @@ $(REPOS:%=lint-%): lint-%: %/.venv/ready
 test: setup lint $(REPOS:%=test-%)  ## Run lint and every test of every repo; coverage of each package is enforced.
 
 # One worker a core, each with servers of its own; the last ones take over what the others have not begun.
-test-artifact-registry: WORKERS := --numprocesses auto --maxprocesses 4 --dist worksteal
+test-artifact-registry test-repo-api: WORKERS := --numprocesses auto --maxprocesses 4 --dist worksteal
 
 $(REPOS:%=test-%): test-%: lint-%
 	@echo "== $*: tests"
