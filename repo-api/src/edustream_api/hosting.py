@@ -12,6 +12,8 @@ from edustream_api import request_context
 from edustream_api.keeper import Keeper
 from edustream_api.loading import ServedModel
 from edustream_api.problems import NOT_SERVING, RequestRefused
+from edustream_api.shadow import Shadow
+from edustream_api.split import Split
 from edustream_api.stated_needs import StatedNeeds
 
 Observer: TypeAlias = Callable[[ServedModel, Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]], None]
@@ -20,11 +22,23 @@ Observer: TypeAlias = Callable[[ServedModel, Sequence[Mapping[str, Any]], Sequen
 
 @dataclass(frozen=True, slots=True)
 class HostedModel:
-    """One model: the keeper that decides which release answers, what is stated of needs, who is told of answers."""
+    """One model: the keeper that decides which release answers, what is stated of needs, who is told of answers.
+
+    A `shadow` is among the observers and compares a challenger with this model; `split` has a challenger answer some of
+    its callers.
+    """
 
     keeper: Keeper
     needs: StatedNeeds | None = None
     observers: tuple[Observer, ...] = ()
+    shadow: Shadow | None = None
+    split: Split | None = None
+
+    @property
+    def challengers(self) -> list[Keeper]:
+        """The keepers of the challengers; one where the shadow and the split have the same."""
+        found = [one.challenger for one in (self.shadow, self.split) if one]
+        return list(dict.fromkeys(found))
 
     @property
     def name(self) -> str:

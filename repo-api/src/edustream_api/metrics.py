@@ -11,6 +11,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from edustream_api.challenger_metrics import ChallengerCollector
 from edustream_api.events import Event, Listener, Polled, PollResult, Refused, Swapped
 from edustream_api.hosting import Hosting
 from edustream_api.states import State
@@ -79,6 +80,7 @@ class Metrics:
             MultiProcessCollector(registry, self._multiprocess_dir)
         state = CollectorRegistry()
         state.register(HostingCollector(hosting))
+        state.register(ChallengerCollector(hosting))
         return generate_latest(registry) + generate_latest(state)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,9 @@ from edustream_contracts.errors import EduStreamError
 
 from edustream_api.events import Refusal
 from edustream_api.hosting import HostedModel, Hosting
+from edustream_api.keeper import Keeper
 from edustream_api.loading import ServedModel
+from edustream_api.split import CHALLENGER, CHAMPION, Split
 from edustream_api.stated_needs import NeedsReport
 
 
@@ -40,6 +43,21 @@ def model_health(hosted: HostedModel) -> dict[str, Any]:
         "staleness_budget_s": keeper.staleness_budget_s,
         "last_refusal": _refusal(snapshot.refusal),
         "needs": _needs(needs.report) if needs else None,
+        "shadow": challenger(hosted.shadow.challenger) if hosted.shadow else None,
+        "split": _split(hosted.split) if hosted.split else None,
+    }
+
+
+def challenger(keeper: Keeper) -> dict[str, Any]:
+    """How a challenger is, which changes nothing of how its champion is."""
+    snapshot = keeper.snapshot
+    return {
+        "reference": str(keeper.reference),
+        "state": snapshot.state.value,
+        "meaning": snapshot.state.meaning,
+        "model_version": snapshot.serving.version if snapshot.serving else None,
+        "error": _explained(snapshot.error) if snapshot.error else None,
+        "last_refusal": _refusal(snapshot.refusal),
     }
 
 
@@ -88,6 +106,20 @@ def model(served: ServedModel) -> dict[str, Any]:
         "thresholds": dict(content.thresholds),
         "files": {file.name: {"size": file.size, "sha256": file.sha256} for file in content.files},
         "golden_rows_replayed": served.golden_rows,
+    }
+
+
+def _split(split: Split) -> dict[str, Any]:
+    answered, fallbacks = split.counts()
+    sides: Counter[str] = Counter()
+    for (side, _), count in answered.items():
+        sides[side] += count
+    return {
+        **challenger(split.challenger),
+        "percent": split.percent,
+        "answered": {side: sides[side] for side in (CHAMPION, CHALLENGER)},
+        "fallbacks": dict(fallbacks),
+        "needs": _needs(split.needs.report) if split.needs else None,
     }
 
 
