@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +26,15 @@ class ServedModel:
     inference: Inference
     golden_rows: int
     unbounded: tuple[Field, ...]
+    name: str = field(init=False)
+    """The model's name."""
+    version: str = field(init=False)
+    """The release's version."""
 
-    @property
-    def name(self) -> str:
-        """The model's name."""
-        return self.release.manifest.content.model
-
-    @property
-    def version(self) -> str:
-        """The release's version."""
-        return self.release.manifest.version
+    def __post_init__(self) -> None:
+        # Every answer tells both, and the way to them is long.
+        object.__setattr__(self, "name", self.release.manifest.content.model)
+        object.__setattr__(self, "version", self.release.manifest.version)
 
     def accepts(self, row: Any) -> bool:
         """Whether `row` satisfies the contract and fits the model's tensors."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from starlette.types import Receive, Scope
+from starlette.types import Message, Receive, Scope
 
 from edustream_api.problems import MEDIA, TOO_LARGE, RequestRefused
 
@@ -42,18 +42,17 @@ def _is_json(media_type: bytes) -> bool:
 
 
 async def _read(receive: Receive, max_bytes: int) -> bytes:
-    message = await _next(receive)
-    body: bytes = message[0]
-    if not message[1]:
+    body, more = _part(await receive())
+    if not more:
         if len(body) > max_bytes:
             raise _too_large(max_bytes)
         return body
-    chunks, length, more = [body], len(body), True
+    chunks, length = [body], len(body)
     while more:
         if length > max_bytes:
             await _drain(receive, max_bytes)
             raise _too_large(max_bytes)
-        chunk, more = await _next(receive)
+        chunk, more = _part(await receive())
         chunks.append(chunk)
         length += len(chunk)
     if length > max_bytes:
@@ -61,8 +60,7 @@ async def _read(receive: Receive, max_bytes: int) -> bytes:
     return b"".join(chunks)
 
 
-async def _next(receive: Receive) -> tuple[bytes, bool]:
-    message = await receive()
+def _part(message: Message) -> tuple[bytes, bool]:
     if message["type"] == "http.disconnect":
         raise ClientGone
     return message.get("body", b""), message.get("more_body", False)
@@ -71,7 +69,7 @@ async def _next(receive: Receive) -> tuple[bytes, bool]:
 async def _drain(receive: Receive, max_bytes: int) -> None:
     length, more = 0, True
     while more and length <= DRAINED_BODIES * max_bytes:
-        chunk, more = await _next(receive)
+        chunk, more = _part(await receive())
         length += len(chunk)
 
 
