@@ -55,14 +55,16 @@ def build_app(hosting: Hosting, metrics: Metrics, settings: ConsumerSettings, po
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestRefused, _refused)
     app.add_exception_handler(Exception, _broken)
-    return Front(
+    front = Front(
         app,
         paths,
-        operations(hosting, settings.max_rows),
+        operations(hosting, settings.max_rows, metrics.observe_batch),
         metrics.observe,
         settings.max_body_bytes,
         RequestLog(every=settings.access_log),
     )
+    metrics.in_progress = lambda: front.in_progress
+    return front
 
 
 async def _http_problem(request: Request, error: Exception) -> Response:

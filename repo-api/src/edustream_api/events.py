@@ -56,10 +56,15 @@ class Polled:
 
 @dataclass(frozen=True, slots=True)
 class Swapped:
-    """Another release answers from now on; `before` is None for the first one."""
+    """Another release answers from now on; `before` is None for the first one.
+
+    `seconds` is how long it took to fetch, verify and load it.
+    """
 
     before: ServedModel | None
     after: ServedModel
+    at: datetime
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

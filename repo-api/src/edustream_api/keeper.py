@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
+from time import perf_counter
 
 from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import (
@@ -125,6 +126,7 @@ class Keeper:
     def _adopt(self, resolved: Resolved) -> None:
         if self._unfit and self._unfit[0] == resolved.manifest_digest:
             raise self._unfit[1]
+        started = perf_counter()
         before = self._loaded
         same = before is not None and before.release.manifest_digest == resolved.manifest_digest
         if not same:
@@ -136,7 +138,7 @@ class Keeper:
             self._copy.commit(release, since=self._known)
         self._loaded, self._known, self._unfit = after, resolved, None
         self._enter(State.READY, after, None, contacted_at=self._clock())
-        self._tell(Swapped(before, after))
+        self._tell(Swapped(before, after, self._clock(), perf_counter() - started))
 
     def _recall(self) -> Recalled | None:
         try:
@@ -189,6 +191,7 @@ class Keeper:
 
     def _fall_back(self, recalled: Recalled | None, error: EduStreamError) -> None:
         if recalled and self._within_budget():
+            started = perf_counter()
             try:
                 if not isinstance(error, Unreachable):
                     self._require_release(recalled.release.resolved)
@@ -200,7 +203,7 @@ class Keeper:
                 # What was deleted, or is damaged, is no copy that could be served.
                 self._note(unfit)
             else:
-                self._tell(Swapped(None, self._loaded))
+                self._tell(Swapped(None, self._loaded, self._clock(), perf_counter() - started))
         if isinstance(error, Unreachable):
             self._survive(error)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -14,10 +14,13 @@ from prometheus_client.registry import Collector
 from edustream_api.challenger_metrics import ChallengerCollector
 from edustream_api.events import Event, Listener, Polled, PollResult, Refused, Swapped
 from edustream_api.hosting import Hosting
+from edustream_api.process_metrics import BuildCollector
 from edustream_api.states import State
 from edustream_api.worker_files import MULTIPROCESS_DIR
 
 BUCKETS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+SWAP_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
+BATCH_BUCKETS: Final = (1.0, 10.0, 100.0, 1_000.0, 10_000.0, 100_000.0)
 
 
 class Metrics:
@@ -43,9 +46,26 @@ class Metrics:
         self._rejections = Counter(
             "edustream_rejections", "Finds that were not put into service", ["model", "reason"], registry=self._registry
         )
+        self._swap_durations = Histogram(
+            "edustream_swap_duration_seconds",
+            "Time to fetch, verify and load a release",
+            ["model"],
+            buckets=SWAP_BUCKETS,
+            registry=self._registry,
+        )
+        self._batch_rows = Histogram(
+            "edustream_batch_rows",
+            "Rows of the batches that were answered",
+            ["model"],
+            buckets=BATCH_BUCKETS,
+            registry=self._registry,
+        )
         self._polls = Counter("edustream_polls", "Looks at the registry", ["model", "result"], registry=self._registry)
         self._request_children: dict[tuple[str, int], Counter] = {}
         self._duration_children: dict[str, Histogram] = {}
+        self._swapped_at: dict[str, float] = {}
+        self.in_progress: Callable[[], int] = lambda: 0
+        """How many requests this process has not answered yet; set by whoever answers them."""
 
     def observe(self, route: str, status: int, seconds: float) -> None:
         """Count one request."""
@@ -57,9 +77,14 @@ class Metrics:
         counter.inc()
         self._duration_children[route].observe(seconds)
 
+    def observe_batch(self, model: str, rows: int) -> None:
+        """Count one batch that was answered."""
+        self._batch_rows.labels(model).observe(rows)
+
     def listener(self, model: str) -> Listener:
         """Whom the keeper of `model` tells what it does, so that it is counted."""
         swaps = self._swaps.labels(model)
+        durations = self._swap_durations.labels(model)
         polls = {result: self._polls.labels(model, result.value) for result in PollResult}
 
         def listen(event: Event) -> None:
@@ -67,6 +92,8 @@ class Metrics:
                 polls[event.result].inc()
             elif isinstance(event, Swapped):
                 swaps.inc()
+                durations.observe(event.seconds)
+                self._swapped_at[model] = event.at.timestamp()
             elif isinstance(event, Refused):
                 self._rejections.labels(model, event.refusal.error.kind).inc()
 
@@ -79,16 +106,19 @@ class Metrics:
             registry = CollectorRegistry()
             MultiProcessCollector(registry, self._multiprocess_dir)
         state = CollectorRegistry()
-        state.register(HostingCollector(hosting))
         state.register(ChallengerCollector(hosting))
+        state.register(HostingCollector(hosting, self._swapped_at))
+        state.register(BuildCollector(self.in_progress))
         return generate_latest(registry) + generate_latest(state)
 
 
 class HostingCollector(Collector):
     """State, release and staleness of every model, read from its keeper at the moment of the scrape."""
 
-    def __init__(self, hosting: Hosting) -> None:
+    def __init__(self, hosting: Hosting, swapped_at: Mapping[str, float]) -> None:
+        """`swapped_at` says of each model when a release last came into service, in seconds of the Unix epoch."""
         self._hosting = hosting
+        self._swapped_at = swapped_at
 
     def collect(self) -> Iterator[Metric]:
         """One gauge a fact."""
@@ -103,6 +133,11 @@ class HostingCollector(Collector):
             "Time since the registry last confirmed what is loaded",
             labels=["model"],
         )
+        swapped = GaugeMetricFamily(
+            "edustream_last_swap_timestamp_seconds", "When a release last came into service", labels=["model"]
+        )
+        for model, moment in self._swapped_at.items():
+            swapped.add_metric([model], moment)
         for hosted in self._hosting.models:
             snapshot = hosted.keeper.snapshot
             for possible in State:
@@ -111,4 +146,4 @@ class HostingCollector(Collector):
                 release.add_metric([hosted.name, serving.version, serving.release.manifest_digest], 1.0)
             if (seconds := hosted.keeper.staleness_s()) is not None:
                 staleness.add_metric([hosted.name], seconds)
-        yield from (state, release, staleness)
+        yield from (state, release, staleness, swapped)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, NamedTuple, TypeAlias
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from starlette.types import Scope
 
 from edustream_api import problems
 from edustream_api.hosting import HostedModel, Hosting
+from edustream_api.loading import ServedModel
 from edustream_api.prediction import predict, predict_batch
 from edustream_api.problems import RequestRefused
 
@@ -45,23 +46,29 @@ class Predict:
 class PredictBatch:
     """Answers many rows, all of them or none."""
 
-    def __init__(self, hosted: HostedModel, max_rows: int) -> None:
+    def __init__(self, hosted: HostedModel, max_rows: int, count: Callable[[str, int], None]) -> None:
+        """`count` is told of each batch that is answered: the model and the number of rows."""
+
+        def counted(model: ServedModel, rows: Sequence[Any], answers: Sequence[Any]) -> None:
+            count(model.name, len(rows))
+
         self._hosted = hosted
         self._max_rows = max_rows
+        self._observers = (*hosted.observers, counted)
 
     async def __call__(self, scope: Scope, body: bytes) -> Reply:
         """The answers to the rows in `body`."""
         # A batch takes milliseconds, and onnxruntime releases the interpreter lock: others are answered meanwhile.
-        hosted = self._hosted
-        return Reply(await asyncio.to_thread(predict_batch, hosted.serving(), body, self._max_rows, hosted.observers))
+        serving = self._hosted.serving()
+        return Reply(await asyncio.to_thread(predict_batch, serving, body, self._max_rows, self._observers))
 
 
-def operations(hosting: Hosting, max_rows: int) -> Mapping[str, Operation]:
-    """Every operation by its path."""
+def operations(hosting: Hosting, max_rows: int, count: Callable[[str, int], None]) -> Mapping[str, Operation]:
+    """Every operation by its path; `count` is told of each batch that is answered."""
     found: dict[str, Operation] = {}
     for prefix, hosted in hosting.prefixes():
         found[f"{prefix}/predict"] = Predict(hosted)
-        found[f"{prefix}/predict/batch"] = PredictBatch(hosted, max_rows)
+        found[f"{prefix}/predict/batch"] = PredictBatch(hosted, max_rows, count)
     return found
 
 
