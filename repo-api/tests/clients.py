@@ -36,6 +36,13 @@ def pointers(document: dict[str, Any]) -> list[str]:
     return [error["pointer"] for error in document["errors"]]
 
 
+def address_of(path: str, operation: dict[str, Any]) -> str:
+    """A path of the OpenAPI document, with the examples of its parameters."""
+    return path.format(
+        **{one["name"]: one["example"] for one in operation.get("parameters", []) if one["in"] == "path"}
+    )
+
+
 def keeper_of(consumer: Consumer) -> Keeper:
     """The keeper of a consumer of one model."""
     (hosted,) = consumer.hosting.models

@@ -11,13 +11,15 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
 from edustream_api import problems
-from edustream_api.endpoints import ProcessEndpoints, problem_response
+from edustream_api.endpoints import ProcessEndpoints, response_of
 from edustream_api.front import Front
 from edustream_api.hosting import Hosting
 from edustream_api.metrics import Metrics
+from edustream_api.open_inference_endpoints import OpenInferenceEndpoints
 from edustream_api.operations import operations
 from edustream_api.polling import Poller
-from edustream_api.problems import ProblemKind, RequestRefused, problem_document
+from edustream_api.problems import ProblemKind, RequestRefused
+from edustream_api.reply import refusal
 from edustream_api.request_log import RequestLog
 from edustream_api.settings import ConsumerSettings
 
@@ -48,7 +50,10 @@ def build_app(hosting: Hosting, metrics: Metrics, settings: ConsumerSettings, po
     app = FastAPIOffline(
         title=TITLE, docs_url=DOCS, redoc_url=None, lifespan=lifespan, swagger_ui_parameters=SWAGGER_UI
     )
-    routes = ProcessEndpoints(hosting, metrics).routes()
+    routes = [
+        *ProcessEndpoints(hosting, metrics).routes(),
+        *OpenInferenceEndpoints(hosting, settings.max_rows, settings.max_body_bytes).routes(),
+    ]
     # The first match answers: these come before FastAPI's own OpenAPI route, which knows no contract.
     app.router.routes[:0] = routes
     paths = frozenset({DOCS, *(route.path for route in routes)})
@@ -75,7 +80,7 @@ async def _http_problem(request: Request, error: Exception) -> Response:
         detail = f"{request.url.path} takes {headers.get('Allow', 'GET')}, not {request.method}."
     else:
         detail = f"There is nothing at {request.url.path}; {DOCS} lists what there is."
-    response = problem_response(problem_document(kind, detail))
+    response = _refusal(request, RequestRefused(kind, detail))
     response.headers.update(headers)
     return response
 
@@ -83,8 +88,12 @@ async def _http_problem(request: Request, error: Exception) -> Response:
 async def _refused(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestRefused):
         raise error
-    return problem_response(error.document())
+    return _refusal(request, error)
 
 
 async def _broken(request: Request, error: Exception) -> Response:
-    return problem_response(problem_document(problems.INTERNAL, problems.UNFORESEEN))
+    return _refusal(request, RequestRefused(problems.INTERNAL, problems.UNFORESEEN))
+
+
+def _refusal(request: Request, refused: RequestRefused) -> Response:
+    return response_of(refusal(refused, request.scope["path"]))

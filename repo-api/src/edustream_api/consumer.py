@@ -30,11 +30,12 @@ from edustream_api.stated_needs import StatedNeeds
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """The models of one process, the application that shows them, and their settings."""
+    """The models of one process, the application that shows them and runs the pollers, and their settings."""
 
     settings: ConsumerSettings
     hosting: Hosting
     app: Front
+    pollers: tuple[Poller, ...] = ()
 
     def start(self) -> None:
         """The first look at the registry for every model; see `Keeper.start`."""
@@ -75,7 +76,7 @@ def assemble(
             pollers.append(Poller(needs.look, settings.poll_interval_s, "needs"))
         models.append(HostedModel(keeper, needs))
     hosting = Hosting(tuple(models))
-    return Consumer(settings, hosting, build_app(hosting, metrics, settings, pollers))
+    return Consumer(settings, hosting, build_app(hosting, metrics, settings, pollers), tuple(pollers))
 
 
 def _references(texts: Sequence[str]) -> list[Reference]:

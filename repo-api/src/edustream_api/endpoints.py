@@ -11,11 +11,12 @@ from fastapi import Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.routing import Route
 
-from edustream_api import openapi, problems, reports
+from edustream_api import openapi, reports
 from edustream_api.hosting import HostedModel, Hosting
 from edustream_api.metrics import Metrics
 from edustream_api.openapi import DescribedModel
 from edustream_api.problems import NOT_SERVING, RequestRefused
+from edustream_api.reply import Reply
 
 JSON: Final = "application/json"
 OPENAPI: Final = "/openapi.json"
@@ -125,9 +126,11 @@ def json_response(document: Any) -> Response:
     return Response(orjson.dumps(document), media_type=JSON)
 
 
-def problem_response(document: dict[str, Any]) -> Response:
-    """A problem document (RFC 9457)."""
-    return Response(problems.encoded(document), document["status"], media_type=problems.MEDIA_TYPE)
+def response_of(reply: Reply) -> Response:
+    """A reply, where a route answers."""
+    response = Response(reply.body, reply.status)
+    response.raw_headers.extend(reply.headers)
+    return response
 
 
 def _route(path: str, endpoint: Endpoint) -> Route:

@@ -12,9 +12,10 @@ from typing import Final, TypeAlias
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edustream_api import problems, request_context, request_log
-from edustream_api.operations import Operation, Reply, refusal
+from edustream_api.open_inference import is_open_inference
 from edustream_api.problems import RequestRefused
-from edustream_api.request_body import ClientGone, read_json_body
+from edustream_api.reply import Operation, Reply, refusal
+from edustream_api.request_body import ClientGone, read_body, read_json_body
 from edustream_api.request_context import Headers
 from edustream_api.request_log import RequestLog
 
@@ -41,6 +42,8 @@ class Front:
         self._rest = rest
         self._paths = paths
         self._operations = operations
+        # What the Open Inference Protocol sends may be JSON with bytes after it.
+        self._mixed = frozenset(filter(is_open_inference, operations))
         self._observe = observe
         self._max_body_bytes = max_body_bytes
         self._log = log
@@ -61,7 +64,7 @@ class Front:
                 status = await self._answered(operation, scope, receive, send, identity)
             else:
                 status = await self._handed_on(scope, receive, send, identity)
-                path = path if path in self._paths else OTHER
+                path = self._route(scope)
         finally:
             self.in_progress -= 1
         seconds = perf_counter() - started
@@ -69,20 +72,28 @@ class Front:
         if status >= self._log.least_status:
             self._log.answered(scope["method"], path, status, seconds)
 
+    def _route(self, scope: Scope) -> str:
+        # Where parts of the path are parameters, all values of one are one route.
+        path: str = scope["path"]
+        for name, value in scope.get("path_params", {}).items():
+            path = path.replace(f"/{value}", f"/{{{name}}}", 1)
+        return path if path in self._paths else OTHER
+
     async def _answered(
         self, operation: Operation, scope: Scope, receive: Receive, send: Send, identity: Headers
     ) -> int:
         try:
             if scope["method"] != "POST":
                 raise RequestRefused(problems.METHOD, f"{scope['path']} takes POST, not {scope['method']}.")
-            reply = await operation(scope, await read_json_body(scope, receive, self._max_body_bytes))
+            read = read_body if scope["path"] in self._mixed else read_json_body
+            reply = await operation(scope, await read(scope, receive, self._max_body_bytes))
         except RequestRefused as refused:
-            reply = refusal(refused)
+            reply = refusal(refused, scope["path"])
         except ClientGone:
             return CLIENT_GONE
         except Exception as error:
             request_log.unforeseen(error)
-            reply = refusal(RequestRefused(problems.INTERNAL, problems.UNFORESEEN))
+            reply = refusal(RequestRefused(problems.INTERNAL, problems.UNFORESEEN), scope["path"])
         await _send(send, reply, identity)
         return reply.status
 

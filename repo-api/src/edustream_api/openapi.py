@@ -10,7 +10,7 @@ from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import Problem
 from edustream_contracts.meaning import admitted
 
-from edustream_api import problems
+from edustream_api import open_inference_description, problems
 from edustream_api.problems import ProblemKind
 from edustream_api.states import State
 
@@ -34,9 +34,10 @@ def document(described: Sequence[DescribedModel]) -> dict[str, Any]:
             {"name": "predictions", "description": "Ask the model"},
             {"name": "model", "description": "What answers, and what it promises"},
             {"name": "operations", "description": "For probes, dashboards and people"},
+            {"name": open_inference_description.TAG, "description": "The same models, for clients of that protocol"},
         ],
         "paths": {**paths, **PROCESS_PATHS},
-        "components": {"schemas": {**schemas, "Problem": _problem_schema()}},
+        "components": {"schemas": {**schemas, **open_inference_description.SCHEMAS, "Problem": _problem_schema()}},
     }
 
 
@@ -106,7 +107,8 @@ class DescribedModel:
                     f"ready{self.suffix}", "operations", "200 while the model's predictions are answered"
                 ),
             }
-        return {**self._predictions(), **readings}
+        inference = open_inference_description.model_paths(self.name, self.contract, self.version)
+        return {**self._predictions(), **readings, **inference}
 
     def _predictions(self) -> dict[str, Any]:
         example = self.contract.example() if self.contract else {}
@@ -248,5 +250,6 @@ PROCESS_PATHS: Final = {
     "/health/live": _reading("live", "operations", "Liveness probe", may_fail=False),
     "/health/ready": _reading("ready", "operations", "Readiness probe: 200 while predictions are answered"),
     "/metrics": _reading("metrics", "operations", "Metrics for Prometheus", may_fail=False, media="text/plain"),
+    **open_inference_description.server_paths(),
     "/openapi.json": _reading("openapi", "operations", "This document", may_fail=False),
 }

@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from starlette.types import Scope
 
-from edustream_api import problems
 from edustream_api.hosting import HostedModel, Hosting
 from edustream_api.loading import ServedModel
+from edustream_api.open_inference_operations import Infer, infer_path
 from edustream_api.prediction import predict, predict_batch
-from edustream_api.problems import RequestRefused
-
-JSON_HEADER: Final = (b"content-type", b"application/json")
-PROBLEM_HEADER: Final = (b"content-type", problems.MEDIA_TYPE.encode())
-POST_ONLY: Final = (b"allow", b"POST")
-CLOSE: Final = (b"connection", b"close")
-
-
-class Reply(NamedTuple):
-    """An answer to one request; its length is added when it is sent."""
-
-    body: bytes
-    status: int = 200
-    headers: tuple[tuple[bytes, bytes], ...] = (JSON_HEADER,)
-
-
-Operation: TypeAlias = Callable[[Scope, bytes], Awaitable[Reply]]
-"""Answers a POST: its ASGI scope and its body. Raises `RequestRefused`."""
+from edustream_api.reply import Operation, Reply
 
 
 class Predict:
@@ -69,14 +52,6 @@ def operations(hosting: Hosting, max_rows: int, count: Callable[[str, int], None
     for prefix, hosted in hosting.prefixes():
         found[f"{prefix}/predict"] = Predict(hosted)
         found[f"{prefix}/predict/batch"] = PredictBatch(hosted, max_rows, count)
+    for hosted in hosting.models:
+        found[infer_path(hosted.name)] = Infer(hosted, max_rows)
     return found
-
-
-def refusal(refused: RequestRefused) -> Reply:
-    """The reply to a request that is refused: a problem document."""
-    headers = [PROBLEM_HEADER]
-    if refused.kind is problems.METHOD:
-        headers.append(POST_ONLY)
-    if refused.kind is problems.TOO_LARGE:
-        headers.append(CLOSE)
-    return Reply(problems.encoded(refused.document()), refused.kind.status.value, tuple(headers))

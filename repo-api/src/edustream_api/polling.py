@@ -17,22 +17,41 @@ class Poller:
     def __init__(self, poll: Callable[[], object], interval_s: float, name: str = "registry-poller") -> None:
         self._poll = poll
         self._interval_s = interval_s
-        self._stopped = threading.Event()
+        self._stopped = False
+        self._due = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Begin; the first poll comes after one interval."""
         self._thread.start()
 
+    @property
+    def interval_s(self) -> float:
+        """Seconds between two polls."""
+        return self._interval_s
+
+    def poll(self) -> None:
+        """Poll once, in the caller's thread."""
+        try:
+            self._poll()
+        except Exception:
+            # A defect in one round must not silently end all later ones: the consumer would never heal.
+            LOG.exception("poll_failed")
+
+    def hurry(self) -> None:
+        """Poll now instead of at the end of the interval."""
+        self._due.set()
+
     def stop(self) -> None:
         """End after the poll under way, without waiting for it longer than a second."""
-        self._stopped.set()
+        self._stopped = True
+        self._due.set()
         self._thread.join(STOP_TIMEOUT_S)
 
     def _run(self) -> None:
-        while not self._stopped.wait(self._interval_s):
-            try:
-                self._poll()
-            except Exception:
-                # A defect in one round must not silently end all later ones: the consumer would never heal.
-                LOG.exception("poll_failed")
+        while True:
+            self._due.wait(self._interval_s)
+            self._due.clear()
+            if self._stopped:
+                return
+            self.poll()

@@ -20,10 +20,7 @@ def predict(model: ServedModel, body: bytes, observers: Iterable[Observer] = ())
     row = json_document.parse(body)
     if not model.accepts(row):
         raise refused(model.problems(row))
-    answers = _answers(model, [row])
-    for observe in observers:
-        observe(model, [row], answers)
-    answer = answers[0]
+    answer = answered(model, [row], observers)[0]
     answer["model"] = model.name
     answer["model_version"] = model.version
     return orjson.dumps(answer)
@@ -43,11 +40,20 @@ def predict_batch(model: ServedModel, body: bytes, max_rows: int, observers: Ite
     ]
     if problems:
         raise refused(problems)
-    answers = _answers(model, rows)
-    for observe in observers:
-        observe(model, rows, answers)
+    answers = answered(model, rows, observers)
     answer = {"predictions": answers, "model": model.name, "model_version": model.version}
     return orjson.dumps(answer)
+
+
+def answered(model: ServedModel, rows: list[Any], observers: Iterable[Observer]) -> list[dict[str, Any]]:
+    """The answers for rows that keep the contract; `observers` are told. Raises `RequestRefused` (`model-failed`)."""
+    try:
+        answers = model.inference.answers(rows)
+    except AnswerUnusable as error:
+        raise RequestRefused(MODEL_FAILED, f"{model.name}@{model.version}: {error}.") from error
+    for observe in observers:
+        observe(model, rows, answers)
+    return answers
 
 
 def refused(problems: list[Problem]) -> RequestRefused:
@@ -73,10 +79,3 @@ def _rows(document: Any, max_rows: int) -> list[Any]:
         )
     result: list[Any] = document["rows"]
     return result
-
-
-def _answers(model: ServedModel, rows: list[Any]) -> list[dict[str, Any]]:
-    try:
-        return model.inference.answers(rows)
-    except AnswerUnusable as error:
-        raise RequestRefused(MODEL_FAILED, f"{model.name}@{model.version}: {error}.") from error

@@ -32,11 +32,13 @@ class ProblemKind:
 
 
 MALFORMED: Final = ProblemKind("malformed-json", HTTPStatus.BAD_REQUEST, "The body is not a JSON document")
+NO_REQUEST: Final = ProblemKind("inference-request", HTTPStatus.BAD_REQUEST, "The body is not an inference request")
 INVALID: Final = ProblemKind("invalid-input", HTTPStatus.UNPROCESSABLE_ENTITY, "The input breaks the model's contract")
 TOO_LARGE: Final = ProblemKind("too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The request is too large")
 MEDIA: Final = ProblemKind("media-type", HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The media type is not supported")
 NOT_FOUND: Final = ProblemKind("not-found", HTTPStatus.NOT_FOUND, "There is nothing at this path")
 METHOD: Final = ProblemKind("method-not-allowed", HTTPStatus.METHOD_NOT_ALLOWED, "The method is not allowed here")
+NOT_EXPLAINED: Final = ProblemKind("not-explainable", HTTPStatus.CONFLICT, "This release's answers cannot be explained")
 NOT_SERVING: Final = ProblemKind("not-serving", HTTPStatus.SERVICE_UNAVAILABLE, "No model can answer right now")
 MODEL_FAILED: Final = ProblemKind("model-failed", HTTPStatus.INTERNAL_SERVER_ERROR, "The model gave no usable answer")
 INTERNAL: Final = ProblemKind("internal-error", HTTPStatus.INTERNAL_SERVER_ERROR, "The server made a mistake")

@@ -16,6 +16,12 @@ class ClientGone(ConnectionError):
     """The client closed the connection before its request was complete."""
 
 
+async def read_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
+    """The body of a request. Raises `RequestRefused` (`too-large`), `ClientGone`."""
+    stated_length = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+    return await _limited(stated_length, receive, max_bytes)
+
+
 async def read_json_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
     """The body of a request that says it is JSON.
 
@@ -27,10 +33,7 @@ async def read_json_body(scope: Scope, receive: Receive, max_bytes: int) -> byte
             media_type = value
         elif name == b"content-length":
             stated_length = value
-    if stated_length.isdigit() and int(stated_length) > max_bytes:
-        await _drain(receive, max_bytes)
-        raise _too_large(max_bytes)
-    body = await _read(receive, max_bytes)
+    body = await _limited(stated_length, receive, max_bytes)
     if media_type != b"application/json" and not _is_json(media_type):
         given = media_type.decode("latin-1") or "nothing"
         raise RequestRefused(MEDIA, f"The content type is {given}; application/json is expected.")
@@ -39,6 +42,13 @@ async def read_json_body(scope: Scope, receive: Receive, max_bytes: int) -> byte
 
 def _is_json(media_type: bytes) -> bool:
     return media_type.partition(b";")[0].strip().lower() == b"application/json"
+
+
+async def _limited(stated_length: bytes, receive: Receive, max_bytes: int) -> bytes:
+    if stated_length.isdigit() and int(stated_length) > max_bytes:
+        await _drain(receive, max_bytes)
+        raise _too_large(max_bytes)
+    return await _read(receive, max_bytes)
 
 
 async def _read(receive: Receive, max_bytes: int) -> bytes:

@@ -1,0 +1,167 @@
+"""The consumer as a Lambda function: every sender's events, and polls that happen between two of them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Callable, Iterator
+from threading import Event
+from typing import Any
+
+import lambda_events
+import pytest
+from clients import keeper_of
+from consumers import BUDGET_S, ConsumerBench
+from inference_requests import in_bytes, request
+
+from edustream_api.consumer import Consumer
+from edustream_api.lambda_function import LambdaFunction, LazyPoll
+from edustream_api.polling import Poller
+
+INTERVAL_S = 60.0
+
+
+@pytest.fixture(autouse=True)
+def loop() -> Iterator[None]:
+    # Mangum sets an event loop for the whole life of a container.
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
+def function(bench: ConsumerBench, **changes: Any) -> LambdaFunction:
+    return function_of(started(bench), bench, **changes)
+
+
+def started(bench: ConsumerBench) -> Consumer:
+    consumer = bench.consumer(poll_interval_s=INTERVAL_S, staleness_budget_s=BUDGET_S)
+    consumer.start()
+    return consumer
+
+
+def function_of(consumer: Consumer, bench: ConsumerBench, **changes: Any) -> LambdaFunction:
+    return LambdaFunction(consumer, bench.registry.clock, **changes)
+
+
+def body_of(answer: dict[str, Any]) -> dict[str, Any]:
+    body = answer["body"]
+    document: dict[str, Any] = json.loads(base64.b64decode(body) if answer["isBase64Encoded"] else body)
+    return document
+
+
+SENDERS: dict[str, Callable[..., dict[str, Any]]] = {
+    "REST API": lambda_events.rest_api,
+    "HTTP API": lambda_events.http_api,
+    "HTTP API with a stage": lambda *args, **kwargs: lambda_events.http_api(*args, **kwargs, stage="prod"),
+    "function URL": lambda_events.function_url,
+    "load balancer": lambda_events.load_balancer,
+    "load balancer, several values": lambda *args, **kwargs: lambda_events.load_balancer(*args, **kwargs, several=True),
+}
+
+
+@pytest.mark.parametrize("encoded", [False, True], ids=["text", "base64"])
+@pytest.mark.parametrize("sender", SENDERS)
+def test_every_senders_events_are_answered(
+    bench: ConsumerBench, row: dict[str, Any], sender: str, encoded: bool
+) -> None:
+    bench.release("1.0.0")
+    handler, event = function(bench), SENDERS[sender]
+    answer = handler(event("POST", "/predict", json.dumps(row).encode(), encoded=encoded), None)
+    assert (answer["statusCode"], answer["isBase64Encoded"]) == (200, False)
+    assert body_of(answer)["model_version"] == "1.0.0"
+    assert body_of(handler(event("GET", "/health/ready"), None))["status"] == "ready"
+    refused = handler(event("POST", "/predict", b'{"tenure": NaN}', encoded=encoded), None)
+    assert (refused["statusCode"], refused["isBase64Encoded"]) == (400, False)
+    assert body_of(refused)["type"] == "urn:edustream:problem:malformed-json"
+    headers = refused.get("headers") or {name: value for name, (value,) in refused["multiValueHeaders"].items()}
+    assert headers["content-type"] == "application/problem+json"
+
+
+def test_tensors_travel_as_bytes(bench: ConsumerBench, row: dict[str, Any]) -> None:
+    bench.release("1.0.0")
+    body, headers = in_bytes(request([row], parameters={"binary_data_output": True}))
+    event = lambda_events.http_api("POST", "/v2/models/churn/infer", b"")
+    event |= {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
+    event["headers"] |= {**headers, "content-type": "application/octet-stream", "content-length": str(len(body))}
+    answer = function(bench)(event, None)
+    assert (answer["statusCode"], answer["isBase64Encoded"]) == (200, True)
+    length = int(answer["headers"]["inference-header-content-length"])
+    assert json.loads(base64.b64decode(answer["body"])[:length])["model_version"] == "1.0.0"
+
+
+def version_of(handler: LambdaFunction, row: dict[str, Any]) -> tuple[int, Any]:
+    answer = handler(lambda_events.rest_api("POST", "/predict", json.dumps(row).encode()), None)
+    return answer["statusCode"], body_of(answer).get("model_version")
+
+
+def test_a_release_is_swapped_in_by_the_first_request_after_the_interval(
+    bench: ConsumerBench, row: dict[str, Any]
+) -> None:
+    bench.release("1.0.0")
+    handler = function(bench, patience_s=60.0)
+    bench.release("1.1.0", scale=0.05)
+    assert version_of(handler, row) == (200, "1.0.0")
+    bench.registry.clock.advance(INTERVAL_S)
+    assert version_of(handler, row) == (200, "1.1.0")
+
+
+def test_nothing_to_serve_is_a_503_with_its_reason_until_a_poll_finds_something(
+    bench: ConsumerBench, row: dict[str, Any]
+) -> None:
+    handler = function(bench, patience_s=0.0)
+    answer = handler(lambda_events.http_api("POST", "/predict", json.dumps(row).encode()), None)
+    assert (answer["statusCode"], body_of(answer)["reason"]) == (503, "NO_RELEASE")
+    bench.release("1.0.0")
+    bench.registry.clock.advance(INTERVAL_S)
+    assert version_of(handler, row) == (200, "1.0.0")
+
+
+def test_a_poll_that_takes_long_holds_no_request_up(bench: ConsumerBench, row: dict[str, Any]) -> None:
+    bench.release("1.0.0")
+    consumer = started(bench)
+    answered, ended = Event(), Event()
+
+    def slow_poll() -> None:
+        answered.wait()
+        keeper_of(consumer).poll()
+        ended.set()
+
+    handler = function_of(with_poller(consumer, slow_poll), bench, patience_s=0.0)
+    bench.release("1.1.0", scale=0.05)
+    bench.registry.clock.advance(INTERVAL_S)
+    assert version_of(handler, row) == (200, "1.0.0")
+    assert version_of(handler, row) == (200, "1.0.0")
+    answered.set()
+    ended.wait()
+    assert version_of(handler, row) == (200, "1.1.0")
+
+
+def test_what_is_older_than_the_budget_answers_nothing_before_a_poll_confirms_it(
+    bench: ConsumerBench, row: dict[str, Any]
+) -> None:
+    bench.release("1.0.0")
+    handler = function(bench, patience_s=0.0)
+    bench.registry.clock.advance(BUDGET_S + 1)
+    bench.registry.store.cut_off = True
+    assert version_of(handler, row) == (503, None)
+    bench.registry.store.cut_off = False
+    bench.registry.clock.advance(INTERVAL_S)
+    assert version_of(handler, row) == (200, "1.0.0")
+
+
+def with_poller(consumer: Consumer, poll: Callable[[], object]) -> Consumer:
+    return Consumer(consumer.settings, consumer.hosting, consumer.app, (Poller(poll, INTERVAL_S),))
+
+
+def test_a_poll_is_due_once_an_interval_and_after_a_clock_was_put_back(bench: ConsumerBench) -> None:
+    polls: list[None] = []
+    clock = bench.registry.clock
+    lazy = LazyPoll(Poller(lambda: polls.append(None), INTERVAL_S), clock)
+    for step, expected in ((0, 0), (INTERVAL_S, 1), (1, 1), (-2, 2), (INTERVAL_S - 1, 2), (1, 3)):
+        clock.advance(step)
+        if thread := lazy.under_way():
+            thread.join()
+        assert len(polls) == expected
