@@ -36,6 +36,10 @@ NO_REQUEST: Final = ProblemKind("inference-request", HTTPStatus.BAD_REQUEST, "Th
 INVALID: Final = ProblemKind("invalid-input", HTTPStatus.UNPROCESSABLE_ENTITY, "The input breaks the model's contract")
 TOO_LARGE: Final = ProblemKind("too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The request is too large")
 MEDIA: Final = ProblemKind("media-type", HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The media type is not supported")
+HEAD_TOO_LARGE: Final = ProblemKind(
+    "head-too-large", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The head of the request is too large"
+)
+TOO_SLOW: Final = ProblemKind("too-slow", HTTPStatus.REQUEST_TIMEOUT, "The request did not arrive in time")
 NOT_FOUND: Final = ProblemKind("not-found", HTTPStatus.NOT_FOUND, "There is nothing at this path")
 METHOD: Final = ProblemKind("method-not-allowed", HTTPStatus.METHOD_NOT_ALLOWED, "The method is not allowed here")
 NOT_EXPLAINED: Final = ProblemKind("not-explainable", HTTPStatus.CONFLICT, "This release's answers cannot be explained")

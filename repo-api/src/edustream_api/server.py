@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import signal
 import socket
 import sys
 import tempfile
+from functools import partial
 from types import FrameType
 from typing import Any, Final
 
 import uvicorn
 from edustream_contracts.errors import InvalidInput
 
+from edustream_api.connections import BoundedConnection, Bounds
 from edustream_api.consumer import Consumer
-from edustream_api.joined_writes import JoinedConnection
 from edustream_api.worker_files import MULTIPROCESS_DIR
 
 GRACE_S: Final = 30
@@ -38,19 +40,24 @@ def serve(consumer: Consumer, environ: dict[str, str]) -> None:
     """
     settings = consumer.settings
     _require_address(settings.host, settings.port)
+    _allow_connections()
     # What start-up made stays: no collection needs to look at it again.
     gc.freeze()
     gc.enable()
     options: dict[str, Any] = {
         "host": settings.host,
         "port": settings.port,
-        "http": JoinedConnection,
         "log_config": None,
         "access_log": False,
         "server_header": False,
         # Nothing here depends on who the client is, so no header may say who it is.
         "proxy_headers": False,
         "timeout_graceful_shutdown": GRACE_S,
+        "timeout_keep_alive": settings.keep_alive_s,
+        "http": partial(
+            BoundedConnection,
+            bounds=Bounds(settings.header_timeout_s, settings.body_timeout_s, settings.max_header_bytes),
+        ),
     }
     if settings.workers == 1:
         uvicorn.Server(uvicorn.Config(consumer.app, **options)).run()
@@ -58,6 +65,12 @@ def serve(consumer: Consumer, environ: dict[str, str]) -> None:
     with tempfile.TemporaryDirectory(prefix="edustream-metrics-") as directory:
         os.environ.update({**environ, **settings.to_environ(), MULTIPROCESS_DIR: directory})
         uvicorn.run(WORKER_APP, factory=True, workers=settings.workers, **options)
+
+
+def _allow_connections() -> None:
+    # Each connection is an open file, and the usual limit of 1024 is there for programs that know no other.
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _require_address(host: str, port: int) -> None:

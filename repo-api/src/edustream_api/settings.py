@@ -39,6 +39,10 @@ class ConsumerSettings:
     cache_dir: Path = Path("cache")
     max_rows: int = 1000
     max_body_bytes: int = 1024 * 1024
+    max_header_bytes: int = 32 * 1024
+    header_timeout_s: float = 10.0
+    body_timeout_s: float = 30.0
+    keep_alive_s: float = 75.0
     access_log: bool = False
     consumer: str = ""
     sends: tuple[str, ...] = ()
@@ -172,6 +176,10 @@ RULES: Final[dict[str, Rule]] = {
     "cache_dir": Rule(lambda text: Path(_not_empty(text)), "a directory for verified copies"),
     "max_rows": _integer(1, 100_000),
     "max_body_bytes": _integer(1024, 1024**3),
+    "max_header_bytes": _integer(1024, 1024**2),
+    "header_timeout_s": _seconds(0.01, 3600),
+    "body_timeout_s": _seconds(0.01, 3600),
+    "keep_alive_s": _seconds(0.01, 3600),
     "access_log": Rule(_boolean, "true or false"),
     "consumer": Rule(_name_or_nothing, "a name of lower-case letters, digits and hyphens, e.g. api"),
     "sends": Rule(_list, "names of fields, separated by commas"),

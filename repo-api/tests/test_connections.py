@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from asyncio import StreamReader, StreamWriter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from edustream_api.connections import BoundedConnection, Bounds
+
+LONG_S = 3600.0
+SHORT_S = 0.05
+GET = b"GET / HTTP/1.1\r\nhost: here\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nhost: here\r\ncontent-length: 4\r\n\r\n"
+
+pytestmark = pytest.mark.anyio
+
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@dataclass
+class Application:
+    """Answers with the body that it was sent, `times` over, once it is `released`; `gone` is set when a client is."""
+
+    times: int = 1
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        message = await receive()
+        received = message.get("body", b"")
+        while message.get("more_body"):
+            message = await receive()
+            received += message.get("body", b"")
+        if message["type"] == "http.disconnect":
+            self.gone.set()
+            return
+        self.begun.set()
+        await self.released.wait()
+        body = (received or b"none") * self.times
+        headers = [(b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+        # Sends nothing; it returns when the transport takes more, or is gone.
+        self.ended.set()
+
+
+@dataclass
+class Served:
+    app: Application
+    port: int
+    state: ServerState
+
+    async def connect(self, limit: int = 65536) -> tuple[StreamReader, StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self.port, limit=limit)
+
+
+@asynccontextmanager
+async def served(
+    app: Application, *, head_s: float = LONG_S, body_s: float = LONG_S, head: int = 1024, keep_alive_s: float = LONG_S
+) -> AsyncIterator[Served]:
+    config = uvicorn.Config(app, lifespan="off", log_config=None, timeout_keep_alive=keep_alive_s)  # type: ignore[arg-type]
+    config.load()
+    state, bounds = ServerState(), Bounds(head_s, body_s, head)
+
+    def connection() -> BoundedConnection:
+        return BoundedConnection(config=config, server_state=state, app_state={}, bounds=bounds)
+
+    server = await asyncio.get_running_loop().create_server(connection, "127.0.0.1", 0)
+    try:
+        yield Served(app, server.sockets[0].getsockname()[1], state)
+    finally:
+        server.close()
+        for open_connection in list(state.connections):
+            open_connection.transport.abort()
+        while state.connections:
+            await asyncio.sleep(0)
+        await server.wait_closed()
+
+
+async def left(writer: StreamWriter) -> None:
+    writer.transport.abort()
+    with suppress(OSError):
+        await writer.wait_closed()
+
+
+def problem_in(answer: bytes, status: int) -> None:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status), answer
+    assert b"content-type: application/problem+json" in head
+    assert b"connection: close" in head
+    assert b"content-length: %d" % len(body) in head
+    assert json.loads(body)["status"] == status
+
+
+async def test_requests_that_arrive_whole_are_answered_one_after_the_other() -> None:
+    app = Application()
+    app.released.set()
+    async with served(app) as server:
+        reader, writer = await server.connect()
+        for _ in range(3):
+            writer.write(POST + b"body")
+            assert (await reader.readuntil(b"body")).startswith(b"HTTP/1.1 200 ")
+        (connection,) = server.state.connections
+        assert connection._deadline is None  # type: ignore[union-attr]
+        await left(writer)
+
+
+async def test_a_body_in_pieces_is_read() -> None:
+    app = Application()
+    app.released.set()
+    async with served(app) as server:
+        reader, writer = await server.connect()
+        for piece in (POST[:9], POST[9:], b"bo", b"dy"):
+            writer.write(piece)
+            await writer.drain()
+            for _ in range(20):
+                await asyncio.sleep(0)
+        assert (await reader.readuntil(b"body")).startswith(b"HTTP/1.1 200 ")
+        await left(writer)
+
+
+@pytest.mark.parametrize("sent", [b"", b"\r\n"])
+async def test_a_connection_that_sends_nothing_is_closed(sent: bytes) -> None:
+    async with served(Application(), head_s=SHORT_S) as server:
+        reader, writer = await server.connect()
+        writer.write(sent)
+        assert await reader.read() == b""
+        await left(writer)
+
+
+async def test_blank_lines_after_an_answer_keep_no_connection_open() -> None:
+    app = Application()
+    app.released.set()
+    async with served(app, head_s=SHORT_S) as server:
+        reader, writer = await server.connect()
+        writer.write(GET)
+        await reader.readuntil(b"none")
+        writer.write(b"\r\n")
+        assert await reader.read() == b""
+        await left(writer)
+
+
+async def test_a_head_that_drips_is_too_slow_however_often_a_drop_falls() -> None:
+    async with served(Application(), head_s=SHORT_S, head=2**30) as server:
+        reader, writer = await server.connect()
+        writer.write(b"GET / HTTP/1.1\r\n")
+        answer = asyncio.ensure_future(reader.read())
+        while not answer.done():
+            if not writer.is_closing():
+                writer.write(b"a: b\r\n")
+            await asyncio.sleep(0)
+        if answer.exception() is None:
+            problem_in(answer.result(), 408)
+        await left(writer)
+
+
+@pytest.mark.parametrize("begun", [b"", b"bo"])
+async def test_a_body_that_does_not_come_is_too_slow(begun: bytes) -> None:
+    app = Application()
+    async with served(app, body_s=SHORT_S) as server:
+        reader, writer = await server.connect()
+        writer.write(POST + begun)
+        problem_in(await reader.read(), 408)
+        await app.gone.wait()
+        await left(writer)
+
+
+@pytest.mark.parametrize("pieces", [1, 2])
+async def test_a_head_over_the_limit_is_refused(pieces: int) -> None:
+    async with served(Application(), head=1024) as server:
+        reader, writer = await server.connect()
+        head = b"GET / HTTP/1.1\r\nhost: here\r\nlong: " + b"x" * 1066
+        size = len(head) // pieces
+        for start in range(0, len(head), size):
+            writer.write(head[start : start + size])
+            for _ in range(20):
+                await asyncio.sleep(0)
+        problem_in(await reader.read(), 431)
+        await left(writer)
+
+
+async def test_a_body_longer_than_a_head_may_be_is_no_head() -> None:
+    app = Application()
+    app.released.set()
+    async with served(app, head=1024) as server:
+        reader, writer = await server.connect()
+        for _ in range(2):
+            writer.write(b"POST / HTTP/1.1\r\nhost: here\r\ncontent-length: 5004\r\n\r\n" + b"x" * 5000 + b"done")
+            assert (await reader.readuntil(b"done")).startswith(b"HTTP/1.1 200 ")
+        await left(writer)
+
+
+async def test_a_client_that_closed_its_side_after_its_request_is_answered() -> None:
+    app = Application()
+    async with served(app) as server:
+        reader, writer = await server.connect()
+        writer.write(POST + b"body")
+        writer.write_eof()
+        await app.begun.wait()
+        # Another connection is made and served meanwhile: the end of the first one's sending has been seen by then.
+        other_reader, other = await server.connect()
+        other.write(b"nonsense\r\n\r\n")
+        assert (await other_reader.read()).startswith(b"HTTP/1.1 400 ")
+        app.released.set()
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert answer.endswith(b"body")
+        await left(other)
+        await left(writer)
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HT", POST + b"bo"])
+async def test_a_client_that_closed_its_side_before_that_is_left(sent: bytes) -> None:
+    async with served(Application()) as server:
+        reader, writer = await server.connect()
+        writer.write(sent)
+        writer.write_eof()
+        assert await reader.read() == b""
+        await left(writer)
+
+
+async def test_a_client_that_does_not_read_is_cut_off() -> None:
+    app = Application(times=8 * 1024 * 1024)
+    app.released.set()
+    async with served(app, body_s=SHORT_S) as server:
+        _, writer = await server.connect(limit=1024)
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(POST + b"body")
+        await app.ended.wait()
+        while server.state.connections:
+            await asyncio.sleep(0)
+        await left(writer)
+
+
+async def test_a_late_next_head_cuts_off_no_answer() -> None:
+    app = Application()
+    async with served(app, head_s=SHORT_S) as server:
+        reader, writer = await server.connect()
+        writer.write(GET + b"GET / HT")
+        await app.begun.wait()
+        (connection,) = server.state.connections
+        while connection._deadline is not None:  # type: ignore[union-attr]
+            await asyncio.sleep(0)
+        app.released.set()
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert answer.endswith(b"none")
+        await left(writer)
