@@ -9,9 +9,11 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import boto3
@@ -71,14 +73,22 @@ class Registry:
 
 
 @pytest.fixture
-def endpoint() -> Iterator[str]:
+def s3_log() -> list[str]:
+    """The lines that the S3 server writes about its requests."""
+    return []
+
+
+@pytest.fixture
+def endpoint(s3_log: list[str]) -> Iterator[str]:
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
         address = next(filter(None, (re.search(r"http://127\.0\.0\.1:\d+", line) for line in server.stderr)))
+        reader = Thread(target=s3_log.extend, args=(server.stderr,))
+        reader.start()
         yield address.group()
         server.terminate()
-        server.communicate(timeout=PATIENCE_S)
+        reader.join(PATIENCE_S)
 
 
 @pytest.fixture
@@ -192,7 +202,9 @@ def test_workers_share_one_set_of_metrics_and_each_replays_the_golden_vectors_of
             process.until("Application startup complete")
         for _ in range(6):
             process.predict(contract.example())
-        assert 'edustream_requests_total{route="/predict",status="200"} 6.0' in process.get("/metrics")
+        # A worker counts a request when its answer has left, so that another one may be asked before that.
+        counted = 'edustream_requests_total{route="/predict",status="200"} 6.0'
+        assert any(counted in process.get("/metrics") for _ in range(20))
         registry.release("1.1.0", scale=0.05, golden=registry.bench.golden(scale=-0.5))
         for _ in range(2):
             refused = process.until("release_refused")
@@ -200,6 +212,24 @@ def test_workers_share_one_set_of_metrics_and_each_replays_the_golden_vectors_of
             assert refused["problems"][0].startswith("/rows/1/output/prediction: ")
         assert {process.predict(contract.example())["model_version"] for _ in range(6)} == {"1.0.0"}
         assert process.end(signal.SIGTERM) == 0
+
+
+def test_workers_fetch_each_file_of_a_release_once(
+    registry: Registry, s3_log: list[str], contract: ModelContract
+) -> None:
+    registry.release("1.0.0")
+    with serving(registry, "--workers", "3") as process:
+        for _ in range(3):
+            process.until("Application startup complete")
+        registry.release("1.1.0", scale=0.05)
+        swapped = 0
+        while swapped < 3:
+            swapped += process.until("release_swapped")["version"] == "1.1.0"
+        assert process.predict(contract.example())["model_version"] == "1.1.0"
+        assert process.end(signal.SIGTERM) == 0
+    fetched = Counter(re.findall(r'"GET /models/(\S+/(?:model\.onnx|golden\.json)) HTTP', "".join(s3_log)))
+    assert len(fetched) == 4
+    assert set(fetched.values()) == {1}
 
 
 def test_workers_state_their_needs_once(registry: Registry, tmp_path: Path) -> None:
