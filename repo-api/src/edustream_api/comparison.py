@@ -31,7 +31,8 @@ def wilson(hits: int, trials: int) -> Interval:
     centre = share + square / (2 * trials)
     spread = NORMAL_QUANTILE * sqrt(share * (1 - share) / trials + square / (4 * trials**2))
     scale = 1 + square / trials
-    return Interval(max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale))
+    # Rounding must not take a share of all or of nothing out of its own interval.
+    return Interval(max(0.0, min(share, (centre - spread) / scale)), min(1.0, max(share, (centre + spread) / scale)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,17 +15,20 @@ from edustream_registry.reading import Clock, ReleaseReader, utc_now
 from edustream_registry.settings import RegistrySettings
 from edustream_registry.stating import ConsumerAuthor, open_consumer_author
 
-from edustream_api import log
+from edustream_api import challengers, log
 from edustream_api.app import build_app
 from edustream_api.front import Front
-from edustream_api.hosting import HostedModel, Hosting
+from edustream_api.hosting import HostedModel, Hosting, Observer
 from edustream_api.keeper import Keeper
 from edustream_api.loading import ContractPin, ModelLoader
 from edustream_api.metrics import Metrics
 from edustream_api.polling import Poller
 from edustream_api.relied_on import ReliedOn
 from edustream_api.settings import ConsumerSettings
+from edustream_api.shadow import Shadow
+from edustream_api.split import Split
 from edustream_api.stated_needs import StatedNeeds
+from edustream_api.worker_files import WorkerFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +41,12 @@ class Consumer:
     pollers: tuple[Poller, ...] = ()
 
     def start(self) -> None:
-        """The first look at the registry for every model; see `Keeper.start`."""
+        """The first look at the registry for every model, then for every challenger; see `Keeper.start`."""
         for hosted in self.hosting.models:
             hosted.keeper.start()
+        for hosted in self.hosting.models:
+            for challenger in hosted.challengers:
+                challenger.start()
 
 
 def assemble(
@@ -55,10 +61,13 @@ def assemble(
     Raises `InvalidInput` for a reference or a contract that there is not, and for two references to one model.
     """
     references = _references(settings.model)
+    compared = challengers.shadows(settings.shadow, references)
+    divided = challengers.splits(settings.split, references)
     metrics = Metrics(environ)
     copy = LocalCopy(settings.cache_dir, reader.trust, clock)
     models, pollers = [], []
-    for reference in references:
+
+    def keeper_of(reference: Reference, name: str) -> Keeper:
         keeper = Keeper(
             reference,
             reader,
@@ -66,15 +75,37 @@ def assemble(
             ModelLoader(ContractPin.of(settings.contract, reference.model)),
             settings.staleness_budget_s,
             clock,
-            listeners=(metrics.listener(reference.model), log.listener(reference.model)),
+            listeners=(metrics.listener(name), log.listener(name)),
         )
         # Each model has threads of its own: one that takes long to load, or to write its needs, delays no other.
         pollers.append(Poller(keeper.poll, settings.poll_interval_s))
-        needs = None
-        if open_author and settings.consumer:
-            needs = _needs(keeper, settings, open_author, clock, several=len(references) > 1)
-            pollers.append(Poller(needs.look, settings.poll_interval_s, "needs"))
-        models.append(HostedModel(keeper, needs))
+        return keeper
+
+    def needs_of(keeper: Keeper) -> StatedNeeds | None:
+        if not (open_author and settings.consumer):
+            return None
+        needs = _needs(keeper, settings, open_author, clock, several=len(references) > 1)
+        pollers.append(Poller(needs.look, settings.poll_interval_s, "needs"))
+        return needs
+
+    for reference in references:
+        model = reference.model
+        keeper = keeper_of(reference, model)
+        observers: tuple[Observer, ...] = ()
+        needs = needs_of(keeper)
+        shadow = split = None
+        if model in compared:
+            challenger = keeper_of(compared[model], str(compared[model]))
+            shadow = Shadow(keeper, challenger, settings.shadow_sample, WorkerFiles.of(environ, f"shadow.{model}"))
+            observers = (*observers, shadow.note)
+            pollers += shadow.pollers()
+        if model in divided:
+            wanted, percent = divided[model]
+            challenger = shadow.challenger if shadow and compared[model] == wanted else keeper_of(wanted, str(wanted))
+            files = WorkerFiles.of(environ, f"split.{model}")
+            split = Split(keeper, challenger, percent, settings.split_key, files, needs_of(challenger))
+            pollers += split.pollers()
+        models.append(HostedModel(keeper, needs, observers, shadow, split))
     hosting = Hosting(tuple(models))
     return Consumer(settings, hosting, build_app(hosting, metrics, settings, pollers), tuple(pollers))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -11,11 +12,11 @@ from fastapi import Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.routing import Route
 
-from edustream_api import openapi, reports
+from edustream_api import openapi, reports, shadow_report
 from edustream_api.hosting import HostedModel, Hosting
 from edustream_api.metrics import Metrics
 from edustream_api.openapi import DescribedModel
-from edustream_api.problems import NOT_SERVING, RequestRefused
+from edustream_api.problems import NOT_FOUND, NOT_SERVING, RequestRefused
 from edustream_api.reply import Reply
 
 JSON: Final = "application/json"
@@ -50,12 +51,23 @@ class ModelEndpoints:
         self.hosted.serving()
         return json_response({"status": "ready", "state": self.hosted.keeper.snapshot.state.value})
 
+    async def shadow(self, request: Request) -> Response:
+        """How a challenger's answers differ from those that are given."""
+        shadow = self.hosted.shadow
+        if shadow is None:
+            name = self.hosted.name
+            raise RequestRefused(
+                NOT_FOUND, f"No challenger is compared with {name}; start with --shadow {name}@candidate."
+            )
+        return json_response(await asyncio.to_thread(shadow_report.document, self.hosted.keeper, shadow))
+
     def routes(self) -> list[Route]:
         """One route an endpoint, below the model's own path."""
         prefix = f"/models/{self.hosted.name}"
         return [
             _route(prefix, self.model),
             _route(f"{prefix}/contract", self.contract),
+            _route(f"{prefix}/shadow", self.shadow),
             _route(f"{prefix}/health", self.health),
             _route(f"{prefix}/health/ready", self.ready),
         ]
@@ -112,7 +124,11 @@ class ProcessEndpoints:
             routes += ModelEndpoints(hosted).routes()
         if only := self.hosting.only:
             endpoints = ModelEndpoints(only)
-            routes += [_route("/model", endpoints.model), _route("/contract", endpoints.contract)]
+            routes += [
+                _route("/model", endpoints.model),
+                _route("/contract", endpoints.contract),
+                _route("/shadow", endpoints.shadow),
+            ]
         return routes
 
 

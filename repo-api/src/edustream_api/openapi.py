@@ -95,11 +95,13 @@ class DescribedModel:
             readings = {
                 "/model": _reading("model", "model", model),
                 "/contract": _reading("contract", "model", contract),
+                "/shadow": _comparison("shadow"),
             }
         else:
             readings = {
                 self.prefix: _reading(f"model{self.suffix}", "model", model),
                 f"{self.prefix}/contract": _reading(f"contract{self.suffix}", "model", contract),
+                f"{self.prefix}/shadow": _comparison(f"shadow{self.suffix}"),
                 f"{self.prefix}/health": _reading(
                     f"health{self.suffix}", "operations", "State, reasons and last refusal of the model", may_fail=False
                 ),
@@ -226,6 +228,13 @@ def _reading(name: str, tag: str, summary: str, *, may_fail: bool = True, media:
     if may_fail:
         responses["503"] = _refusal(problems.NOT_SERVING)
     return {"get": {"operationId": name, "tags": [tag], "summary": summary, "responses": responses}}
+
+
+def _comparison(name: str) -> dict[str, Any]:
+    summary = "How a challenger's answers differ from those that are given: labels, scores, latency"
+    described = _reading(name, "model", summary, may_fail=False)
+    described["get"]["responses"]["404"] = _refusal(problems.NOT_FOUND)
+    return described
 
 
 def _refusal(kind: ProblemKind) -> dict[str, Any]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from starlette.types import Scope
 
+from edustream_api.divided import divided
 from edustream_api.hosting import HostedModel, Hosting
 from edustream_api.loading import ServedModel
 from edustream_api.open_inference_operations import Infer, infer_path
@@ -50,8 +52,8 @@ def operations(hosting: Hosting, max_rows: int, count: Callable[[str, int], None
     """Every operation by its path; `count` is told of each batch that is answered."""
     found: dict[str, Operation] = {}
     for prefix, hosted in hosting.prefixes():
-        found[f"{prefix}/predict"] = Predict(hosted)
-        found[f"{prefix}/predict/batch"] = PredictBatch(hosted, max_rows, count)
+        found[f"{prefix}/predict"] = divided(hosted, Predict)
+        found[f"{prefix}/predict/batch"] = divided(hosted, partial(PredictBatch, max_rows=max_rows, count=count))
     for hosted in hosting.models:
-        found[infer_path(hosted.name)] = Infer(hosted, max_rows)
+        found[infer_path(hosted.name)] = divided(hosted, partial(Infer, max_rows=max_rows))
     return found
