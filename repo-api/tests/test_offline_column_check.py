@@ -28,7 +28,17 @@ PATTERNS = ("^[a-z]+$", "^[a-z]{2}$", "b", "^(a|bb)*$", "^.$", r"^\d+$")
 TEXTS = ("", "a", "b", "aa", "ab", "B", "abc", "é", "😀", "😀😀", "a\n", "0", "12", "true", "null", "NaN")
 NUMBERS = (
     *(-1, -0.5, 0, 0.5, 1, 1.0, 1.5, 2, 3, -0.0, 5e-324, 1e300, 1.7976931348623157e308, 0.1, 3.4028234663852886e38),
-    *(3.5e38, -3.5e38, 2.0**53, 2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63), math.nextafter(1, 2)),
+    *(
+        3.402823466385289e38,
+        3.5e38,
+        -3.5e38,
+        2.0**53,
+        2**53 + 1,
+        -(2**53) - 1,
+        2**63 - 1,
+        -(2**63),
+        math.nextafter(1, 2),
+    ),
 )
 numbers = st.sampled_from(NUMBERS) | st.integers(-4, 4) | st.floats(allow_nan=False, allow_infinity=False)
 LIMITS: Mapping[str, st.SearchStrategy[Any]] = {

@@ -230,6 +230,8 @@ def test_outputs_are_never_overwritten(
     write(tmp_path / "rows.parquet", rows)
     assert "is input and output" in refused(score, capsys, "rows.parquet", "rows.parquet")
     assert "what kind of file it shall be" in refused(score, capsys, "rows.parquet", "scored.txt")
+    assert "No such file or directory" in refused(score, capsys, "rows.parquet", "nowhere/scored.csv")
+    assert not list(tmp_path.glob("*.unfinished"))
     assert score() == 0
     capsys.readouterr()
     before = (tmp_path / "scored.parquet").read_bytes()

@@ -100,12 +100,12 @@ class NumberCheck(FieldCheck):
 
     def _floats(self, values: npt.NDArray[np.float64]) -> Mask:
         fits = np.isfinite(values)
+        if self._limited:
+            fits &= np.abs(values) <= FLOAT32_MAX
         if self._listed is not None:
             return fits & _among(values, [float(value) for value in self._listed if _is_double(value)])
         if self._whole:
             fits &= np.trunc(values) == values
-        if self._limited:
-            fits &= np.abs(values) <= FLOAT32_MAX
         for keyword, bound in self._bounds.items():
             if keyword == "minimum":
                 fits &= values >= _least_double(bound)

@@ -11,16 +11,38 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import pyarrow as pa
-from edustream_contracts.errors import EduStreamError, InvalidInput
+from edustream_contracts.errors import EduStreamError, InvalidInput, Problem
 
 from edustream_api.offline.scoring import Scored, Scorer
+
+# A process whose connection has ended is about to end.
+PATIENCE_S: Final = 10.0
 
 MakeScorer: TypeAlias = Callable[[], Scorer]
 Score: TypeAlias = Callable[[Iterable[pa.RecordBatch], int], Iterator[tuple[int, Scored]]]
 """From chunks, and the index of their first row, to the rows of each chunk and what it led to, in order."""
+
+
+class Failure(NamedTuple):
+    """An error on its way to another process: exceptions that take named arguments cannot be pickled."""
+
+    category: type[EduStreamError]
+    kind: str
+    fact: str
+    remedy: str
+    problems: tuple[Problem, ...]
+
+    @staticmethod
+    def of(error: EduStreamError) -> Failure:
+        """What `raised` makes the error of again."""
+        return Failure(type(error), error.kind, error.fact, error.remedy, error.problems)
+
+    def raised(self) -> EduStreamError:
+        """The error."""
+        return self.category(self.kind, self.fact, remedy=self.remedy, problems=self.problems)
 
 
 class Worker(NamedTuple):
@@ -76,6 +98,7 @@ def _ordered(threads: ThreadPoolExecutor, workers: list[Worker]) -> Score:
             worker.connection.send((first, _to_bytes(batch)))
             answer = worker.connection.recv()
         except (EOFError, OSError) as error:
+            worker.process.join(PATIENCE_S)
             raise InvalidInput(
                 "configuration",
                 f"A scoring process ended with code {worker.process.exitcode}.",
@@ -83,8 +106,8 @@ def _ordered(threads: ThreadPoolExecutor, workers: list[Worker]) -> Score:
             ) from error
         finally:
             idle.put(worker)
-        if isinstance(answer, EduStreamError):
-            raise answer
+        if isinstance(answer, Failure):
+            raise answer.raised()
         rejected, output = answer
         return Scored(_from_bytes(output), rejected)
 
@@ -107,9 +130,9 @@ def work(connection: Connection, make: MakeScorer) -> None:
     # Ctrl-C goes to all processes of a terminal; the one that writes decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        scorer: Scorer | EduStreamError = make()
+        scorer: Scorer | Failure = make()
     except EduStreamError as error:
-        scorer = error
+        scorer = Failure.of(error)
     try:
         while True:
             first, data = connection.recv()
@@ -118,13 +141,13 @@ def work(connection: Connection, make: MakeScorer) -> None:
         return
 
 
-def _answer(scorer: Scorer | EduStreamError, data: bytes, first: int) -> EduStreamError | tuple[list[bytes], bytes]:
-    if isinstance(scorer, EduStreamError):
+def _answer(scorer: Scorer | Failure, data: bytes, first: int) -> Failure | tuple[list[bytes], bytes]:
+    if isinstance(scorer, Failure):
         return scorer
     try:
         scored = scorer.score(_from_bytes(data), first)
     except EduStreamError as error:
-        return error
+        return Failure.of(error)
     return scored.rejected, _to_bytes(scored.output)
 
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 from edustream_contracts.errors import InvalidInput, Problem
 from edustream_registry.local_copy import write_whole
 
-from edustream_api.offline.growing_file import GrowingLines, growing_file, writable
+from edustream_api.offline.growing_file import GrowingFile, GrowingLines, growing_file, writable
 
 RUN_FORMAT: Final = 1
 DATA: Final = "output"
@@ -58,14 +58,16 @@ class Progress:
 class UnfinishedRun:
     """The folder of one run. `progress` is what would survive if the process died now."""
 
-    def __init__(self, output: Path, rejected: Path, schema: pa.Schema, folder: Path, progress: Progress) -> None:
+    def __init__(
+        self, output: Path, rejected: Path, schema: pa.Schema, folder: Path, file: GrowingFile, progress: Progress
+    ) -> None:
         self.progress = progress
         self._output = output
         self._rejected = rejected
         self._folder = folder
         self._data = folder / DATA
         self._lines = folder / LINES
-        self._file = growing_file(output.suffix, self._data, schema)
+        self._file = file
         self._schema = schema
 
     def append(self, table: pa.Table, rejected: list[bytes], read: int) -> None:
@@ -114,6 +116,7 @@ def unfinished_run(
     written.
     """
     folder = output.with_name(f".{output.name}.unfinished")
+    file = growing_file(output.suffix, folder / DATA, schema)
     for path, part in ((output, folder / DATA), (rejected, folder / LINES)):
         if os.path.lexists(path) and not _is_same(path, part):
             raise InvalidInput(
@@ -122,7 +125,7 @@ def unfinished_run(
                 remedy="remove it, or give --output another name; a finished output is never overwritten.",
             )
     with writable(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
         lock = (folder / "lock").open("ab")
     with lock:
         _lock(lock.fileno(), output)
@@ -130,7 +133,7 @@ def unfinished_run(
             if restart:
                 (folder / "run.json").unlink(missing_ok=True)
             progress = _progress(folder, identity)
-        yield UnfinishedRun(output, rejected, schema, folder, progress)
+        yield UnfinishedRun(output, rejected, schema, folder, file, progress)
 
 
 def _lock(descriptor: int, output: Path) -> None:
