@@ -126,6 +126,10 @@ $(REPOS:%=test-%): test-%: lint-%
 	@echo "== $*: tests"
 	@cd $* && .venv/bin/python -m pytest --cov --cov-report=term $(WORKERS)
 
+# Clients that others wrote bring pandas, which no environment of the consumer may hold: they have one of their own.
+OPEN_INFERENCE_CLIENTS := repo-api/tests/open_inference_clients
+test-repo-api: $(OPEN_INFERENCE_CLIENTS)/.venv/locked
+
 PROVEN := contracts artifact-registry repo-api
 
 .PHONY: prove $(PROVEN:%=prove-%)
@@ -168,5 +172,5 @@ contract-diff: contracts/.venv/ready  ## Say what this branch changes in the con
 
 .PHONY: clean
 clean:  ## Remove environments, wheels and caches; keeps the registry's data and the keys.
-	@rm -rf $(REPOS:%=%/.venv) contracts/dist artifact-registry/dist
+	@rm -rf $(REPOS:%=%/.venv) $(OPEN_INFERENCE_CLIENTS)/.venv contracts/dist artifact-registry/dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
