@@ -12,8 +12,9 @@ def python_of(folder: Path, lock: Path) -> Path:
     python, made = folder / "bin" / "python", folder / "made"
     if made.exists() and made.read_bytes() == lock.read_bytes():
         return python
-    subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-    install = [str(python), "-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", str(lock)]
-    subprocess.run(install, check=True)
+    uv = [sys.executable, "-m", "uv"]
+    subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)], check=True)
+    install = [*uv, "pip", "install", "--quiet", "--python", str(python), "--require-hashes"]
+    subprocess.run([*install, "--requirement", str(lock)], check=True)
     made.write_bytes(lock.read_bytes())
     return python

@@ -47,10 +47,17 @@ def test_a_change_ends_with_the_last_answer_of_the_version_before() -> None:
     assert seen.windows_of_change([(0.5, "2"), (3.5, "1")]) == [(0.5, pytest.approx(2.9)), (3.5, 3.5)]
 
 
-def test_a_version_that_never_answered_is_named() -> None:
+def test_a_last_version_that_never_answered_is_named() -> None:
     seen = load((0.0, 0.1, "1"), (1.0, 0.1, "1"))
-    with pytest.raises(ValueError, match=r"2 was asked for at 0\.500 s"):
+    with pytest.raises(ValueError, match=r"2 was asked for at 0\.500 s and never answered"):
         seen.windows_of_change([(0.5, "2")])
+
+
+def test_a_version_that_the_next_one_overtakes_is_changed_to_until_then() -> None:
+    seen = load((0.0, 0.1, "1"), (1.0, 0.1, "1"), (2.0, 0.1, "1"), (3.0, 0.1, "2"))
+    asked = [(0.5, "2"), (1.5, "1"), (2.5, "2")]
+    assert seen.windows_of_change(asked) == [(0.5, 1.5), (1.5, 1.5), (2.5, 2.5)]
+    assert seen.changes_seen(asked) == 2
 
 
 def test_milliseconds_of_the_usual_percentiles() -> None:

@@ -62,7 +62,8 @@ class Load:
     def windows_of_change(self, asked: Iterable[tuple[float, str]]) -> list[Window]:
         """From each moment at which another version was asked for to the last answer of the one before.
 
-        `asked` are moments and versions. Raises `ValueError` for a version that never answered.
+        `asked` are moments and versions. A version that answers nothing before the next one is asked for is changed to
+        until then. Raises `ValueError` where the last one never answered.
         """
         moments = sorted(asked)
         ends = [moment for moment, _ in moments[1:]] + [math.inf]
@@ -75,10 +76,24 @@ class Load:
         shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
         return {name: round(percentile(self.latency_s, share) * 1000, 3) for name, share in shares.items()}
 
+    def changes_seen(self, asked: Iterable[tuple[float, str]]) -> int:
+        """How many of the versions that were asked for answered before the next one was."""
+        moments = sorted(asked)
+        ends = [moment for moment, _ in moments[1:]] + [math.inf]
+        return sum(
+            any(self.answers[index] == version for index in self._due_between(moment, end))
+            for (moment, version), end in zip(moments, ends, strict=True)
+        )
+
+    def _due_between(self, begin: float, end: float) -> range:
+        return range(bisect_left(self.due_s, begin), bisect_left(self.due_s, end))
+
     def _settled(self, moment: float, end: float, version: str) -> float:
-        indices = range(bisect_left(self.due_s, moment), bisect_left(self.due_s, end))
+        indices = self._due_between(moment, end)
         if not any(self.answers[index] == version for index in indices):
-            raise ValueError(f"{version} was asked for at {moment:.3f} s and answered nothing until {end:.3f} s.")
+            if end == math.inf:
+                raise ValueError(f"{version} was asked for at {moment:.3f} s and never answered.")
+            return end
         return max(
             (self.due_s[index] + self.latency_s[index] for index in indices if self.answers[index] != version),
             default=moment,
