@@ -25,6 +25,7 @@ from edustream_registry.promotion import Promoter
 from edustream_registry.publishing import Publisher
 from edustream_registry.settings import RegistrySettings
 from edustream_registry.writing import Author
+from edustream_registry.yanking import Yanker
 
 SERVE = Path(__file__).parents[1] / "serve_consume.py"
 PATIENCE_S = 60
@@ -64,7 +65,19 @@ class Registry:
     def release(self, version: str, **changes: Any) -> None:
         content, directory = self.bench.content(version, **changes)
         Publisher(self._author, bundler=None).publish(content, directory, version)
+        self.promote(version)
+
+    def promote(self, version: str) -> None:
         Promoter(self._author).promote("churn", "production", version, "a test")
+
+    def renew(self, version: str) -> None:
+        Promoter(self._author).renew("churn", "production", version, "a test")
+
+    def roll_back(self, version: str) -> None:
+        Promoter(self._author).rollback("churn", "production", "a test", version)
+
+    def yank(self, version: str) -> None:
+        Yanker(self._author).yank("churn", version, "a test")
 
     def delete(self, part: str) -> None:
         for found in self.s3.list_objects_v2(Bucket=BUCKET)["Contents"]:
@@ -113,6 +126,19 @@ class Process:
             if words in event["event"]:
                 return event
         raise AssertionError(f"the log ended before {words!r}")
+
+    def until_state(self, state: str) -> dict[str, Any]:
+        """Wait until the consumer says that it entered `state`."""
+        event = self.until("state_changed")
+        while event["after"] != state:
+            event = self.until("state_changed")
+        return event
+
+    @property
+    def resident_bytes(self) -> int:
+        """What the process holds in memory."""
+        pages = Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     def get(self, path: str) -> str:
         with urllib.request.urlopen(self.address + path, timeout=PATIENCE_S) as response:

@@ -12,7 +12,7 @@ from fastapi import Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.routing import Route
 
-from edustream_api import openapi, reports, shadow_report
+from edustream_api import health_page, openapi, reports, shadow_report
 from edustream_api.hosting import HostedModel, Hosting
 from edustream_api.metrics import Metrics
 from edustream_api.openapi import DescribedModel
@@ -44,7 +44,7 @@ class ModelEndpoints:
 
     async def health(self, request: Request) -> Response:
         """The model's state, for people."""
-        return json_response(reports.model_health(self.hosted))
+        return _health_response(request, reports.model_health(self.hosted), self.hosted.name)
 
     async def ready(self, request: Request) -> Response:
         """Whether this model's predictions are answered."""
@@ -86,7 +86,8 @@ class ProcessEndpoints:
 
     async def health(self, request: Request) -> Response:
         """The state, for people."""
-        return json_response(reports.health(self.hosting))
+        only = self.hosting.only
+        return _health_response(request, reports.health(self.hosting), only.name if only else "EduStream consumer")
 
     async def live(self, request: Request) -> Response:
         """Whether the process runs: always, if it can say so."""
@@ -146,6 +147,15 @@ def response_of(reply: Reply) -> Response:
     """A reply, where a route answers."""
     response = Response(reply.body, reply.status)
     response.raw_headers.extend(reply.headers)
+    return response
+
+
+def _health_response(request: Request, document: dict[str, Any], title: str) -> Response:
+    if health_page.prefers_page(request.headers.get("accept", "")):
+        page = health_page.page(document, title)
+        return Response(page, headers=health_page.HEADERS, media_type=health_page.MEDIA_TYPE)
+    response = json_response(document)
+    response.headers["vary"] = "accept"
     return response
 
 

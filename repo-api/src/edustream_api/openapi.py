@@ -102,8 +102,8 @@ class DescribedModel:
                 self.prefix: _reading(f"model{self.suffix}", "model", model),
                 f"{self.prefix}/contract": _reading(f"contract{self.suffix}", "model", contract),
                 f"{self.prefix}/shadow": _comparison(f"shadow{self.suffix}"),
-                f"{self.prefix}/health": _reading(
-                    f"health{self.suffix}", "operations", "State, reasons and last refusal of the model", may_fail=False
+                f"{self.prefix}/health": _health(
+                    f"health{self.suffix}", "State, reasons and last refusal of the model"
                 ),
                 f"{self.prefix}/health/ready": _reading(
                     f"ready{self.suffix}", "operations", "200 while the model's predictions are answered"
@@ -237,6 +237,12 @@ def _comparison(name: str) -> dict[str, Any]:
     return described
 
 
+def _health(name: str, summary: str) -> dict[str, Any]:
+    described = _reading(name, "operations", summary, may_fail=False)
+    described["get"]["responses"]["200"]["content"]["text/html"] = {"schema": {"type": "string"}}
+    return described
+
+
 def _refusal(kind: ProblemKind) -> dict[str, Any]:
     content = {"schema": _ref("Problem"), "example": _problem_example(kind)}
     return {"description": kind.title, "content": {problems.MEDIA_TYPE: content}}
@@ -255,7 +261,7 @@ def _ref(name: str) -> dict[str, Any]:
 
 PROCESS_PATHS: Final = {
     "/models": _reading("models", "model", "The models that are asked for, and how each is", may_fail=False),
-    "/health": _reading("health", "operations", "State, reasons and last refusal, for people", may_fail=False),
+    "/health": _health("health", "State, reasons and last refusal, for people"),
     "/health/live": _reading("live", "operations", "Liveness probe", may_fail=False),
     "/health/ready": _reading("ready", "operations", "Readiness probe: 200 while predictions are answered"),
     "/metrics": _reading("metrics", "operations", "Metrics for Prometheus", may_fail=False, media="text/plain"),
