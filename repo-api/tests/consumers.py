@@ -85,10 +85,12 @@ class ConsumerBench:
             [self.events.append, *listeners],
         )
 
-    def consumer(self, **changes: Any) -> Consumer:
+    def consumer(self, environ: Mapping[str, str] | None = None, **changes: Any) -> Consumer:
         settings = ConsumerSettings(cache_dir=self.directory / "cache", poll_interval_s=3600.0)
         registry = self.registry
-        return assemble(replace(settings, **changes), registry.reader, {}, registry.clock, lambda: registry.consumer)
+        return assemble(
+            replace(settings, **changes), registry.reader, environ or {}, registry.clock, lambda: registry.consumer
+        )
 
     def delete(self, part: str) -> list[str]:
         """Delete every object whose key holds `part`, as the admin would; the keys."""

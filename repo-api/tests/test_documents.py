@@ -30,7 +30,8 @@ def test_every_setting_is_documented_with_its_default(field: Field[Any]) -> None
     name, default = field.name, field.default
     unset = {False: "off", "": "\N{EN DASH}", (): "all" if name in ("sends", "reads") else "\N{EN DASH}"}
     default = ",".join(default) or default if isinstance(default, tuple) else default
-    shown = unset.get(default) or (f"`{default:g}`" if isinstance(default, float) else f"`{default}`")
+    text = f"{default:g}" if isinstance(default, float) else str(default).lower() if default is True else str(default)
+    shown = unset.get(default) or f"`{text}`"
     assert f"| `--{name.replace('_', '-')}` | `EDUSTREAM_{name.upper()}` | {shown} |" in README
 
 

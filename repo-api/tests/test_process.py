@@ -10,7 +10,7 @@ import subprocess
 import sys
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
@@ -19,10 +19,12 @@ from typing import Any
 import boto3
 import pytest
 from consumers import ConsumerBench
+from drifting import profile, with_file
 from edustream_contracts.contract import ModelContract
 from edustream_registry.connection import open_reader
 from edustream_registry.promotion import Promoter
 from edustream_registry.publishing import Publisher
+from edustream_registry.release_documents import PROFILE
 from edustream_registry.settings import RegistrySettings
 from edustream_registry.writing import Author
 from edustream_registry.yanking import Yanker
@@ -62,8 +64,10 @@ class Registry:
         reader = open_reader(RegistrySettings.from_environ(self.environ))
         self._author = Author(reader.store, reader, bench.registry.signer, "tester")
 
-    def release(self, version: str, **changes: Any) -> None:
+    def release(self, version: str, extra: Mapping[str, bytes] | None = None, **changes: Any) -> None:
         content, directory = self.bench.content(version, **changes)
+        for name, data in (extra or {}).items():
+            content = with_file(content, directory, name, data)
         Publisher(self._author, bundler=None).publish(content, directory, version)
         self.promote(version)
 
@@ -256,6 +260,24 @@ def test_workers_fetch_each_file_of_a_release_once(
     fetched = Counter(re.findall(r'"GET /models/(\S+/(?:model\.onnx|golden\.json)) HTTP', "".join(s3_log)))
     assert len(fetched) == 4
     assert set(fetched.values()) == {1}
+
+
+def test_workers_add_up_what_they_count_of_drift(registry: Registry, contract: ModelContract) -> None:
+    registry.release("1.0.0", extra={PROFILE: json.dumps(profile()).encode()})
+    with serving(registry, "--workers", "2") as process:
+        process.until("Uvicorn running")
+        for _ in range(2):
+            process.until("Application startup complete")
+        for _ in range(40):
+            process.predict(contract.example())
+        # Each worker shows its counts every second, so asking again and again ends when both have.
+        for _ in range(100_000):
+            counts = {json.loads(process.get("/drift"))["rows"] for _ in range(8)}
+            if counts == {40}:
+                break
+        assert counts == {40}
+        assert 'edustream_drift_samples{model="churn"} 40.0' in process.get("/metrics")
+        assert process.end(signal.SIGTERM) == 0
 
 
 def test_workers_state_their_needs_once(registry: Registry, tmp_path: Path) -> None:

@@ -49,6 +49,11 @@ HELP: Final = {
     "shadow_sample": "share of the champion's rows that the challenger is compared on",
     "split": "challenger and the percentage of callers that it answers, e.g. churn@candidate=5; may be repeated",
     "split_key": "header that tells callers apart, so that each stays on one side of a split",
+    "drift": "whether rows and answers are compared with the release's profile: true or false",
+    "drift_window": "how many of the last rows are compared, over all workers",
+    "drift_min_rows": "below how many rows nothing is said of drift",
+    "drift_psi_minor": "population stability index from which a shift is minor",
+    "drift_psi_major": "population stability index from which a shift is major, and raises the alarm",
 }
 
 REPEATED: Final = ("model", "shadow", "split")
@@ -126,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
         if field.default is False:
             parser.add_argument(option, action="store_const", const="true", help=HELP[field.name])
             continue
-        default = _joined(field.default)
+        default = "true" if field.default is True else _joined(field.default)
         text = HELP[field.name] + (f" (default: {default})" if default else "")
         action = "append" if field.name in REPEATED else "store"
         parser.add_argument(option, action=action, metavar=field.name.upper(), help=text)

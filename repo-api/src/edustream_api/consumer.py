@@ -17,6 +17,8 @@ from edustream_registry.stating import ConsumerAuthor, open_consumer_author
 
 from edustream_api import challengers, log
 from edustream_api.app import build_app
+from edustream_api.drift import DriftMonitor, Thresholds
+from edustream_api.events import Listener
 from edustream_api.front import Front
 from edustream_api.hosting import HostedModel, Hosting, Observer
 from edustream_api.keeper import Keeper
@@ -67,7 +69,7 @@ def assemble(
     copy = LocalCopy(settings.cache_dir, reader.trust, clock)
     models, pollers = [], []
 
-    def keeper_of(reference: Reference, name: str) -> Keeper:
+    def keeper_of(reference: Reference, name: str, *listeners: Listener) -> Keeper:
         keeper = Keeper(
             reference,
             reader,
@@ -75,7 +77,7 @@ def assemble(
             ModelLoader(ContractPin.of(settings.contract, reference.model)),
             settings.staleness_budget_s,
             clock,
-            listeners=(metrics.listener(name), log.listener(name)),
+            listeners=(metrics.listener(name), log.listener(name), *listeners),
         )
         # Each model has threads of its own: one that takes long to load, or to write its needs, delays no other.
         pollers.append(Poller(keeper.poll, settings.poll_interval_s))
@@ -90,8 +92,11 @@ def assemble(
 
     for reference in references:
         model = reference.model
-        keeper = keeper_of(reference, model)
-        observers: tuple[Observer, ...] = ()
+        drift = _drift(settings, environ, model) if settings.drift else None
+        keeper = keeper_of(reference, model, *([drift.listen] if drift else []))
+        if drift:
+            pollers.append(drift.poller)
+        observers: tuple[Observer, ...] = (drift.observe,) if drift else ()
         needs = needs_of(keeper)
         shadow = split = None
         if model in compared:
@@ -105,7 +110,7 @@ def assemble(
             files = WorkerFiles.of(environ, f"split.{model}")
             split = Split(keeper, challenger, percent, settings.split_key, files, needs_of(challenger))
             pollers += split.pollers()
-        models.append(HostedModel(keeper, needs, observers, shadow, split))
+        models.append(HostedModel(keeper, needs, observers, drift, shadow, split))
     hosting = Hosting(tuple(models))
     return Consumer(settings, hosting, build_app(hosting, metrics, settings, pollers), tuple(pollers))
 
@@ -122,6 +127,12 @@ def _references(texts: Sequence[str]) -> list[Reference]:
             )
         found[reference.model] = reference
     return list(found.values())
+
+
+def _drift(settings: ConsumerSettings, environ: Mapping[str, str], model: str) -> DriftMonitor:
+    thresholds = Thresholds(settings.drift_psi_minor, settings.drift_psi_major, settings.drift_min_rows)
+    files = WorkerFiles.of(environ, f"drift.{model}")
+    return DriftMonitor(thresholds, settings.drift_window, settings.workers, files)
 
 
 def _needs(

@@ -12,7 +12,7 @@ from fastapi import Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.routing import Route
 
-from edustream_api import health_page, openapi, reports, shadow_report
+from edustream_api import drift_report, health_page, openapi, reports, shadow_report
 from edustream_api.hosting import HostedModel, Hosting
 from edustream_api.metrics import Metrics
 from edustream_api.openapi import DescribedModel
@@ -51,6 +51,12 @@ class ModelEndpoints:
         self.hosted.serving()
         return json_response({"status": "ready", "state": self.hosted.keeper.snapshot.state.value})
 
+    async def drift(self, request: Request) -> Response:
+        """How far rows and answers lie from the release's profile."""
+        serving = self.hosted.serving()
+        # Rows that wait are counted first, which takes milliseconds when there are many.
+        return json_response(await asyncio.to_thread(drift_report.document, serving, self.hosted.drift))
+
     async def shadow(self, request: Request) -> Response:
         """How a challenger's answers differ from those that are given."""
         shadow = self.hosted.shadow
@@ -67,6 +73,7 @@ class ModelEndpoints:
         return [
             _route(prefix, self.model),
             _route(f"{prefix}/contract", self.contract),
+            _route(f"{prefix}/drift", self.drift),
             _route(f"{prefix}/shadow", self.shadow),
             _route(f"{prefix}/health", self.health),
             _route(f"{prefix}/health/ready", self.ready),
@@ -128,6 +135,7 @@ class ProcessEndpoints:
             routes += [
                 _route("/model", endpoints.model),
                 _route("/contract", endpoints.contract),
+                _route("/drift", endpoints.drift),
                 _route("/shadow", endpoints.shadow),
             ]
         return routes

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from edustream_contracts.contract import ModelContract
 
 from edustream_api import request_context
+from edustream_api.drift import DriftMonitor
 from edustream_api.keeper import Keeper
 from edustream_api.loading import ServedModel
 from edustream_api.problems import NOT_SERVING, RequestRefused
@@ -24,6 +25,7 @@ Observer: TypeAlias = Callable[[ServedModel, Sequence[Mapping[str, Any]], Sequen
 class HostedModel:
     """One model: the keeper that decides which release answers, what is stated of needs, who is told of answers.
 
+    `drift` is None where it is not recorded; where it is, its monitor is among the observers.
     A `shadow` is among the observers and compares a challenger with this model; `split` has a challenger answer some of
     its callers.
     """
@@ -31,6 +33,7 @@ class HostedModel:
     keeper: Keeper
     needs: StatedNeeds | None = None
     observers: tuple[Observer, ...] = ()
+    drift: DriftMonitor | None = None
     shadow: Shadow | None = None
     split: Split | None = None
 

@@ -18,7 +18,7 @@ from edustream_contracts.errors import (
     Unreachable,
 )
 from edustream_registry import layout
-from edustream_registry.inference.loading import FILES
+from edustream_registry.inference.loading import used_files
 from edustream_registry.local_copy import LocalCopy, LocalRelease, Recalled
 from edustream_registry.names import Reference
 from edustream_registry.reading import ReleaseReader
@@ -132,7 +132,7 @@ class Keeper:
         if not same:
             self._require_files(resolved)
         with self._disk():
-            release = self._copy.fetch(self._reader, resolved, FILES)
+            release = self._copy.fetch(self._reader, resolved, used_files(resolved.manifest.content))
         after = replace(before, release=resolved) if before and same else self._load(release)
         with self._disk():
             self._copy.commit(release, since=self._known)
@@ -155,7 +155,9 @@ class Keeper:
 
     def _require_files(self, resolved: Resolved) -> None:
         # Files on this disk are not fetched again, and so would hide that they were deleted from the registry.
-        used = (file for file in resolved.manifest.content.files if file.name in FILES)
+        content = resolved.manifest.content
+        names = used_files(content)
+        used = (file for file in content.files if file.name in names)
         for file in filter(self._copy.holds, used):
             try:
                 self._reader.store.size(layout.file_key(resolved.model, file.sha256, file.name))

@@ -16,6 +16,8 @@ from edustream_registry.inference.session import Inference
 from edustream_registry.local_copy import LocalRelease
 from edustream_registry.resolved import Resolved
 
+from edustream_api.drift_reference import NoReference, Reference, reference_of
+
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
@@ -26,6 +28,7 @@ class ServedModel:
     inference: Inference
     golden_rows: int
     unbounded: tuple[Field, ...]
+    reference: Reference | NoReference
     name: str = field(init=False)
     """The model's name."""
     version: str = field(init=False)
@@ -124,7 +127,14 @@ class ModelLoader:
         contract = read_contract(content, release.read, name)
         self.pin.check(contract, name)
         proved = prove_model(content, contract, release.read)
-        return ServedModel(release.resolved, contract, proved.inference, proved.golden_rows, unbounded(contract))
+        return ServedModel(
+            release.resolved,
+            contract,
+            proved.inference,
+            proved.golden_rows,
+            unbounded(contract),
+            reference_of(content, contract, release.read),
+        )
 
 
 def _shallow(row: Any) -> Any:

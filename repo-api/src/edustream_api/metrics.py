@@ -12,6 +12,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from edustream_api.challenger_metrics import ChallengerCollector
+from edustream_api.drift_metrics import DriftCollector
 from edustream_api.events import Event, Listener, Polled, PollResult, Refused, Swapped
 from edustream_api.hosting import Hosting
 from edustream_api.process_metrics import BuildCollector
@@ -109,6 +110,7 @@ class Metrics:
         state.register(ChallengerCollector(hosting))
         state.register(HostingCollector(hosting, self._swapped_at))
         state.register(BuildCollector(self.in_progress))
+        state.register(DriftCollector(hosting))
         return generate_latest(registry) + generate_latest(state)
 
 

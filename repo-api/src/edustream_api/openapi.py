@@ -91,16 +91,19 @@ class DescribedModel:
     def paths(self) -> dict[str, Any]:
         """What can be asked of the model."""
         model, contract = "The release that answers: version, digests, signatures, metrics", "The contract it keeps"
+        drift = "How far rows and answers lie from the release's profile: a verdict, PSI and Jensen-Shannon distances"
         if self.alone:
             readings = {
                 "/model": _reading("model", "model", model),
                 "/contract": _reading("contract", "model", contract),
+                "/drift": _reading("drift", "model", drift),
                 "/shadow": _comparison("shadow"),
             }
         else:
             readings = {
                 self.prefix: _reading(f"model{self.suffix}", "model", model),
                 f"{self.prefix}/contract": _reading(f"contract{self.suffix}", "model", contract),
+                f"{self.prefix}/drift": _reading(f"drift{self.suffix}", "model", drift),
                 f"{self.prefix}/shadow": _comparison(f"shadow{self.suffix}"),
                 f"{self.prefix}/health": _health(
                     f"health{self.suffix}", "State, reasons and last refusal of the model"

@@ -13,6 +13,7 @@ from edustream_registry.names import is_name
 
 PREFIX: Final = "EDUSTREAM_"
 MAX_PORT: Final = 65535
+MAX_THRESHOLD: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,11 @@ class ConsumerSettings:
     shadow_sample: float = 0.1
     split: tuple[str, ...] = ()
     split_key: str = "x-split-key"
+    drift: bool = True
+    drift_window: int = 10_000
+    drift_min_rows: int = 500
+    drift_psi_minor: float = 0.1
+    drift_psi_major: float = 0.25
 
     @staticmethod
     def from_environ(environ: Mapping[str, str]) -> ConsumerSettings:
@@ -164,6 +170,16 @@ def _seconds(least: float, most: float) -> Rule:
     return Rule(read, f"a number of seconds from {least:g} to {most:g}")
 
 
+def _threshold() -> Rule:
+    def read(text: str) -> float:
+        number = float(text)
+        if not 0 < number <= MAX_THRESHOLD:
+            raise ValueError(text)
+        return number
+
+    return Rule(read, f"a number above 0, at most {MAX_THRESHOLD:g}")
+
+
 RULES: Final[dict[str, Rule]] = {
     "model": Rule(_some, "references, separated by commas, e.g. churn@production, churn@2.1.0 or churn@^2"),
     "host": Rule(_not_empty, "an address to listen on, e.g. 127.0.0.1"),
@@ -189,4 +205,9 @@ RULES: Final[dict[str, Rule]] = {
     "shadow_sample": Rule(_share, "a number above 0 and at most 1"),
     "split": Rule(_list, "references with percentages, separated by commas, e.g. churn@candidate=5"),
     "split_key": Rule(_header, "the name of a header, e.g. x-split-key"),
+    "drift": Rule(_boolean, "true or false"),
+    "drift_window": _integer(1000, 100_000_000),
+    "drift_min_rows": _integer(100, 100_000_000),
+    "drift_psi_minor": _threshold(),
+    "drift_psi_major": _threshold(),
 }

@@ -1,0 +1,300 @@
+"""What was asked and answered against the release's profile: shifts are found, and nothing else is."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from clients import client_of
+from consumers import ConsumerBench
+from drifting import drawn, profile, release
+from edustream_contracts.contract import ModelContract, contract_from
+from starlette.testclient import TestClient
+
+from edustream_api.consumer import Consumer
+from edustream_api.drift import DriftMonitor, FieldDrift, Thresholds, Verdict
+from edustream_api.drift_recorder import MOST_WAITING, Recorder
+from edustream_api.drift_reference import Reference, read_reference
+from edustream_api.loading import ServedModel
+
+ROWS = 1000
+
+
+def asked(client: TestClient, rows: list[dict[str, Any]], path: str = "/predict/batch") -> None:
+    for start in range(0, len(rows), 500):
+        response = client.post(path, json={"rows": rows[start : start + 500]})
+        assert response.status_code == 200, response.text
+
+
+def verdicts(client: TestClient) -> dict[str, str]:
+    return {name: field["verdict"] for name, field in client.get("/drift").json()["fields"].items()}
+
+
+def served(consumer: Consumer) -> tuple[DriftMonitor, ServedModel]:
+    (hosted,) = consumer.hosting.models
+    assert hosted.drift is not None
+    return hosted.drift, hosted.serving()
+
+
+@pytest.fixture
+def consumer(bench: ConsumerBench) -> Consumer:
+    release(bench, "1.0.0")
+    return bench.consumer()
+
+
+def test_rows_like_the_reference_are_stable(consumer: Consumer, row: dict[str, Any]) -> None:
+    with client_of(consumer) as client:
+        asked(client, drawn(row, ROWS))
+        drift = client.get("/drift").json()
+    assert (drift["verdict"], drift["alarm"], drift["rows"], drift["window_rows"]) == ("stable", False, ROWS, 10_000)
+    assert {name: field["verdict"] for name, field in drift["fields"].items()} == dict.fromkeys(
+        ("tenure", "contract", "probability"), "stable"
+    )
+    assert drift["fields"]["tenure"]["of"] == "row"
+    assert drift["fields"]["probability"]["of"] == "answer"
+    assert all(0 < field["psi"] < field["psi_by_chance"] < 0.1 for field in drift["fields"].values())
+    assert sum(entry["observed"] for entry in drift["fields"]["tenure"]["bins"]) == ROWS
+
+
+def test_windows_without_a_shift_do_not_raise_the_alarm(contract: ModelContract) -> None:
+    reference = read_reference(orjson.dumps(profile()), contract)
+    for seed in range(100):
+        rows = drawn(contract.example(), 500, seed)
+        answers = [{"prediction": "No", "probability": 1 / (1 + 2.718281828459045 ** (r["tenure"] / 20))} for r in rows]
+        for field, counts in zip(reference.fields, reference.split(reference.count(rows, answers)), strict=True):
+            assert FieldDrift.of(field, counts, Thresholds(0.1, 0.25, 500)).verdict is Verdict.STABLE
+
+
+def test_a_known_shift_is_found_in_the_field_that_shifted(consumer: Consumer, row: dict[str, Any]) -> None:
+    with client_of(consumer) as client:
+        asked(client, [{**one, "contract": "Two year"} for one in drawn(row, ROWS)])
+        drift = client.get("/drift").json()
+        assert (drift["verdict"], drift["alarm"]) == ("major_shift", True)
+        assert verdicts(client) == {"tenure": "stable", "contract": "major_shift", "probability": "stable"}
+
+
+def test_a_shift_of_a_feature_that_the_model_uses_is_one_of_the_prediction(
+    consumer: Consumer, row: dict[str, Any]
+) -> None:
+    with client_of(consumer) as client:
+        asked(client, [{**one, "tenure": one["tenure"] // 2} for one in drawn(row, ROWS)])
+        assert verdicts(client) == {"tenure": "major_shift", "contract": "stable", "probability": "major_shift"}
+
+
+@pytest.mark.parametrize("tenure", [60, 120])
+def test_a_window_out_of_the_reference_s_range_raises_the_alarm(
+    consumer: Consumer, row: dict[str, Any], tenure: int
+) -> None:
+    with client_of(consumer) as client:
+        asked(client, [{**one, "tenure": tenure} for one in drawn(row, ROWS)])
+        drift = client.get("/drift").json()
+        metrics = client.get("/metrics").text
+    assert drift["fields"]["tenure"]["verdict"] == "major_shift"
+    assert drift["fields"]["tenure"]["bins"][-2] == {"bin": "60 or more", "reference": 0, "observed": ROWS}
+    assert 'edustream_drift_alarm{field="tenure",model="churn"} 1.0' in metrics
+    assert 'edustream_drift_alarm{field="contract",model="churn"} 0.0' in metrics
+    assert f'edustream_drift_samples{{model="churn"}} {ROWS}.0' in metrics
+    psi = drift["fields"]["tenure"]["psi"]
+    assert f'edustream_drift_psi{{field="tenure",model="churn"}} {psi}' in metrics
+
+
+def test_values_that_are_missing_raise_the_alarm(bench: ConsumerBench, row: dict[str, Any]) -> None:
+    charges = {"kind": "numeric", "edges": [100.0, 1000.0], "counts": [2000, 2000, 1990], "missing": 10}
+    release(bench, "1.0.0", profile(features={"total_charges": charges}))
+    with client_of(bench.consumer()) as client:
+        asked(client, [{**one, "total_charges": None} for one in drawn(row, ROWS)])
+        field = client.get("/drift").json()["fields"]["total_charges"]
+    assert (field["verdict"], field["bins"][-1]["observed"]) == ("major_shift", ROWS)
+
+
+def test_a_category_that_the_reference_never_saw_raises_the_alarm(bench: ConsumerBench, row: dict[str, Any]) -> None:
+    contracts = {"kind": "categorical", "categories": ["One year"], "counts": [6000], "missing": 0}
+    release(bench, "1.0.0", profile(features={"contract": contracts}))
+    with client_of(bench.consumer()) as client:
+        asked(client, [{**one, "contract": "Two year"} for one in drawn(row, ROWS)])
+        assert verdicts(client)["contract"] == "major_shift"
+
+
+def test_few_rows_have_no_verdict_however_far_they_are(consumer: Consumer, row: dict[str, Any]) -> None:
+    with client_of(consumer) as client:
+        assert client.get("/drift").json()["fields"]["tenure"]["psi"] is None
+        asked(client, [{**one, "tenure": 120} for one in drawn(row, 499)])
+        drift = client.get("/drift").json()
+        assert (drift["verdict"], drift["alarm"]) == ("too_few_rows", False)
+        assert drift["fields"]["tenure"]["psi"] > 1
+        client.post("/predict", json={**row, "tenure": 120})
+        assert client.get("/drift").json()["alarm"]
+
+
+def test_few_reference_rows_have_no_verdict_either(bench: ConsumerBench, row: dict[str, Any]) -> None:
+    release(bench, "1.0.0", profile(rows=60))
+    with client_of(bench.consumer()) as client:
+        asked(client, [{**one, "tenure": 120} for one in drawn(row, ROWS)])
+        field = client.get("/drift").json()["fields"]["tenure"]
+    assert (field["verdict"], field["psi_by_chance"] > 0.1) == ("too_few_rows", True)
+
+
+def test_batch_rows_count_as_single_ones(bench: ConsumerBench, consumer: Consumer, row: dict[str, Any]) -> None:
+    rows = drawn(row, 60)
+    with client_of(consumer) as client:
+        for one in rows:
+            assert client.post("/predict", json=one).status_code == 200
+        singly = client.get("/drift").json()
+    with client_of(bench.consumer()) as client:
+        asked(client, rows)
+        assert client.get("/models/churn/drift").json() == singly
+
+
+@pytest.mark.parametrize("body", [b"{", b"{}", b'{"tenure": NaN}', b'{"rows": []}', b"[]"])
+def test_a_bad_request_changes_nothing(consumer: Consumer, row: dict[str, Any], body: bytes) -> None:
+    with client_of(consumer) as client:
+        asked(client, drawn(row, 10))
+        before = client.get("/drift").json()
+        bad = [row, {**row, "tenure": 500}]
+        for path in ("/predict", "/predict/batch"):
+            assert client.post(path, content=body, headers={"content-type": "application/json"}).status_code >= 400
+        assert client.post("/predict/batch", json={"rows": bad}).status_code == 422
+        assert client.get("/drift").json() == before
+
+
+def test_a_swap_begins_a_window_against_the_new_release(
+    bench: ConsumerBench, consumer: Consumer, row: dict[str, Any]
+) -> None:
+    (hosted,) = consumer.hosting.models
+    with client_of(consumer) as client:
+        asked(client, drawn(row, 600))
+        monitor, old = served(consumer)
+        bench.registry.promote("churn", "1.0.0")
+        hosted.keeper.poll()
+        assert client.get("/drift").json()["rows"] == 600, "the same release was only promoted anew"
+        release(bench, "1.1.0", profile(rows=1200), scale=0.05)
+        hosted.keeper.poll()
+        # A request that the old release still answers.
+        monitor.observe(old, [row], [{"prediction": "No", "probability": 0.1}])
+        drift = client.get("/drift").json()
+        assert (drift["model_version"], drift["rows"], drift["reference_rows"]) == ("1.1.0", 0, 1200)
+        asked(client, drawn(row, 600))
+        assert client.get("/drift").json()["rows"] == 600
+        assert verdicts(client)["probability"] == "major_shift", "the new release answers otherwise than its profile"
+        assert isinstance(old.reference, Reference)
+        assert monitor.compare(old.reference).rows == 0
+
+
+def test_a_release_without_a_profile_serves_and_drift_says_why(bench: ConsumerBench, row: dict[str, Any]) -> None:
+    bench.release("1.0.0")
+    with client_of(bench.consumer()) as client:
+        asked(client, [row])
+        drift = client.get("/drift").json()
+        assert (drift["verdict"], drift["reason"]) == (None, "The release has no profile.json.")
+        assert "edustream_drift_psi{" not in client.get("/metrics").text
+
+
+def test_drift_that_is_switched_off_says_so(bench: ConsumerBench, row: dict[str, Any]) -> None:
+    release(bench, "1.0.0")
+    consumer = bench.consumer(drift=False)
+    assert consumer.hosting.models[0].observers == ()
+    with client_of(consumer) as client:
+        asked(client, [row])
+        drift = client.get("/drift").json()
+        assert (drift["model_version"], drift["verdict"]) == ("1.0.0", None)
+        assert "start the consumer with --drift true" in drift["reason"]
+
+
+def test_nothing_is_said_while_nothing_is_served(bench: ConsumerBench) -> None:
+    with client_of(bench.consumer()) as client:
+        assert client.get("/drift").status_code == 503
+
+
+def test_each_of_several_models_has_its_own(bench: ConsumerBench, row: dict[str, Any]) -> None:
+    release(bench, "1.0.0")
+    fraud = contract_from({**bench.contract.document, "model": "fraud"})
+    release(bench, "1.0.0", contract=fraud)
+    with client_of(bench.consumer(model=("churn@production", "fraud@production"), contract="any")) as client:
+        asked(client, drawn(row, 20), "/models/fraud/predict/batch")
+        assert client.get("/drift").status_code == 404
+        assert [client.get(f"/models/{model}/drift").json()["rows"] for model in ("churn", "fraud")] == [0, 20]
+        assert 'edustream_drift_samples{model="fraud"} 20.0' in client.get("/metrics").text
+
+
+def test_rows_are_counted_without_being_asked_for(consumer: Consumer, row: dict[str, Any]) -> None:
+    with client_of(consumer) as client:
+        asked(client, drawn(row, 5000))
+        monitor, _ = served(consumer)
+        recorder = monitor._recorder
+        assert recorder is not None
+        # The thread was told of each batch, and takes what waits when it comes to it.
+        while recorder._waiting_rows:
+            assert client.get("/health/live").status_code == 200
+
+
+def test_rows_that_come_too_fast_are_told_of(contract: ModelContract, bench: ConsumerBench) -> None:
+    release(bench, "1.0.0")
+    consumer = bench.consumer()
+    consumer.start()
+    monitor, model = served(consumer)
+    rows, answers = drawn(contract.example(), 1000), [{"prediction": "No", "probability": 0.3}] * 1000
+    for _ in range(20):
+        monitor.observe(model, rows, answers)
+    assert isinstance(model.reference, Reference)
+    drift = monitor.compare(model.reference)
+    assert drift.rows == MOST_WAITING // 1000 * 1000 + 1000
+    assert drift.rows + drift.unrecorded == 20_000
+
+
+def test_nothing_grows_with_the_number_of_rows(contract: ModelContract) -> None:
+    recorder = Recorder("digest", read_reference(orjson.dumps(profile()), contract), 1000)
+    rows, answers = drawn(contract.example(), 500), [{"prediction": "No", "probability": 0.3}] * 500
+    tracemalloc.start()
+    sizes = []
+    for _ in range(3):
+        for _ in range(10):
+            recorder.take(rows, answers)
+            recorder.count()
+        sizes.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    assert max(sizes) - sizes[0] < 4096
+
+
+def test_a_window_forgets_what_is_old(bench: ConsumerBench, row: dict[str, Any]) -> None:
+    release(bench, "1.0.0")
+    with client_of(bench.consumer(drift_window=1000)) as client:
+        asked(client, [{**one, "tenure": 120} for one in drawn(row, ROWS)])
+        assert verdicts(client)["tenure"] == "major_shift"
+        asked(client, drawn(row, 1000))
+        assert client.get("/drift").json()["rows"] <= 1000
+        assert verdicts(client)["tenure"] == "stable"
+
+
+def test_what_other_workers_counted_is_added_unless_they_died_or_run_another_release(
+    bench: ConsumerBench, row: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release(bench, "1.0.0")
+    directory = tmp_path / "shared"
+    directory.mkdir()
+    consumer = bench.consumer(environ={"PROMETHEUS_MULTIPROC_DIR": str(directory)}, workers=2)
+    with client_of(consumer) as client:
+        asked(client, drawn(row, 100))
+        monitor, _ = served(consumer)
+        monitor._show()
+        (own,) = directory.glob("drift.churn.*.json")
+        shown = orjson.loads(own.read_bytes())
+        assert (shown["process"], shown["rows"], sum(shown["counts"])) == (os.getpid(), 100, 300)
+        for name, changes in {
+            "alive": {"process": os.getppid()},
+            "dead": {"process": dead_process()},
+            "swapped": {"process": os.getppid(), "release": "another"},
+        }.items():
+            (directory / f"drift.churn.{name}.json").write_bytes(orjson.dumps({**shown, **changes}))
+        assert client.get("/drift").json()["rows"] == 200
+        assert 'edustream_drift_samples{model="churn"} 200.0' in client.get("/metrics").text
+
+
+def dead_process() -> int:
+    process = os.posix_spawn(sys.executable, [sys.executable, "-c", ""], {})
+    os.waitpid(process, 0)
+    return process
