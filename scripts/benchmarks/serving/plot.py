@@ -30,7 +30,7 @@ def throughput(axes: Axes, rates: dict[str, float]) -> None:
             textcoords="offset points",
         )
     axes.set(xscale="log", xlabel="requests/s", title="One row a request, one server core, 8 connections")
-    axes.set_xlim(right=max(rates.values()) * 4)
+    axes.set_xlim(min(rates.values()) / 5, max(rates.values()) * 4)
 
 
 def tails(axes: Axes, latencies: dict[str, dict[str, float]]) -> None:
