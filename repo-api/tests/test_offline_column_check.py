@@ -15,7 +15,7 @@ from edustream_contracts.contract import ModelContract, contract_from, load_cont
 from edustream_contracts.errors import InvalidInput
 from edustream_contracts.tensor_range import unbounded
 from edustream_contracts.value_set import admitted
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from edustream_api.loading import ServedModel
@@ -24,6 +24,7 @@ from edustream_api.offline.column_tensors import tensors
 from edustream_api.offline.csv_text import CsvText
 from edustream_api.offline.rejected_rows import reasons, row_of
 
+CHURN = load_contract("churn").document
 PATTERNS = ("^[a-z]+$", "^[a-z]{2}$", "b", "^(a|bb)*$", "^.$", r"^\d+$")
 TEXTS = ("", "a", "b", "aa", "ab", "B", "abc", "é", "😀", "😀😀", "a\n", "0", "12", "true", "null", "NaN")
 NUMBERS = (
@@ -53,6 +54,11 @@ VALUES = {
     "integer": st.sampled_from([value for value in NUMBERS if value == int(value)]) | st.integers(-4, 4),
     "string": st.sampled_from(TEXTS) | st.text(st.characters(exclude_categories=["Cs"]), max_size=3),
     "boolean": st.booleans(),
+}
+# A machine under load draws slowly, and a validator is compiled for each contract.
+PATIENT: dict[str, Any] = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.filter_too_much],
 }
 ENDS = (math.nan, math.inf, -math.inf)
 # Cells of every Arrow type that is read, with null among them.
@@ -103,7 +109,7 @@ def contracts(draw: st.DrawFn) -> ModelContract:
         sample = next(admitted(properties[name]).samples(TEXTS), assume)
         assume(sample is not assume)
         example[name] = sample
-    document = load_contract("churn").document
+    document = CHURN
     side = {**document["input"], "properties": properties, "required": required, "examples": [example]}
     try:
         return contract_from({**document, "input": side})
@@ -156,7 +162,7 @@ def keeping(contract: ModelContract, model: ServedModel) -> ServedModel:
 
 
 @given(data=st.data())
-@settings(max_examples=150)
+@settings(max_examples=100, **PATIENT)
 def test_the_verdict_is_that_of_predict_for_every_row(churn: ServedModel, data: st.DataObject) -> None:
     model = keeping(data.draw(contracts()), churn)
     batch = data.draw(batches(model.contract))
@@ -166,7 +172,7 @@ def test_the_verdict_is_that_of_predict_for_every_row(churn: ServedModel, data: 
 
 @pytest.mark.prove
 @given(data=st.data())
-@settings(max_examples=10_000)
+@settings(max_examples=10_000, **PATIENT)
 def test_the_verdict_is_that_of_predict_for_very_many_rows(churn: ServedModel, data: st.DataObject) -> None:
     test_the_verdict_is_that_of_predict_for_every_row.hypothesis.inner_test(churn, data)  # type: ignore[attr-defined]
 
@@ -182,7 +188,7 @@ CELLS = st.sampled_from(["", "1", "0", "-0", "1.0", "1e3", "1.5", "01", "+1", ".
 
 
 @given(data=st.data())
-@settings(max_examples=60)
+@settings(max_examples=40, **PATIENT)
 def test_a_csv_row_is_judged_as_the_row_that_it_says(churn: ServedModel, data: st.DataObject) -> None:
     model = keeping(data.draw(contracts()), churn)
     names = [field.name for field in model.contract.inputs]

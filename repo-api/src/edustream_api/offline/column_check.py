@@ -65,7 +65,11 @@ class FieldCheck:
 
 
 class NumberCheck(FieldCheck):
-    """A field of numbers; every comparison is exact, of integers as integers."""
+    """A field of numbers; every comparison is exact, of integers as integers.
+
+    A contract's numbers are doubles, since it has a canonical form (RFC 8785), so floats are compared with them as
+    they are.
+    """
 
     KINDS = (pa.types.is_integer, pa.types.is_floating)
 
@@ -103,18 +107,18 @@ class NumberCheck(FieldCheck):
         if self._limited:
             fits &= np.abs(values) <= FLOAT32_MAX
         if self._listed is not None:
-            return fits & _among(values, [float(value) for value in self._listed if _is_double(value)])
+            return fits & _among(values, self._listed)
         if self._whole:
             fits &= np.trunc(values) == values
         for keyword, bound in self._bounds.items():
             if keyword == "minimum":
-                fits &= values >= _least_double(bound)
+                fits &= values >= bound
             elif keyword == "exclusiveMinimum":
-                fits &= values > -_least_double(-bound)
+                fits &= values > bound
             elif keyword == "maximum":
-                fits &= values <= -_least_double(-bound)
+                fits &= values <= bound
             else:
-                fits &= values < _least_double(bound)
+                fits &= values < bound
         return fits
 
 
@@ -185,22 +189,6 @@ def _among(values: npt.NDArray[Any], listed: Sequence[float]) -> Mask:
         return np.zeros(len(values), dtype=np.bool_)
     found: Mask = np.isin(values, np.array(listed, dtype=values.dtype))
     return found
-
-
-def _is_double(value: float) -> bool:
-    try:
-        return float(value) == value
-    except OverflowError:
-        return False
-
-
-def _least_double(bound: float) -> float:
-    """The least double that is not below `bound`, which may be an integer that no double holds."""
-    try:
-        nearest = float(bound)
-    except OverflowError:
-        return math.copysign(math.inf, bound)
-    return math.nextafter(nearest, math.inf) if nearest < bound else nearest
 
 
 def _value_type(kind: pa.DataType) -> pa.DataType:

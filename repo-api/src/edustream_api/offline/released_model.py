@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from edustream_contracts.errors import EduStreamError, InvalidInput
+from edustream_contracts.errors import InvalidInput
 from edustream_registry.connection import open_reader
 from edustream_registry.local_copy import LocalCopy, LocalRelease
 from edustream_registry.names import Reference
@@ -83,8 +83,3 @@ class ModelSource:
 def reader_from(environ: Mapping[str, str]) -> ReleaseReader:
     """A reader of the registry that the environment names. Raises `InvalidInput` (kind `configuration`)."""
     return open_reader(RegistrySettings.from_environ(environ))
-
-
-def explained(error: EduStreamError, reference: str) -> str:
-    """Why nothing was scored, in words."""
-    return f"{reference} cannot score anything: {error}"
