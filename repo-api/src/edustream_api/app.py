@@ -11,6 +11,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
 from edustream_api import problems
+from edustream_api.access import Access
 from edustream_api.endpoints import ProcessEndpoints, response_of
 from edustream_api.front import Front
 from edustream_api.hosting import Hosting
@@ -36,7 +37,13 @@ SWAGGER_UI: Final[dict[str, Any]] = {
 KINDS_BY_STATUS: Final[dict[int, ProblemKind]] = {404: problems.NOT_FOUND, 405: problems.METHOD}
 
 
-def build_app(hosting: Hosting, metrics: Metrics, settings: ConsumerSettings, pollers: Sequence[Poller]) -> Front:
+def build_app(
+    hosting: Hosting,
+    metrics: Metrics,
+    settings: ConsumerSettings,
+    pollers: Sequence[Poller],
+    access: Access | None = None,
+) -> Front:
     """The ASGI application; the pollers run while the server does."""
 
     @asynccontextmanager
@@ -46,12 +53,14 @@ def build_app(hosting: Hosting, metrics: Metrics, settings: ConsumerSettings, po
         yield
         for poller in pollers:
             poller.stop()
+        if access is not None:
+            await access.aclose()
 
     app = FastAPIOffline(
         title=TITLE, docs_url=DOCS, redoc_url=None, lifespan=lifespan, swagger_ui_parameters=SWAGGER_UI
     )
     routes = [
-        *ProcessEndpoints(hosting, metrics).routes(),
+        *ProcessEndpoints(hosting, metrics, access).routes(),
         *OpenInferenceEndpoints(hosting, settings.max_rows, settings.max_body_bytes).routes(),
     ]
     # The first match answers: these come before FastAPI's own OpenAPI route, which knows no contract.
@@ -67,6 +76,7 @@ def build_app(hosting: Hosting, metrics: Metrics, settings: ConsumerSettings, po
         metrics.observe,
         settings.max_body_bytes,
         RequestLog(every=settings.access_log),
+        access,
     )
     metrics.in_progress = lambda: front.in_progress
     return front

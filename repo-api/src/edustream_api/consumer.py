@@ -16,12 +16,14 @@ from edustream_registry.settings import RegistrySettings
 from edustream_registry.stating import ConsumerAuthor, open_consumer_author
 
 from edustream_api import challengers, log
+from edustream_api.access import open_access
 from edustream_api.app import build_app
 from edustream_api.drift import DriftMonitor, Thresholds
 from edustream_api.events import Listener
 from edustream_api.front import Front
 from edustream_api.hosting import HostedModel, Hosting, Observer
 from edustream_api.keeper import Keeper
+from edustream_api.key_file import LOOK_INTERVAL_S
 from edustream_api.loading import ContractPin, ModelLoader
 from edustream_api.metrics import Metrics
 from edustream_api.polling import Poller
@@ -112,7 +114,10 @@ def assemble(
             pollers += split.pollers()
         models.append(HostedModel(keeper, needs, observers, drift, shadow, split))
     hosting = Hosting(tuple(models))
-    return Consumer(settings, hosting, build_app(hosting, metrics, settings, pollers), tuple(pollers))
+    access = open_access(settings, environ, hosting, metrics, clock)
+    if access is not None and access.keys is not None:
+        pollers.append(Poller(access.keys.look, LOOK_INTERVAL_S, "api-keys"))
+    return Consumer(settings, hosting, build_app(hosting, metrics, settings, pollers, access), tuple(pollers))
 
 
 def _references(texts: Sequence[str]) -> list[Reference]:

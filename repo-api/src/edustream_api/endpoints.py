@@ -13,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.routing import Route
 
 from edustream_api import drift_report, health_page, openapi, reports, shadow_report
+from edustream_api.access import Access
 from edustream_api.hosting import HostedModel, Hosting
 from edustream_api.metrics import Metrics
 from edustream_api.openapi import DescribedModel
@@ -86,6 +87,7 @@ class ProcessEndpoints:
 
     hosting: Hosting
     metrics: Metrics
+    access: Access | None = None
 
     async def models(self, request: Request) -> Response:
         """The models that are asked for, and how each is."""
@@ -94,7 +96,10 @@ class ProcessEndpoints:
     async def health(self, request: Request) -> Response:
         """The state, for people."""
         only = self.hosting.only
-        return _health_response(request, reports.health(self.hosting), only.name if only else "EduStream consumer")
+        told = reports.health(self.hosting)
+        if self.access:
+            told |= self.access.report()
+        return _health_response(request, told, only.name if only else "EduStream consumer")
 
     async def live(self, request: Request) -> Response:
         """Whether the process runs: always, if it can say so."""
@@ -116,7 +121,8 @@ class ProcessEndpoints:
     async def document(self, request: Request) -> Response:
         """The OpenAPI document of the models that answer."""
         alone = self.hosting.only is not None
-        return json_response(openapi.document([_described(hosted, alone=alone) for hosted in self.hosting.models]))
+        document = openapi.document([_described(hosted, alone=alone) for hosted in self.hosting.models])
+        return json_response(self.access.described(document) if self.access else document)
 
     def routes(self) -> list[Route]:
         """One route an endpoint."""

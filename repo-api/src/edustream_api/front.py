@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edustream_api import problems, request_context, request_log
+from edustream_api.access import Access
 from edustream_api.open_inference import is_open_inference
 from edustream_api.problems import RequestRefused
 from edustream_api.reply import Operation, Reply, refusal
@@ -38,6 +39,7 @@ class Front:
         observe: Observe,
         max_body_bytes: int,
         log: RequestLog,
+        access: Access | None = None,
     ) -> None:
         self._rest = rest
         self._paths = paths
@@ -47,6 +49,7 @@ class Front:
         self._observe = observe
         self._max_body_bytes = max_body_bytes
         self._log = log
+        self._access = access
         self.in_progress = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,8 +62,13 @@ class Front:
         path = scope["path"]
         operation = self._operations.get(path)
         self.in_progress += 1
+        status = None
         try:
-            if operation is not None:
+            if self._access is not None:
+                send, status = await self._admitted(self._access, scope, receive, send, identity)
+            if status is not None:
+                path = path if operation is not None or path in self._paths else OTHER
+            elif operation is not None:
                 status = await self._answered(operation, scope, receive, send, identity)
             else:
                 status = await self._handed_on(scope, receive, send, identity)
@@ -78,6 +86,17 @@ class Front:
         for name, value in scope.get("path_params", {}).items():
             path = path.replace(f"/{value}", f"/{{{name}}}", 1)
         return path if path in self._paths else OTHER
+
+    async def _admitted(
+        self, access: Access, scope: Scope, receive: Receive, send: Send, identity: Headers
+    ) -> tuple[Send, int | None]:
+        """How to send the answer to a request; the status of the answer if it is sent, since it goes no further."""
+        admission = await access.admit(scope, receive, send)
+        if admission.refused is None:
+            return admission.send, admission.status
+        reply = refusal(admission.refused, scope["path"])
+        await _send(admission.send, reply, identity)
+        return admission.send, reply.status
 
     async def _answered(
         self, operation: Operation, scope: Scope, receive: Receive, send: Send, identity: Headers

@@ -62,6 +62,14 @@ class Metrics:
             registry=self._registry,
         )
         self._polls = Counter("edustream_polls", "Looks at the registry", ["model", "result"], registry=self._registry)
+        self._refusals = Counter(
+            "edustream_refusals", "Requests refused before they were read", ["kind"], registry=self._registry
+        )
+        self._rate_limit_fallbacks = Counter(
+            "edustream_rate_limit_fallbacks",
+            "Requests counted by this process alone, since Redis failed",
+            registry=self._registry,
+        )
         self._request_children: dict[tuple[str, int], Counter] = {}
         self._duration_children: dict[str, Histogram] = {}
         self._swapped_at: dict[str, float] = {}
@@ -81,6 +89,14 @@ class Metrics:
     def observe_batch(self, model: str, rows: int) -> None:
         """Count one batch that was answered."""
         self._batch_rows.labels(model).observe(rows)
+
+    def refused(self, kind: str) -> None:
+        """Count one request that was refused before it was read."""
+        self._refusals.labels(kind).inc()
+
+    def counted_alone(self) -> None:
+        """Count one request that Redis should have counted."""
+        self._rate_limit_fallbacks.inc()
 
     def listener(self, model: str) -> Listener:
         """Whom the keeper of `model` tells what it does, so that it is counted."""

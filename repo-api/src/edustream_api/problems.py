@@ -40,6 +40,9 @@ HEAD_TOO_LARGE: Final = ProblemKind(
     "head-too-large", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The head of the request is too large"
 )
 TOO_SLOW: Final = ProblemKind("too-slow", HTTPStatus.REQUEST_TIMEOUT, "The request did not arrive in time")
+UNAUTHORIZED: Final = ProblemKind("unauthorized", HTTPStatus.UNAUTHORIZED, "A valid API key is needed")
+FORBIDDEN: Final = ProblemKind("forbidden", HTTPStatus.FORBIDDEN, "The API key is not good for this")
+RATE_LIMITED: Final = ProblemKind("rate-limited", HTTPStatus.TOO_MANY_REQUESTS, "Too many requests")
 NOT_FOUND: Final = ProblemKind("not-found", HTTPStatus.NOT_FOUND, "There is nothing at this path")
 METHOD: Final = ProblemKind("method-not-allowed", HTTPStatus.METHOD_NOT_ALLOWED, "The method is not allowed here")
 NOT_EXPLAINED: Final = ProblemKind("not-explainable", HTTPStatus.CONFLICT, "This release's answers cannot be explained")

@@ -11,6 +11,8 @@ from typing import Any, Final
 from edustream_contracts.errors import InvalidInput, Problem
 from edustream_registry.names import is_name
 
+from edustream_api.quota import EXPECTED, Quota
+
 PREFIX: Final = "EDUSTREAM_"
 MAX_PORT: Final = 65535
 MAX_THRESHOLD: Final = 10.0
@@ -41,6 +43,10 @@ class ConsumerSettings:
     max_rows: int = 1000
     max_body_bytes: int = 1024 * 1024
     max_header_bytes: int = 32 * 1024
+    api_keys_file: str = ""
+    open_paths: tuple[str, ...] = ()
+    rate_limit: str = ""
+    cors_origins: tuple[str, ...] = ()
     header_timeout_s: float = 10.0
     body_timeout_s: float = 30.0
     keep_alive_s: float = 75.0
@@ -143,6 +149,21 @@ def _list(text: str) -> tuple[str, ...]:
     return tuple(filter(None, (name.strip() for name in text.split(","))))
 
 
+def _paths(text: str) -> tuple[str, ...]:
+    found = _list(text)
+    if any(not path.startswith("/") or path.endswith("/") for path in found):
+        raise ValueError(text)
+    return found
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    found = _list(text)
+    # What a browser sends: a scheme, a host, perhaps a port; no path, and so no slash at the end.
+    if found != ("*",) and not all(re.fullmatch(r"https?://[^/*\s@?#]+", origin) for origin in found):
+        raise ValueError(text)
+    return found
+
+
 def _some(text: str) -> tuple[str, ...]:
     found = _list(text)
     if not found:
@@ -193,6 +214,10 @@ RULES: Final[dict[str, Rule]] = {
     "max_rows": _integer(1, 100_000),
     "max_body_bytes": _integer(1024, 1024**3),
     "max_header_bytes": _integer(1024, 1024**2),
+    "api_keys_file": Rule(str, "a file of API keys, as `serve_consume.py keys add` writes it"),
+    "open_paths": Rule(_paths, "paths, separated by commas, e.g. /metrics,/docs"),
+    "rate_limit": Rule(lambda text: str(Quota.parse(text)) if text else "", EXPECTED),
+    "cors_origins": Rule(_origins, "* or origins, separated by commas, e.g. https://shop.example"),
     "header_timeout_s": _seconds(0.01, 3600),
     "body_timeout_s": _seconds(0.01, 3600),
     "keep_alive_s": _seconds(0.01, 3600),
