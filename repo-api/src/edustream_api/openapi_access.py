@@ -13,7 +13,7 @@ SCHEMES: Final = {
     "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "The same key"},
 }
 # One of the two, not both.
-EITHER: Final = [{"bearer": []}, {"apiKey": []}]
+EITHER: Final[list[dict[str, list[str]]]] = [{"bearer": []}, {"apiKey": []}]
 FIELDS: Final = {
     "RateLimit-Policy": {"description": "The quota: q requests in w seconds", "schema": {"type": "string"}},
     "RateLimit": {"description": "What is left of it: r requests, more in t seconds", "schema": {"type": "string"}},
