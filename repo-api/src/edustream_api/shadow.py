@@ -22,8 +22,8 @@ from edustream_api.worker_files import SHOW_INTERVAL_S, WorkerFiles
 QUEUE_ROWS: Final = 2048
 BATCH_ROWS: Final = 32
 """So few that the interpreter lock, which onnxruntime releases, is held for some tens of microseconds at a time."""
-ROUND_ROWS: Final = 256
-ROUND_INTERVAL_S: Final = 0.05
+ROUND_ROWS: Final = 1280
+ROUND_INTERVAL_S: Final = 0.25
 """Together they bound what a worker compares to 5,120 rows a second."""
 
 
