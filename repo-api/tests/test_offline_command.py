@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ import pytest
 from consumers import ConsumerBench
 from edustream_contracts.contract import ModelContract
 
+from edustream_api.joint_inference import JointInference
 from edustream_api.loading import ServedModel
 from edustream_api.offline import command, run, unfinished_run
 from edustream_api.prediction import predict
@@ -48,6 +50,11 @@ def score(bench: ConsumerBench, tmp_path: Path) -> Score:
     return score
 
 
+def predicted(model: ServedModel, body: bytes) -> bytes:
+    """What /predict answers."""
+    return asyncio.run(predict(model, body, JointInference()))
+
+
 def write(path: Path, rows: Sequence[dict[str, Any]], **options: Any) -> None:
     pq.write_table(pa.Table.from_pylist(list(rows)), path, **options)
 
@@ -64,12 +71,12 @@ def test_answers_stand_beside_the_rows_and_rejected_rows_in_a_side_file_with_the
     assert score() == 0
     scored = pq.read_table(tmp_path / "scored.parquet").to_pylist()
     good = [row for index, row in enumerate(rows) if index not in (3, 7)]
-    assert scored == [{**row, **orjson.loads(predict(served, orjson.dumps(row)))} for row in good]
+    assert scored == [{**row, **orjson.loads(predicted(served, orjson.dumps(row)))} for row in good]
     lines = [json.loads(line) for line in (tmp_path / "scored.parquet.rejected.jsonl").read_text().splitlines()]
     assert [line["index"] for line in lines] == [3, 7]
     for line, row in zip(lines, (rows[3], rows[7]), strict=True):
         with pytest.raises(RequestRefused) as refused:
-            predict(served, json.dumps(row).encode())
+            predicted(served, json.dumps(row).encode())
         assert line["problems"] == refused.value.document()["errors"]
     assert lines[0]["row"] == rows[3]
     assert lines[1]["row"] == rows[7] | {"monthly_charges": "NaN"}
@@ -97,7 +104,7 @@ def test_csv_is_read_by_the_contracts_types_and_written_again(
     scored = pq.read_table(tmp_path / "scored.parquet").to_pylist()
     good = [row for index, row in enumerate(rows) if index not in (3, 7)]
     good[4] = {**good[4], "total_charges": None}
-    assert scored == [{**row, **orjson.loads(predict(served, orjson.dumps(row)))} for row in good]
+    assert scored == [{**row, **orjson.loads(predicted(served, orjson.dumps(row)))} for row in good]
     again = pacsv.read_csv(tmp_path / "scored.csv").to_pylist()
     assert again == scored
     lines = [json.loads(line) for line in (tmp_path / "scored.csv.rejected.jsonl").read_text().splitlines()]

@@ -11,6 +11,7 @@ from starlette.types import Scope
 
 from edustream_api.divided import divided
 from edustream_api.hosting import HostedModel, Hosting
+from edustream_api.joint_inference import JointInference
 from edustream_api.loading import ServedModel
 from edustream_api.open_inference_operations import Infer, infer_path
 from edustream_api.prediction import predict, predict_batch
@@ -22,10 +23,11 @@ class Predict:
 
     def __init__(self, hosted: HostedModel) -> None:
         self._hosted = hosted
+        self._inference = JointInference()
 
     async def __call__(self, scope: Scope, body: bytes) -> Reply:
         """The answer to the row in `body`."""
-        return Reply(predict(self._hosted.serving(), body, self._hosted.observers))
+        return Reply(await predict(self._hosted.serving(), body, self._inference, self._hosted.observers))
 
 
 class PredictBatch:

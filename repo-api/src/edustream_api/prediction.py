@@ -11,19 +11,25 @@ from edustream_registry.inference.session import AnswerUnusable
 
 from edustream_api import json_document
 from edustream_api.hosting import Observer
+from edustream_api.joint_inference import JointInference
 from edustream_api.loading import ServedModel
 from edustream_api.problems import INVALID, MODEL_FAILED, TOO_LARGE, RequestRefused
 
 
-def predict(model: ServedModel, body: bytes, observers: Iterable[Observer] = ()) -> bytes:
+async def predict(
+    model: ServedModel, body: bytes, inference: JointInference, observers: Iterable[Observer] = ()
+) -> bytes:
     """The answer for the one row in `body`, a JSON object of the contract's input fields; `observers` are told."""
     row = json_document.parse(body)
     if not model.accepts(row):
         raise refused(model.problems(row))
-    answer = answered(model, [row], observers)[0]
-    answer["model"] = model.name
-    answer["model_version"] = model.version
-    return orjson.dumps(answer)
+    try:
+        answer = await inference.answer(model, row)
+    except AnswerUnusable as error:
+        raise failed(model, error) from error
+    for observe in observers:
+        observe(model, [row], [answer])
+    return orjson.dumps({**answer, "model": model.name, "model_version": model.version})
 
 
 def predict_batch(model: ServedModel, body: bytes, max_rows: int, observers: Iterable[Observer] = ()) -> bytes:
@@ -50,10 +56,15 @@ def answered(model: ServedModel, rows: list[Any], observers: Iterable[Observer])
     try:
         answers = model.inference.answers(rows)
     except AnswerUnusable as error:
-        raise RequestRefused(MODEL_FAILED, f"{model.name}@{model.version}: {error}.") from error
+        raise failed(model, error) from error
     for observe in observers:
         observe(model, rows, answers)
     return answers
+
+
+def failed(model: ServedModel, error: AnswerUnusable) -> RequestRefused:
+    """The refusal of a row that the model has no usable answer for."""
+    return RequestRefused(MODEL_FAILED, f"{model.name}@{model.version}: {error}.")
 
 
 def refused(problems: list[Problem]) -> RequestRefused:

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from edustream_registry.inference.session import AnswerUnusable
+
+from edustream_api.joint_inference import JointInference
+from edustream_api.loading import ServedModel
+
+Row = dict[str, Any]
+
+
+def counting(model: ServedModel, runs: list[int]) -> ServedModel:
+    """The same model, which notes how many rows each of its runs answers."""
+
+    def answers(rows: Sequence[Row]) -> list[Row]:
+        runs.append(len(rows))
+        return model.inference.answers(rows)
+
+    inference: Any = SimpleNamespace(answers=answers)
+    return replace(model, inference=inference)
+
+
+def asked(*questions: tuple[ServedModel, Row]) -> list[Any]:
+    """What joint inference answers or raises for rows that are asked for at once."""
+
+    async def ask() -> list[Any]:
+        inference = JointInference()
+        return await asyncio.gather(*(inference.answer(*one) for one in questions), return_exceptions=True)
+
+    return asyncio.run(ask())
+
+
+def test_rows_that_are_there_together_are_answered_by_one_run_as_each_alone(served: ServedModel, row: Row) -> None:
+    runs: list[int] = []
+    rows = [{**row, "tenure": tenure} for tenure in range(8)]
+    model = counting(served, runs)
+    assert asked(*((model, one) for one in rows)) == [served.inference.answer(one) for one in rows]
+    assert runs == [8]
+
+
+def test_what_one_release_was_asked_no_other_answers(served: ServedModel, row: Row) -> None:
+    old, new = list[int](), list[int]()
+    before, after = counting(served, old), counting(served, new)
+    asked((before, row), (after, row), (before, row))
+    assert (old, new) == ([2], [1])
+
+
+def test_a_row_without_a_usable_answer_takes_nothing_from_the_others(served: ServedModel, row: Row) -> None:
+    unusable = {**row, "tenure": None}
+    first, failed, last = asked((served, row), (served, unusable), (served, row))
+    assert first == last == served.inference.answer(row)
+    assert isinstance(failed, AnswerUnusable)
+
+
+def test_what_nobody_could_foresee_is_told_to_all_who_asked(served: ServedModel, row: Row) -> None:
+    def answers(rows: Sequence[Row]) -> list[Row]:
+        raise MemoryError
+
+    inference: Any = SimpleNamespace(answers=answers)
+    found = asked(*[(replace(served, inference=inference), row)] * 2)
+    assert [type(error) for error in found] == [MemoryError, MemoryError]
+
+
+def test_a_caller_who_left_keeps_no_other_waiting(served: ServedModel, row: Row) -> None:
+    async def ask() -> Any:
+        inference = JointInference()
+        gone = asyncio.ensure_future(inference.answer(served, row))
+        stays = asyncio.ensure_future(inference.answer(served, row))
+        await asyncio.sleep(0)
+        gone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        return await stays
+
+    assert asyncio.run(ask()) == served.inference.answer(row)
