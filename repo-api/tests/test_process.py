@@ -64,15 +64,22 @@ class Registry:
         reader = open_reader(RegistrySettings.from_environ(self.environ))
         self._author = Author(reader.store, reader, bench.registry.signer, "tester")
 
-    def release(self, version: str, extra: Mapping[str, bytes] | None = None, **changes: Any) -> None:
+    def release(
+        self,
+        version: str,
+        *,
+        channel: str = "production",
+        extra: Mapping[str, bytes] | None = None,
+        **changes: Any,
+    ) -> None:
         content, directory = self.bench.content(version, **changes)
         for name, data in (extra or {}).items():
             content = with_file(content, directory, name, data)
         Publisher(self._author, bundler=None).publish(content, directory, version)
-        self.promote(version)
+        self.promote(version, channel)
 
-    def promote(self, version: str) -> None:
-        Promoter(self._author).promote("churn", "production", version, "a test")
+    def promote(self, version: str, channel: str = "production") -> None:
+        Promoter(self._author).promote("churn", channel, version, "a test")
 
     def renew(self, version: str) -> None:
         Promoter(self._author).renew("churn", "production", version, "a test")
@@ -260,6 +267,24 @@ def test_workers_fetch_each_file_of_a_release_once(
     fetched = Counter(re.findall(r'"GET /models/(\S+/(?:model\.onnx|golden\.json)) HTTP', "".join(s3_log)))
     assert len(fetched) == 4
     assert set(fetched.values()) == {1}
+
+
+def test_workers_add_up_what_they_counted_of_a_challenger(registry: Registry, contract: ModelContract) -> None:
+    registry.release("1.0.0")
+    registry.release("1.1.0", channel="candidate", scale=0.05)
+    options = ("--shadow", "candidate", "--shadow-sample", "1", "--split", "candidate=30")
+    with serving(registry, "--workers", "2", *options) as process:
+        for _ in range(2):
+            process.until("Application startup complete")
+        answers = [process.predict({**contract.example(), "tenure": tenure}) for tenure in range(40)]
+        versions = Counter(answer["model_version"] for answer in answers)
+        assert set(versions) == {"1.0.0", "1.1.0"}
+        sides = {"champion": versions["1.0.0"], "challenger": versions["1.1.0"]}
+        # Each worker shows its counts once a second; whichever is asked adds the other's to its own.
+        asked = range(5000)
+        assert any(json.loads(process.get("/shadow"))["comparison"]["rows"] == versions["1.0.0"] for _ in asked)
+        assert any(json.loads(process.get("/health"))["split"]["answered"] == sides for _ in asked)
+        assert process.end(signal.SIGTERM) == 0
 
 
 def test_workers_add_up_what_they_count_of_drift(registry: Registry, contract: ModelContract) -> None:
