@@ -147,6 +147,19 @@ class TestWholeBodies:
         problem_of(shared_client.post(path, content=b"{}"), 415)
 
 
+class TestTensors:
+    @pytest.mark.parametrize("name", [None, 7, [], {}])
+    def test_a_name_that_is_no_text(self, shared_client: TestClient, name: Any) -> None:
+        inputs = [{"name": name, "datatype": "BYTES", "shape": [1], "data": ["a"]}]
+        response = shared_client.post("/v2/models/churn/infer", json={"inputs": inputs})
+        assert (response.status_code, "/inputs/0: has no name" in response.json()["error"]) == (400, True)
+
+    @pytest.mark.parametrize("outputs", [None, False, 0, "", {}])
+    def test_outputs_that_are_no_array(self, shared_client: TestClient, outputs: Any) -> None:
+        response = shared_client.post("/v2/models/churn/infer", json={"inputs": [], "outputs": outputs})
+        assert (response.status_code, "/outputs: is no array" in response.json()["error"]) == (400, True)
+
+
 class TestNothingElseChanges:
     @mistakes()
     def test_metrics_tell_of_a_bad_request_that_there_was_one(

@@ -198,7 +198,8 @@ class _Reading:
 
     def _missing(self) -> None:
         given = self._document.get("inputs")
-        names = {one.get("name") for one in given if isinstance(one, dict)} if isinstance(given, list) else set()
+        # A name may be anything that JSON has, an object too, so they are compared one by one.
+        names = [one.get("name") for one in given if isinstance(one, dict)] if isinstance(given, list) else []
         for name in self._contract.input_schema["required"]:
             if name not in names:
                 self._wrong(name, "is missing from the inputs")
@@ -235,7 +236,7 @@ class _Reading:
             parameters = {}
         binary = parameters.get("binary_data_output") is True
         fields = {field.name: field for field in self._contract.outputs}
-        if not self._document.get("outputs", []):
+        if self._document.get("outputs", []) == []:
             yield from (RequestedOutput(field, binary) for field in fields.values())
             return
         for one in self._objects("outputs"):
