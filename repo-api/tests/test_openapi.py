@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from clients import address_of
 from consumers import ConsumerBench
+from drifting import release
 from edustream_contracts.contract import ModelContract, contract_from
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.testclient import TestClient
@@ -21,7 +22,7 @@ def described(contract: ModelContract | None, version: str | None) -> dict[str, 
 
 @pytest.fixture
 def client(bench: ConsumerBench) -> TestClient:
-    bench.release("1.0.0")
+    release(bench, "1.0.0")
     consumer = bench.consumer()
     consumer.start()
     return TestClient(consumer.app)

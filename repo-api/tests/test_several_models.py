@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from clients import address_of, client_of, problem_of
 from consumers import ConsumerBench
+from drifting import release
 from edustream_contracts.contract import contract_from
 from edustream_contracts.errors import InvalidInput
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -25,9 +26,9 @@ MODELS = ("churn@production", "fraud@^1")
 
 @pytest.fixture
 def consumer(bench: ConsumerBench) -> Consumer:
-    bench.release("1.0.0")
+    release(bench, "1.0.0")
     fraud = contract_from({**bench.contract.document, "model": "fraud", "title": "Fraud"})
-    bench.release("1.2.0", contract=fraud, scale=0.05, promote=False)
+    release(bench, "1.2.0", contract=fraud, scale=0.05)
     return bench.consumer(model=MODELS, contract="any")
 
 

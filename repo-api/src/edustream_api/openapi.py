@@ -17,6 +17,10 @@ from edustream_api.states import State
 API_VERSION: Final = "1"
 ANY_OBJECT: Final[dict[str, Any]] = {"type": "object", "description": "No contract is known while nothing is served."}
 JSON: Final = "application/json"
+EXPLAINED: Final = (
+    "What each field adds to each number of the answer (Shapley values): `base`, the mean answer over rows that are "
+    "drawn from the release's profile, and all contributions add up to `value`, the answer to this row."
+)
 
 
 def document(described: Sequence[DescribedModel]) -> dict[str, Any]:
@@ -85,6 +89,7 @@ class DescribedModel:
             "Answer": answer,
             "Batch": _batch(f"Input{self.suffix}", "rows", "The rows to answer, in order"),
             "BatchAnswer": _batch_answer(self.contract),
+            "Explanation": _explanation(),
         }
         return {f"{name}{self.suffix}": schema for name, schema in found.items()}
 
@@ -124,7 +129,14 @@ class DescribedModel:
             one["description"] = _field_table(self.contract.input_schema)
             for operation in (one, many):
                 operation["responses"]["200"]["description"] += f"\n\n{_field_table(self.contract.output_schema)}"
-        return {f"{self.prefix}/predict": {"post": one}, f"{self.prefix}/predict/batch": {"post": many}}
+        why = _prediction("explain", "Explain the answer to one row", "Input", "Explanation", self.suffix, example)
+        why["description"] = EXPLAINED
+        why["responses"][str(problems.NOT_EXPLAINED.status.value)] = _refusal(problems.NOT_EXPLAINED)
+        return {
+            f"{self.prefix}/predict": {"post": one},
+            f"{self.prefix}/predict/batch": {"post": many},
+            f"{self.prefix}/explain": {"post": why},
+        }
 
 
 def _readable(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,6 +178,45 @@ def _batch_answer(contract: ModelContract | None) -> dict[str, Any]:
             "model_version": {"type": "string", "description": "The release that answered every row"},
         },
         "required": ["predictions", "model", "model_version"],
+        "additionalProperties": False,
+    }
+
+
+def _explanation() -> dict[str, Any]:
+    number = {"type": "number"}
+    contribution = {
+        "type": "object",
+        "properties": {
+            "field": {"type": "string", "description": "Name of an input field"},
+            "value": {"description": "What the row has there"},
+            "contribution": {**number, "description": "What it adds to the answer, in the answer's unit"},
+            "standard_error": {**number, "description": "Standard error of the contribution, which is an estimate"},
+        },
+        "required": ["field", "value", "contribution", "standard_error"],
+        "additionalProperties": False,
+    }
+    output = {
+        "type": "object",
+        "properties": {
+            "base": {**number, "description": "Mean answer over the background rows"},
+            "value": {**number, "description": "The answer to this row"},
+            "contributions": {"type": "array", "items": contribution, "description": "The largest first"},
+        },
+        "required": ["base", "value", "contributions"],
+        "additionalProperties": False,
+    }
+    return {
+        "type": "object",
+        "properties": {
+            "explanations": {
+                "type": "object",
+                "additionalProperties": output,
+                "description": "One for each number of the answer, by the output field's name",
+            },
+            "model": {"type": "string", "description": "The model that is explained"},
+            "model_version": {"type": "string", "description": "The release that is explained"},
+        },
+        "required": ["explanations", "model", "model_version"],
         "additionalProperties": False,
     }
 

@@ -10,6 +10,7 @@ from typing import Any
 from starlette.types import Scope
 
 from edustream_api.divided import divided
+from edustream_api.explanation import Explain
 from edustream_api.hosting import HostedModel, Hosting
 from edustream_api.joint_inference import JointInference
 from edustream_api.loading import ServedModel
@@ -56,6 +57,7 @@ def operations(hosting: Hosting, max_rows: int, count: Callable[[str, int], None
     for prefix, hosted in hosting.prefixes():
         found[f"{prefix}/predict"] = divided(hosted, Predict)
         found[f"{prefix}/predict/batch"] = divided(hosted, partial(PredictBatch, max_rows=max_rows, count=count))
+        found[f"{prefix}/explain"] = divided(hosted, Explain)
     for hosted in hosting.models:
         found[infer_path(hosted.name)] = divided(hosted, partial(Infer, max_rows=max_rows))
     return found

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from clients import client_of, keeper_of, pointers, problem_of
+from consumers import ConsumerBench
+from drifting import profile, release
+from edustream_contracts.contract import ModelContract, contract_from
+from edustream_registry.testing.onnx_models import tenure_probability
+from starlette.testclient import TestClient
+
+from edustream_api.consumer import Consumer
+
+
+@pytest.fixture
+def consumer(bench: ConsumerBench) -> Consumer:
+    release(bench, "1.0.0")
+    return bench.consumer()
+
+
+@pytest.fixture
+def client(consumer: Consumer) -> Iterator[TestClient]:
+    with client_of(consumer) as client:
+        yield client
+
+
+def test_contributions_add_up_to_the_answer(client: TestClient, row: dict[str, Any], contract: ModelContract) -> None:
+    asked = {**row, "tenure": 50}
+    document = client.post("/explain", json=asked).json()
+    assert (document["model"], document["model_version"]) == ("churn", "1.0.0")
+    explanation = document["explanations"]["probability"]
+    assert explanation["value"] == client.post("/predict", json=asked).json()["probability"]
+    contributions = explanation["contributions"]
+    total = sum(one["contribution"] for one in contributions)
+    assert explanation["base"] + total == pytest.approx(explanation["value"], abs=1e-9)
+    assert {one["field"]: one["value"] for one in contributions} == asked
+    # The model looks at nothing else, and the profile's rows have 0 to 59 months.
+    assert contributions[0]["field"] == "tenure"
+    mean = sum(map(tenure_probability, range(60))) / 60
+    assert contributions[0]["contribution"] == pytest.approx(tenure_probability(50) - mean, abs=0.01)
+    assert {one["contribution"] for one in contributions[1:]} == {0.0}
+
+
+def test_a_row_is_validated_as_in_predict(client: TestClient, row: dict[str, Any]) -> None:
+    document = problem_of(client.post("/explain", json={**row, "tenure": -1}), 422)
+    assert pointers(document) == ["/tenure"]
+
+
+def test_explaining_changes_no_drift(client: TestClient, row: dict[str, Any]) -> None:
+    before = client.get("/drift").json()
+    client.post("/explain", json=row)
+    assert client.get("/drift").json() == before
+
+
+def test_another_release_is_explained_by_itself(
+    client: TestClient, bench: ConsumerBench, consumer: Consumer, row: dict[str, Any]
+) -> None:
+    before = client.post("/explain", json=row).json()
+    assert client.post("/explain", json=row).json() == before
+    release(bench, "1.1.0", scale=0.05)
+    keeper_of(consumer).poll()
+    after = client.post("/explain", json=row).json()
+    assert after["model_version"] == "1.1.0"
+    assert after["explanations"]["probability"]["base"] > before["explanations"]["probability"]["base"]
+
+
+def test_a_release_without_a_profile_is_not_explained(bench: ConsumerBench, row: dict[str, Any]) -> None:
+    bench.release("1.0.0")
+    with client_of(bench.consumer()) as client:
+        document = problem_of(client.post("/explain", json=row), 409)
+        assert document["detail"] == "churn@1.0.0 has no baseline: The release has no profile.json."
+
+
+def test_an_answer_without_a_number_is_not_explained(bench: ConsumerBench, row: dict[str, Any]) -> None:
+    output = bench.contract.document["output"]
+    only = {"prediction": output["properties"]["prediction"]}
+    part = {**output, "properties": only, "required": ["prediction"], "examples": [{"prediction": "Yes"}]}
+    contract = contract_from({**bench.contract.document, "output": part})
+    golden = [
+        {"input": one["input"], "output": {"prediction": one["output"]["prediction"]}} for one in bench.golden(-0.05)
+    ]
+    labels = {"kind": "categorical", "categories": ["No", "Yes"], "counts": [3000, 3000], "missing": 0}
+    release(bench, "1.0.0", profile(prediction=labels), contract=contract, golden=golden)
+    with client_of(bench.consumer(contract="any")) as client:
+        detail = problem_of(client.post("/explain", json=row), 409)["detail"]
+        assert detail == "churn answers with no number that fields could add up to."
