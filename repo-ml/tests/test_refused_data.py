@@ -194,5 +194,5 @@ def test_a_change_of_the_contract_during_the_training_is_noticed(
     write_project(tmp_path)
     before = dict(registry.memory.objects)
     assert cli.main([], ENVIRON, tmp_path) == 8
-    assert "A clean process, without the training code, refuses the release: contract.json of" in capsys.readouterr().err
+    assert "without the training code, refuses the release: contract.json of" in capsys.readouterr().err
     assert registry.memory.objects == before
