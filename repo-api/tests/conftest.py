@@ -12,6 +12,7 @@ from clients import client_of
 from consumers import ConsumerBench
 from edustream_contracts.contract import ModelContract, load_contract
 from logs import LogStream
+from processes import Registry, s3_server
 from starlette.testclient import TestClient
 
 from edustream_api import log
@@ -72,3 +73,20 @@ def stream() -> Iterator[LogStream]:
     client.disabled = False
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+@pytest.fixture
+def s3_log() -> list[str]:
+    """The lines that the S3 server writes about its requests."""
+    return []
+
+
+@pytest.fixture
+def endpoint(s3_log: list[str]) -> Iterator[str]:
+    with s3_server(s3_log) as address:
+        yield address
+
+
+@pytest.fixture
+def registry(endpoint: str, tmp_path: Path, contract: ModelContract) -> Registry:
+    return Registry(endpoint, ConsumerBench(tmp_path, contract))

@@ -10,11 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import lambda_events
-import test_process
-from test_process import PATIENCE_S, Registry
-
-endpoint, s3_log = test_process.endpoint, test_process.s3_log
-registry = test_process.registry
+from processes import PATIENCE_S, Registry
 
 CONTAINER = """
 import json, sys

@@ -16,9 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 from edustream_contracts.contract import ModelContract
 from edustream_registry.testing.onnx_models import tenure_probability
-from test_process import PATIENCE_S, Process, Registry, endpoint, registry, serving
-
-__all__ = ["endpoint", "registry"]
+from processes import PATIENCE_S, Process, Registry, serving
 
 SCALES = {"1.0.0": -0.05, "1.1.0": 0.05}
 CLIENTS = 2

@@ -7,11 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import test_process
-from test_process import PATIENCE_S, Process, Registry, serving
-
-endpoint, s3_log = test_process.endpoint, test_process.s3_log
-registry = test_process.registry
+from processes import PATIENCE_S, Process, Registry, serving
 
 CLIENTS = Path(__file__).parent / "open_inference_clients"
 PYTHON = CLIENTS / ".venv" / "bin" / "python"

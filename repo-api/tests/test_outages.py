@@ -17,7 +17,7 @@ from urllib.error import HTTPError
 import pytest
 from consumers import ConsumerBench
 from edustream_contracts.contract import ModelContract
-from test_process import BUCKET, PATIENCE_S, SERVE, Process, Registry, serving
+from processes import BUCKET, PATIENCE_S, SERVE, Process, Registry, serving
 
 
 class Server:

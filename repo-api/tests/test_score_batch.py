@@ -18,10 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from edustream_contracts.contract import ModelContract
 from edustream_registry.testing.onnx_models import tenure_probability
-from test_process import PATIENCE_S, Registry, endpoint, registry, s3_log
-
-# Fixtures of that module, which this one uses too.
-__all__ = ["endpoint", "registry", "s3_log"]
+from processes import PATIENCE_S, Registry
 
 SCORE = Path(__file__).parents[1] / "score_batch.py"
 ROWS = 300_000

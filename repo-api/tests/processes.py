@@ -1,0 +1,167 @@
+"""Consumers as processes, and a registry on a real S3 server that they read."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import boto3
+from consumers import ConsumerBench
+from drifting import with_file
+from edustream_registry.connection import open_reader
+from edustream_registry.promotion import Promoter
+from edustream_registry.publishing import Publisher
+from edustream_registry.settings import RegistrySettings
+from edustream_registry.writing import Author
+from edustream_registry.yanking import Yanker
+
+SERVE = Path(__file__).parents[1] / "serve_consume.py"
+PATIENCE_S = 60
+BUCKET = "models"
+
+
+class Registry:
+    """A registry on an S3 server, and the environment of its consumer."""
+
+    def __init__(self, endpoint: str, bench: ConsumerBench) -> None:
+        self.bench = bench
+        trust_file = bench.directory / "trust.json"
+        trust_file.write_bytes(bench.registry.trust.to_json())
+        self.environ = {
+            "REGISTRY_URL": f"s3://{BUCKET}",
+            "AWS_ENDPOINT_URL_S3": endpoint,
+            "AWS_ACCESS_KEY_ID": "consumer",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_REGION": "us-east-1",
+            "EDUSTREAM_TRUST_FILE": str(trust_file),
+            "EDUSTREAM_CACHE_DIR": str(bench.directory / "cache"),
+            "EDUSTREAM_PORT": "0",
+            "EDUSTREAM_POLL_INTERVAL_S": "0.1",
+        }
+        self.s3 = boto3.client(
+            "s3",
+            endpoint_url=endpoint,
+            aws_access_key_id="admin",
+            aws_secret_access_key="secret",
+            region_name="us-east-1",
+        )
+        self.s3.create_bucket(Bucket=BUCKET)
+        self.s3.put_object(Bucket=BUCKET, Key="registry.json", Body=bench.registry.memory.objects["registry.json"])
+        reader = open_reader(RegistrySettings.from_environ(self.environ))
+        self._author = Author(reader.store, reader, bench.registry.signer, "tester")
+
+    def release(
+        self,
+        version: str,
+        *,
+        channel: str = "production",
+        extra: Mapping[str, bytes] | None = None,
+        **changes: Any,
+    ) -> None:
+        content, directory = self.bench.content(version, **changes)
+        for name, data in (extra or {}).items():
+            content = with_file(content, directory, name, data)
+        Publisher(self._author, bundler=None).publish(content, directory, version)
+        self.promote(version, channel)
+
+    def promote(self, version: str, channel: str = "production") -> None:
+        Promoter(self._author).promote("churn", channel, version, "a test")
+
+    def renew(self, version: str) -> None:
+        Promoter(self._author).renew("churn", "production", version, "a test")
+
+    def roll_back(self, version: str) -> None:
+        Promoter(self._author).rollback("churn", "production", "a test", version)
+
+    def yank(self, version: str) -> None:
+        Yanker(self._author).yank("churn", version, "a test")
+
+    def delete(self, part: str) -> None:
+        for found in self.s3.list_objects_v2(Bucket=BUCKET)["Contents"]:
+            if part in found["Key"]:
+                self.s3.delete_object(Bucket=BUCKET, Key=found["Key"])
+
+
+class Process:
+    """A running consumer; `lines` are its log's events, read as they come."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.address = ""
+
+    def until(self, words: str) -> dict[str, Any]:
+        """Wait for the event that holds `words`."""
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            event: dict[str, Any] = json.loads(line)
+            found = re.search(r"http://127\.0\.0\.1:\d+", event["event"])
+            self.address = found.group() if found else self.address
+            if words in event["event"]:
+                return event
+        raise AssertionError(f"the log ended before {words!r}")
+
+    def until_state(self, state: str) -> dict[str, Any]:
+        """Wait until the consumer says that it entered `state`."""
+        event = self.until("state_changed")
+        while event["after"] != state:
+            event = self.until("state_changed")
+        return event
+
+    @property
+    def resident_bytes(self) -> int:
+        """What the process holds in memory."""
+        pages = Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    def get(self, path: str) -> str:
+        with urllib.request.urlopen(self.address + path, timeout=PATIENCE_S) as response:
+            return str(response.read().decode())
+
+    def predict(self, row: dict[str, Any]) -> dict[str, Any]:
+        request = urllib.request.Request(
+            f"{self.address}/predict", json.dumps(row).encode(), {"content-type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
+            answer: dict[str, Any] = json.load(response)
+        return answer
+
+    def end(self, number: signal.Signals) -> int:
+        self._process.send_signal(number)
+        self._process.communicate(timeout=PATIENCE_S)
+        return self._process.returncode
+
+
+@contextmanager
+def serving(registry: Registry, *argv: str) -> Iterator[Process]:
+    command = [sys.executable, str(SERVE), *argv]
+    inherited = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    environ = {**inherited, **registry.environ}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environ) as process:
+        try:
+            yield Process(process)
+        finally:
+            process.kill()
+
+
+@contextmanager
+def s3_server(log: list[str]) -> Iterator[str]:
+    """The address of an S3 server; `log` gets the lines that it writes about its requests."""
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        address = next(filter(None, (re.search(r"http://127\.0\.0\.1:\d+", line) for line in server.stderr)))
+        reader = Thread(target=log.extend, args=(server.stderr,))
+        reader.start()
+        yield address.group()
+        server.terminate()
+        reader.join(PATIENCE_S)
