@@ -116,7 +116,7 @@ def _request(contract: ModelContract | None) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": {
-            "id": {"type": "string", "description": "Returned with the answer"},
+            "id": {"type": ["string", "null"], "description": "Returned with the answer, unless null"},
             "parameters": {"type": "object"},
             "inputs": {
                 "type": "array",
