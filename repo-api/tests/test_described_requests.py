@@ -71,7 +71,11 @@ def unlogged() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-@pytest.mark.parametrize("state", [serving, not_serving, several], ids=lambda state: str(state.__name__))
+@pytest.mark.parametrize(
+    "state",
+    [serving, not_serving, pytest.param(several, marks=pytest.mark.prove)],
+    ids=lambda state: str(state.__name__),
+)
 def test_every_answer_is_the_described_one(bench: ConsumerBench, state: Callable[[ConsumerBench], Consumer]) -> None:
     consumer = state(bench)
     consumer.start()
