@@ -36,3 +36,14 @@ def test_a_column_without_any_value_is_all_missing(small_training: Training) -> 
         "counts": [0, 0],
         "missing": 1,
     }
+
+
+def test_what_lies_beyond_the_training_data_falls_into_bins_of_its_own(small_training: Training) -> None:
+    rows = [
+        {**small_training.plan.contract.example(), "monthly_charges": charge} for charge in (20.0, 20.0, 50.0, 90.0)
+    ]
+    profile = reference_profile(rows, small_training.plan.contract, np.full(4, 0.5))
+    feature = profile["features"]["monthly_charges"]
+    assert (feature["edges"][0], feature["edges"][-1]) == (20.0, 90.0)
+    # None lies below the smallest value; only the largest itself does not lie below the last edge.
+    assert (feature["counts"][0], feature["counts"][-1]) == (0, 1)

@@ -12,7 +12,8 @@ from edustream_contracts.contract import Field, ModelContract
 from edustream_ml.dataset import Row
 
 PROFILE_FORMAT: Final = 1
-QUANTILES: Final = tuple(tenth / 10 for tenth in range(1, 10))
+# From the smallest value to the largest, so that what lies beyond the training data falls into bins of its own.
+QUANTILES: Final = tuple(tenth / 10 for tenth in range(11))
 PROBABILITY_EDGES: Final = tuple(tenth / 10 for tenth in range(11))
 
 Numbers = npt.NDArray[np.floating[Any]]
