@@ -21,7 +21,7 @@ from conftest import settings_in
 from edustream_contracts.errors import EduStreamError, OutcomeUnknown, Unreachable
 from edustream_registry.local_server import RunningServer, free_ports
 from edustream_registry.provisioning import Folders
-from edustream_registry.s3_client import READING, ConcurrentWrite, make_client, translated
+from edustream_registry.s3_client import READING, ConcurrentWrite, make_client, make_session, translated
 from edustream_registry.s3_store import S3Store
 from edustream_registry.settings import RegistrySettings
 from edustream_registry.store import ObjectExists, ObjectMissing, WriteCondition
@@ -228,3 +228,9 @@ def test_a_web_server_that_is_no_s3_store_is_named_as_such() -> None:
     with pytest.raises(Unreachable, match="is no S3 store") as caught:
         list(S3Store(SETTINGS, Client()).list("models/"))
     assert caught.value.kind == "not_a_registry"
+
+
+def test_sessions_share_what_describes_the_services() -> None:
+    one, other = (make_session(SETTINGS) for _ in range(2))
+    loaders = [session._session.get_component("data_loader") for session in (one, other)]
+    assert loaders[0] is loaders[1]

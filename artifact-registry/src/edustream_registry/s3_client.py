@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import Any, Final
 
 import boto3
+import botocore.session
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import (
@@ -26,6 +28,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
     SSLError,
 )
+from botocore.loaders import Loader, create_loader
 from botocore.parsers import ResponseParserError
 
 from edustream_contracts.errors import EduStreamError, OutcomeUnknown, Rejected, Unreachable
@@ -89,9 +92,18 @@ WRITING: Final = Patience(connect_timeout_s=2, read_timeout_s=10, attempts=3, bu
 ONCE: Final = Patience(connect_timeout_s=2, read_timeout_s=10, attempts=1, budget_s=0, conflicts=1)
 
 
+@cache
+def _descriptions() -> Loader:
+    """What reads botocore's descriptions of services: 12 MiB in memory, which all sessions of a process share."""
+    return create_loader()
+
+
 def make_session(settings: RegistrySettings) -> Any:
-    """A boto3 session with the settings' credentials; clients made from one session share what it has loaded."""
+    """A boto3 session with the settings' credentials."""
+    core = botocore.session.Session()
+    core.register_component("data_loader", _descriptions())
     return boto3.session.Session(
+        botocore_session=core,
         aws_access_key_id=settings.access_key_id,
         aws_secret_access_key=settings.secret_access_key,
         aws_session_token=settings.session_token,
