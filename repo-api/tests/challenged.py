@@ -10,10 +10,10 @@ from consumers import ConsumerBench
 from edustream_registry.testing.onnx_models import tenure_golden, tenure_model
 from onnx import TensorProto, helper, numpy_helper
 
+from edustream_api.challenger.shadow import Shadow
+from edustream_api.challenger.split import Split
 from edustream_api.consumer import Consumer
 from edustream_api.hosting import HostedModel
-from edustream_api.shadow import Shadow
-from edustream_api.split import Split
 
 CHAMPION_SCALE = -0.05
 CHALLENGER_SCALE = 0.05

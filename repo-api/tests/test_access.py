@@ -18,11 +18,11 @@ from edustream_contracts.errors import InvalidInput
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.testclient import TestClient
 
-from edustream_api.access import ADMITTED, Access
-from edustream_api.api_keys import KeyRing, new_key
+from edustream_api.access.gate import ADMITTED, Access
+from edustream_api.access.key_file import KeyFile, change
+from edustream_api.access.keys import KeyRing, new_key
+from edustream_api.access.quota import Quota
 from edustream_api.consumer import Consumer, assemble
-from edustream_api.key_file import KeyFile, change
-from edustream_api.quota import Quota
 from edustream_api.settings import ConsumerSettings
 
 SHOP, LAB, OLD = "edk_shop", "edk_lab", "edk_old"

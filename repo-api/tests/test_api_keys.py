@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from edustream_contracts.errors import InvalidInput
 
-from edustream_api import api_keys
-from edustream_api.api_keys import KeyRing, new_key, new_secret, ring_from_json
-from edustream_api.quota import Quota
+from edustream_api.access import keys as api_keys
+from edustream_api.access.keys import KeyRing, new_key, new_secret, ring_from_json
+from edustream_api.access.quota import Quota
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

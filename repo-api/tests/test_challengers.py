@@ -4,7 +4,7 @@ import pytest
 from edustream_contracts.errors import InvalidInput
 from edustream_registry.names import Reference
 
-from edustream_api import challengers
+from edustream_api.challenger import settings as challengers
 
 ONE = [Reference.parse("churn@production")]
 TWO = [*ONE, Reference.parse("housing@^1")]

@@ -11,7 +11,7 @@ from consumers import ConsumerBench
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edustream_api.comparison import Comparison, Failure, wilson
+from edustream_api.challenger.comparison import Comparison, Failure, wilson
 from edustream_api.loading import ServedModel
 
 

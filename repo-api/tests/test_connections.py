@@ -12,7 +12,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from edustream_api.connections import BoundedConnection, Bounds
+from edustream_api.web.connections import BoundedConnection, Bounds
 
 LONG_S = 3600.0
 SHORT_S = 0.05

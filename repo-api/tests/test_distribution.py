@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edustream_api.distribution import LEAST, Distribution
+from edustream_api.challenger.distribution import LEAST, Distribution
 
 NUMBERS = st.lists(st.floats(0, 1e11, allow_subnormal=False), min_size=1, max_size=200)
 

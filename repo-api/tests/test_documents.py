@@ -20,9 +20,13 @@ README = (REPO / "README.md").read_text()
 
 def test_the_tree_names_exactly_the_modules_that_there_are() -> None:
     package = REPO / "src" / "edustream_api"
-    for indent, folder in (("  ", package), ("    ", package / "offline")):
-        named = set(re.findall(rf"^{indent}(\w+\.py)", README, re.MULTILINE))
-        assert named == {path.name for path in folder.glob("*.py")} - {"__init__.py"}
+    named, folder = set(), package
+    for indent, name in re.findall(r"^  ( *)(\w+\.py|\w+/)", README.partition("\ntests/")[0], re.MULTILINE):
+        if name.endswith("/"):
+            folder = package / name
+        else:
+            named.add((folder if indent else package) / name)
+    assert named == {path for path in package.rglob("*.py") if path.name != "__init__.py"}
 
 
 @pytest.mark.parametrize("field", fields(ConsumerSettings), ids=lambda field: field.name)

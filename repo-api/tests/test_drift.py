@@ -17,9 +17,9 @@ from edustream_contracts.contract import ModelContract, contract_from
 from starlette.testclient import TestClient
 
 from edustream_api.consumer import Consumer
-from edustream_api.drift import DriftMonitor, FieldDrift, Thresholds, Verdict
-from edustream_api.drift_recorder import MOST_WAITING, Recorder
-from edustream_api.drift_reference import Reference, read_reference
+from edustream_api.drift.monitor import DriftMonitor, FieldDrift, Thresholds, Verdict
+from edustream_api.drift.recorder import MOST_WAITING, Recorder
+from edustream_api.drift.reference import Reference, read_reference
 from edustream_api.loading import ServedModel
 
 ROWS = 1000

@@ -12,7 +12,7 @@ from drifting import drawn, profile, release
 from edustream_contracts.contract import ModelContract, contract_from
 from edustream_registry.release_documents import MAX_BYTES, PROFILE
 
-from edustream_api.drift_reference import MAX_BINS, NoReference, ProfileUnusable, Reference, read_reference
+from edustream_api.drift.reference import MAX_BINS, NoReference, ProfileUnusable, Reference, read_reference
 from edustream_api.loading import ServedModel
 
 

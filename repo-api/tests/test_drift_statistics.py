@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edustream_api.drift_statistics import (
+from edustream_api.drift.statistics import (
     Counts,
     jensen_shannon_distance,
     population_stability_index,

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edustream_api.drift_window import SlidingWindow
+from edustream_api.drift.window import SlidingWindow
 
 
 @pytest.mark.parametrize("step", [1, 7, 1000])

@@ -10,7 +10,7 @@ from consumers import ConsumerBench
 from edustream_contracts.errors import Rejected
 from starlette.testclient import TestClient
 
-from edustream_api import health_page
+from edustream_api.web import health_page
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 HTML = {"accept": BROWSER}

@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from edustream_api.joined_writes import JoinedConnection, JoinedWrites
+from edustream_api.web.joined_writes import JoinedConnection, JoinedWrites
 
 
 class Transport(asyncio.Transport):

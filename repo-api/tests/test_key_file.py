@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from edustream_contracts.errors import InvalidInput
 
-from edustream_api import key_file
-from edustream_api.api_keys import KeyRing, new_key, ring_from_json
-from edustream_api.key_file import KeyFile
+from edustream_api.access import key_file
+from edustream_api.access.key_file import KeyFile
+from edustream_api.access.keys import KeyRing, new_key, ring_from_json
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -21,7 +21,8 @@ import sys
 from dataclasses import replace
 from datetime import datetime, UTC
 from pathlib import Path
-from edustream_api import api_keys, key_file
+from edustream_api.access import keys as api_keys
+from edustream_api.access import key_file
 for _ in range(20):
     key = api_keys.new_key(api_keys.new_secret(), sys.argv[2], datetime.now(UTC))
     key_file.change(Path(sys.argv[1]), lambda ring: replace(ring, keys=(*ring.keys, key)))

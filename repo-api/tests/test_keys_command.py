@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from edustream_api import cli
-from edustream_api.api_keys import PREFIX
-from edustream_api.key_file import read_ring
-from edustream_api.keys_command import main
-from edustream_api.quota import Quota
+from edustream_api.access.command import main
+from edustream_api.access.key_file import read_ring
+from edustream_api.access.keys import PREFIX
+from edustream_api.access.quota import Quota
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

@@ -10,9 +10,9 @@ from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import Problem
 from inference_requests import in_bytes, request, tensor
 
-from edustream_api import open_inference
 from edustream_api.loading import ServedModel
-from edustream_api.open_inference import InferenceRequest, encode_response, read_request
+from edustream_api.open_inference import protocol as open_inference
+from edustream_api.open_inference.protocol import InferenceRequest, encode_response, read_request
 from edustream_api.problems import RequestRefused
 
 

@@ -13,10 +13,10 @@ from edustream_contracts.contract import contract_from
 from inference_requests import in_bytes, request, tensor, tensors
 from starlette.testclient import TestClient
 
-from edustream_api.app import build_app
 from edustream_api.hosting import Hosting
 from edustream_api.metrics import Metrics
 from edustream_api.settings import ConsumerSettings
+from edustream_api.web.app import build_app
 
 INFER = "/v2/models/churn/infer"
 VERSIONED = "/v2/models/churn/versions/1.0.0/infer"

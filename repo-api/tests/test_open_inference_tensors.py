@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edustream_api.open_inference_tensors import NUMBERS, Tensor, TensorRefused, from_bytes, from_json, to_bytes
+from edustream_api.open_inference.tensors import NUMBERS, Tensor, TensorRefused, from_bytes, from_json, to_bytes
 
 
 def tensor(datatype: str, rows: int, *, nested: bool = False) -> Tensor:

@@ -12,8 +12,8 @@ from edustream_contracts.contract import ModelContract, contract_from
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.testclient import TestClient
 
-from edustream_api import openapi
-from edustream_api.openapi import DescribedModel
+from edustream_api.web import openapi
+from edustream_api.web.openapi import DescribedModel
 
 
 def described(contract: ModelContract | None, version: str | None) -> dict[str, Any]:

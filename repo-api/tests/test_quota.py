@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from edustream_api.quota import Quota
+from edustream_api.access.quota import Quota
 
 
 @pytest.mark.parametrize(

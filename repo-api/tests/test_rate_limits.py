@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from redis_servers import RedisServer, redis_server
 
-from edustream_api.quota import Quota
-from edustream_api.rate_limits import RETRY_S, Allowance, RateLimits
+from edustream_api.access.quota import Quota
+from edustream_api.access.rate_limits import RETRY_S, Allowance, RateLimits
 
 HOURLY = Quota(3, 3600)
 

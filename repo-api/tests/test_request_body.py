@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from edustream_api.problems import MEDIA, TOO_LARGE, RequestRefused
-from edustream_api.request_body import DRAINED_BODIES, ClientGone, read_json_body
+from edustream_api.web.request_body import DRAINED_BODIES, ClientGone, read_json_body
 
 LIMIT = 10
 JSON = (b"content-type", b"application/json")

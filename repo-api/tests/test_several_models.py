@@ -15,11 +15,11 @@ from edustream_contracts.errors import InvalidInput
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.testclient import TestClient
 
-from edustream_api.app import build_app
 from edustream_api.consumer import Consumer
 from edustream_api.hosting import Hosting
 from edustream_api.metrics import Metrics
 from edustream_api.settings import ConsumerSettings
+from edustream_api.web.app import build_app
 
 MODELS = ("churn@production", "fraud@^1")
 

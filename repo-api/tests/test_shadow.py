@@ -14,10 +14,10 @@ from consumers import ConsumerBench
 from edustream_contracts.contract import contract_from
 from edustream_registry.testing.onnx_models import tenure_probability
 
-from edustream_api.comparison import Comparison
+from edustream_api.challenger.comparison import Comparison
+from edustream_api.challenger.shadow import BATCH_ROWS, QUEUE_ROWS, ROUND_ROWS, Shadow
 from edustream_api.keeper import Keeper
 from edustream_api.loading import ServedModel
-from edustream_api.shadow import BATCH_ROWS, QUEUE_ROWS, ROUND_ROWS, Shadow
 from edustream_api.worker_files import WorkerFiles
 
 ALONE = WorkerFiles(None, "shadow")

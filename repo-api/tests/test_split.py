@@ -13,8 +13,8 @@ from edustream_contracts.contract import contract_from
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edustream_api.challenger.split import CHALLENGER, CHAMPION, Split, content_key
 from edustream_api.keeper import Keeper
-from edustream_api.split import CHALLENGER, CHAMPION, Split, content_key
 from edustream_api.worker_files import WorkerFiles
 
 ALONE = WorkerFiles(None, "split")

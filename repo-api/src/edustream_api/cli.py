@@ -14,7 +14,8 @@ from edustream_contracts.errors import EduStreamError, InvalidInput
 from edustream_contracts.exit_codes import DONE, exit_code
 from edustream_registry.settings import with_env_file
 
-from edustream_api import keys_command, log
+from edustream_api import log
+from edustream_api.access import command as keys_command
 from edustream_api.consumer import Consumer, consumer_from
 from edustream_api.keeper import Keeper
 from edustream_api.server import exit_cleanly_on_signals, serve

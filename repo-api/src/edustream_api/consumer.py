@@ -15,23 +15,24 @@ from edustream_registry.reading import Clock, ReleaseReader, utc_now
 from edustream_registry.settings import RegistrySettings
 from edustream_registry.stating import ConsumerAuthor, open_consumer_author
 
-from edustream_api import challengers, log
-from edustream_api.access import open_access
-from edustream_api.app import build_app
-from edustream_api.drift import DriftMonitor, Thresholds
+from edustream_api import log
+from edustream_api.access.gate import open_access
+from edustream_api.access.key_file import LOOK_INTERVAL_S
+from edustream_api.challenger import settings as challengers
+from edustream_api.challenger.shadow import Shadow
+from edustream_api.challenger.split import Split
+from edustream_api.drift.monitor import DriftMonitor, Thresholds
 from edustream_api.events import Listener
-from edustream_api.front import Front
 from edustream_api.hosting import HostedModel, Hosting, Observer
 from edustream_api.keeper import Keeper
-from edustream_api.key_file import LOOK_INTERVAL_S
 from edustream_api.loading import ContractPin, ModelLoader
 from edustream_api.metrics import Metrics
 from edustream_api.polling import Poller
 from edustream_api.relied_on import ReliedOn
 from edustream_api.settings import ConsumerSettings
-from edustream_api.shadow import Shadow
-from edustream_api.split import Split
 from edustream_api.stated_needs import StatedNeeds
+from edustream_api.web.app import build_app
+from edustream_api.web.front import Front
 from edustream_api.worker_files import WorkerFiles
 
 

@@ -11,12 +11,12 @@ from edustream_registry.inference.session import AnswerUnusable
 from starlette.types import Scope
 
 from edustream_api import json_document
-from edustream_api.drift_reference import NoReference, NumericBins, Reference
+from edustream_api.drift.reference import NoReference, NumericBins, Reference
 from edustream_api.hosting import HostedModel
 from edustream_api.loading import ServedModel
 from edustream_api.prediction import refused
 from edustream_api.problems import MODEL_FAILED, NOT_EXPLAINED, RequestRefused
-from edustream_api.reply import Reply
+from edustream_api.web.reply import Reply
 
 
 class Explain:

@@ -16,7 +16,7 @@ from edustream_registry.inference.session import Inference
 from edustream_registry.local_copy import LocalRelease
 from edustream_registry.resolved import Resolved
 
-from edustream_api.drift_reference import NoReference, Reference, reference_of
+from edustream_api.drift.reference import NoReference, Reference, reference_of
 
 
 @dataclass(frozen=True, slots=True)

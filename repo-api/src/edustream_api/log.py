@@ -9,7 +9,7 @@ from typing import Any, Final, TextIO
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 from edustream_api.events import Event, Listener, Refused, StateChanged, Swapped
-from edustream_api.request_log import Identified
+from edustream_api.web.request_log import Identified
 
 LOG: Final = logging.getLogger("edustream_api")
 

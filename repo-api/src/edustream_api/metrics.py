@@ -11,8 +11,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from edustream_api.challenger_metrics import ChallengerCollector
-from edustream_api.drift_metrics import DriftCollector
+from edustream_api.challenger.metrics import ChallengerCollector
+from edustream_api.drift.metrics import DriftCollector
 from edustream_api.events import Event, Listener, Polled, PollResult, Refused, Swapped
 from edustream_api.hosting import Hosting
 from edustream_api.process_metrics import BuildCollector

@@ -16,8 +16,8 @@ from typing import Any, Final
 import uvicorn
 from edustream_contracts.errors import InvalidInput
 
-from edustream_api.connections import BoundedConnection, Bounds
 from edustream_api.consumer import Consumer
+from edustream_api.web.connections import BoundedConnection, Bounds
 from edustream_api.worker_files import MULTIPROCESS_DIR
 
 GRACE_S: Final = 30

@@ -11,7 +11,7 @@ from typing import Any, Final
 from edustream_contracts.errors import InvalidInput, Problem
 from edustream_registry.names import is_name
 
-from edustream_api.quota import EXPECTED, Quota
+from edustream_api.access.quota import EXPECTED, Quota
 
 PREFIX: Final = "EDUSTREAM_"
 MAX_PORT: Final = 65535

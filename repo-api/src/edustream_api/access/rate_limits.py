@@ -1,0 +1,131 @@
+"""Counts the requests of each caller: in this process, or in a Redis that several processes share."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from limits import RateLimitItemPerSecond
+from limits.aio.storage import RedisStorage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter as SharedLimiter
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter as OwnLimiter
+from redis.asyncio import BlockingConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from edustream_api.access.quota import Quota
+
+LOG: Final = logging.getLogger("edustream_api.access.rate_limits")
+
+REDIS_BUDGET_S: Final = 0.25
+"""What a request waits for Redis at most, connection included."""
+REDIS_CONNECTIONS: Final = 16
+RETRY_S: Final = 5.0
+"""How long Redis is left alone after it failed: one request in that time waits for it, and no other."""
+KEY_PREFIX: Final = "edustream"
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """Whether a request is within its quota, and what is left of that; `more_in_s` seconds later it is more."""
+
+    admitted: bool
+    remaining: int
+    more_in_s: int
+
+
+class RateLimits:
+    """Counts by a sliding window: no burst of twice the quota at the border of two, and two numbers a caller.
+
+    (A log of every request would be exact; it would also hold a day's requests of every caller.)
+    Redis that fails is told of once, and this process counts by itself until it is back: a limit that is too generous
+    for a while is better than a service that stops because its counter did.
+    """
+
+    def __init__(
+        self,
+        redis_url: str = "",
+        on_fallback: Callable[[], object] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`on_fallback` is told of each request that should have been counted in Redis and was not."""
+        # Memory needs no waiting, and its asynchronous form would start a task for every request.
+        self._own = OwnLimiter(MemoryStorage())
+        self._pool = _pool(redis_url) if redis_url else None
+        self._shared = _shared(redis_url, self._pool) if self._pool else None
+        self._on_fallback = on_fallback
+        self._clock = clock
+        self._retry_at: float | None = None
+
+    async def take(self, caller: str, quota: Quota) -> Allowance:
+        """Count one request of `caller`, unless that would be one too many."""
+        item = RateLimitItemPerSecond(quota.requests, quota.window_s)
+        if self._shared is not None:
+            allowance = await self._taken_in_redis(self._shared, item, caller)
+            if allowance is not None:
+                return allowance
+            self._on_fallback()
+        admitted = self._own.hit(item, caller)
+        return _allowance(admitted, *self._own.get_window_stats(item, caller))
+
+    def report(self) -> dict[str, Any]:
+        """Where is counted, for people."""
+        if self._shared is None:
+            return {"counted_in": "memory"}
+        return {"counted_in": "redis" if self._retry_at is None else "memory, since Redis fails"}
+
+    async def aclose(self) -> None:
+        """Leave Redis."""
+        if self._pool is not None:
+            await self._pool.aclose()
+
+    async def _taken_in_redis(
+        self, limiter: SharedLimiter, item: RateLimitItemPerSecond, caller: str
+    ) -> Allowance | None:
+        if self._retry_at is not None:
+            if self._clock() < self._retry_at:
+                return None
+            # Others go on without Redis while this request finds out.
+            self._retry_at = self._clock() + RETRY_S
+        try:
+            async with asyncio.timeout(REDIS_BUDGET_S):
+                admitted = await limiter.hit(item, caller)
+                stats = await limiter.get_window_stats(item, caller)
+        except (RedisError, OSError) as error:
+            if self._retry_at is None:
+                LOG.error("rate_limits_without_redis", extra={"kind": type(error).__name__, "retry_s": RETRY_S})
+            self._retry_at = self._clock() + RETRY_S
+            return None
+        if self._retry_at is not None:
+            LOG.info("rate_limits_with_redis_again")
+            self._retry_at = None
+        return _allowance(admitted, *stats)
+
+
+def _pool(url: str) -> BlockingConnectionPool:
+    return BlockingConnectionPool.from_url(
+        url,
+        max_connections=REDIS_CONNECTIONS,
+        timeout=REDIS_BUDGET_S,
+        socket_timeout=REDIS_BUDGET_S,
+        socket_connect_timeout=REDIS_BUDGET_S,
+        # The client's own retries wait for seconds.
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def _shared(url: str, pool: BlockingConnectionPool) -> SharedLimiter:
+    options: dict[str, Any] = {"connection_pool": pool}
+    return SharedLimiter(RedisStorage(f"async+{url}", implementation="redispy", key_prefix=KEY_PREFIX, **options))
+
+
+def _allowance(admitted: bool, reset_at: float, remaining: int) -> Allowance:
+    # limits measures by the wall clock; a caller who is told to wait is never told to wait for nothing.
+    return Allowance(admitted, remaining, max(1, math.ceil(reset_at - time.time())))

@@ -1,0 +1,1 @@
+"""Compares what is asked and answered with what a release was trained on."""

@@ -1,0 +1,174 @@
+"""Drift: whether a model is asked other rows, or answers otherwise, than its release's profile says."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+
+from edustream_api.drift.recorder import Recorded, Recorder
+from edustream_api.drift.reference import FieldReference, Reference, Rows
+from edustream_api.drift.statistics import (
+    Counts,
+    jensen_shannon_distance,
+    population_stability_index,
+    stability_index_by_chance,
+)
+from edustream_api.events import Event, Swapped
+from edustream_api.loading import ServedModel
+from edustream_api.polling import Poller
+from edustream_api.worker_files import WorkerFiles
+
+COUNT_INTERVAL_S: Final = 1.0
+
+
+class Verdict(StrEnum):
+    """What the population stability index of a field means."""
+
+    TOO_FEW_ROWS = "too_few_rows"
+    STABLE = "stable"
+    MINOR_SHIFT = "minor_shift"
+    MAJOR_SHIFT = "major_shift"
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """From which values of the index a shift is minor and major, and below how many rows none is looked for."""
+
+    minor: float
+    major: float
+    min_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class FieldDrift:
+    """How far one field lies from its reference.
+
+    `observed` counts the window's rows by the reference's bins. `by_chance` is the index that is exceeded without any
+    shift about once in 10,000 windows of this size; the three numbers are None of an empty window.
+    """
+
+    reference: FieldReference
+    observed: Counts
+    stability_index: float | None
+    distance: float | None
+    by_chance: float | None
+    verdict: Verdict
+
+    @staticmethod
+    def of(reference: FieldReference, observed: Counts, thresholds: Thresholds) -> FieldDrift:
+        """Compare the window's counts of a field with the reference's."""
+        rows = int(observed.sum())
+        if not rows:
+            return FieldDrift(reference, observed, None, None, None, Verdict.TOO_FEW_ROWS)
+        index = population_stability_index(reference.counts, observed)
+        by_chance = stability_index_by_chance(reference.counts, observed)
+        # Few reference rows, or many bins, ask for more rows than the settings do.
+        if rows < thresholds.min_rows or by_chance > thresholds.minor:
+            verdict = Verdict.TOO_FEW_ROWS
+        elif index < thresholds.minor:
+            verdict = Verdict.STABLE
+        else:
+            verdict = Verdict.MINOR_SHIFT if index < thresholds.major else Verdict.MAJOR_SHIFT
+        distance = jensen_shannon_distance(reference.counts, observed)
+        return FieldDrift(reference, observed, index, distance, by_chance, verdict)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDrift:
+    """How far the `rows` of a window lie from their reference; `unrecorded` ones came too fast to be counted."""
+
+    rows: int
+    unrecorded: int
+    fields: tuple[FieldDrift, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """That of the field that shifted most."""
+        return max((field.verdict for field in self.fields), key=list(Verdict).index)
+
+
+class DriftMonitor:
+    """Compares the rows that a model answers with the profile of the release that answered them.
+
+    It observes requests, listens to the model's keeper, and counts with what other workers counted. A release that
+    comes into service begins an empty window.
+    """
+
+    def __init__(self, thresholds: Thresholds, window_rows: int, workers: int, files: WorkerFiles) -> None:
+        """Each of `workers` processes keeps its part of `window_rows`; in `files` they show it to one another."""
+        self.thresholds = thresholds
+        self.window_rows = window_rows
+        self.poller = Poller(self._show, COUNT_INTERVAL_S, "drift")
+        self._own_rows = window_rows // workers
+        self._files = files
+        self._recorder: Recorder | None = None
+
+    def listen(self, event: Event) -> None:
+        """Begin a window when a release comes into service."""
+        if not isinstance(event, Swapped):
+            return
+        after = event.after
+        # The same release, which was only promoted anew, goes on with its window.
+        if self._recorder is None or self._recorder.reference is not after.reference:
+            self._recorder = (
+                Recorder(after.release.manifest_digest, after.reference, self._own_rows)
+                if isinstance(after.reference, Reference)
+                else None
+            )
+
+    def observe(self, model: ServedModel, rows: Rows, answers: Rows) -> None:
+        """Take note of rows that were answered; those of another release than the window's are left out."""
+        recorder = self._recorder
+        if recorder is not None and model.reference is recorder.reference and recorder.take(rows, answers):
+            self.poller.hurry()
+
+    def compare(self, reference: Reference) -> ModelDrift:
+        """How far the rows that all workers answered with the release of `reference` lie from it."""
+        recorder = self._recorder
+        if recorder is None or recorder.reference is not reference:
+            recorded = Recorded(0, np.zeros(reference.ends[-1], dtype=np.int64), 0)
+        else:
+            recorded = self._with_others(recorder)
+        fields = zip(reference.fields, reference.split(recorded.counts), strict=True)
+        return ModelDrift(
+            recorded.rows,
+            recorded.unrecorded,
+            tuple(FieldDrift.of(field, counts, self.thresholds) for field, counts in fields),
+        )
+
+    def _with_others(self, recorder: Recorder) -> Recorded:
+        own = recorder.count()
+        rows, counts, unrecorded = own.rows, own.counts, own.unrecorded
+        for shown in self._files.others():
+            if shown["release"] == recorder.release and _runs(shown["process"]):
+                rows += shown["rows"]
+                counts = counts + np.array(shown["counts"], dtype=np.int64)
+                unrecorded += shown["unrecorded"]
+        return Recorded(rows, counts, unrecorded)
+
+    def _show(self) -> None:
+        recorder = self._recorder
+        if recorder is None:
+            return
+        recorded = recorder.count()
+        self._files.show(
+            {
+                "process": os.getpid(),
+                "release": recorder.release,
+                "rows": recorded.rows,
+                "unrecorded": recorded.unrecorded,
+                "counts": recorded.counts.tolist(),
+            }
+        )
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,104 @@
+"""Answers inference requests of the Open Inference Protocol: the framing of HTTP around `open_inference`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from starlette.types import Scope
+
+from edustream_api.hosting import HostedModel, Observer
+from edustream_api.loading import ServedModel
+from edustream_api.open_inference.protocol import (
+    EncodedResponse,
+    contract_refusal,
+    encode_response,
+    model_path,
+    read_request,
+)
+from edustream_api.prediction import answered
+from edustream_api.problems import MEDIA, NO_REQUEST, NOT_FOUND, RequestRefused
+from edustream_api.web.reply import Reply
+
+HEADER_LENGTH: Final = b"inference-header-content-length"
+OCTETS: Final = "application/octet-stream"
+MEDIA_TYPES: Final = ("application/json", OCTETS)
+INLINE_BYTES: Final = 16 * 1024
+"""A body up to this size is answered sooner than a thread would begin."""
+
+
+class Infer:
+    """Answers inference requests to one model."""
+
+    def __init__(self, hosted: HostedModel, max_rows: int) -> None:
+        self._hosted = hosted
+        self._max_rows = max_rows
+
+    async def __call__(self, scope: Scope, body: bytes) -> Reply:
+        """The response to the request in `body`, by whichever release answers."""
+        return await self._response(self._hosted.serving(), scope, body)
+
+    async def of_version(self, version: str, scope: Scope, body: bytes) -> Reply:
+        """The response of one version; `RequestRefused` (`not-found`) where another one answers."""
+        return await self._response(serving_version(self._hosted, version), scope, body)
+
+    async def _response(self, model: ServedModel, scope: Scope, body: bytes) -> Reply:
+        length = _header_length(scope)
+        arguments = (model, body, length, self._max_rows, self._hosted.observers)
+        if len(body) <= INLINE_BYTES:
+            response = infer(*arguments)
+        else:
+            response = await asyncio.to_thread(infer, *arguments)
+        if response.header_length is None:
+            return Reply(response.body)
+        headers = ((b"content-type", OCTETS.encode()), (HEADER_LENGTH, b"%d" % response.header_length))
+        return Reply(response.body, headers=headers)
+
+
+def infer_path(model: str) -> str:
+    """Where a model answers inference requests."""
+    return f"{model_path(model)}/infer"
+
+
+def infer(
+    model: ServedModel, body: bytes, header_length: int | None, max_rows: int, observers: Sequence[Observer]
+) -> EncodedResponse:
+    """The response of one release to the request in `body`; all rows are answered, or none.
+
+    Raises `RequestRefused`.
+    """
+    request = read_request(body, header_length, model.contract, max_rows)
+    if refused := contract_refusal(request.rows, model):
+        raise refused
+    return encode_response(model, request, answered(model, request.rows, observers))
+
+
+def serving_version(hosted: HostedModel, version: str) -> ServedModel:
+    """The release that answers, if it is that version. Raises `RequestRefused` (`not-found`, `not-serving`)."""
+    model = hosted.serving()
+    if model.version != version:
+        raise RequestRefused(
+            NOT_FOUND,
+            f"{hosted.name} {version} is not served here; {model.version} is. Ask without /versions for the one that "
+            "answers.",
+        )
+    return model
+
+
+def _header_length(scope: Scope) -> int | None:
+    """How much of the body is JSON. Raises `RequestRefused` (`media-type`, `inference-request`)."""
+    length = None
+    for name, value in scope["headers"]:
+        text = value.decode("latin-1").strip()
+        if name == HEADER_LENGTH:
+            if not (text.isascii() and text.isdigit()):
+                raise RequestRefused(
+                    NO_REQUEST, f"The header Inference-Header-Content-Length is {text!r}; a number is expected."
+                )
+            length = int(text)
+        elif name == b"content-type" and text.partition(";")[0].strip().lower() not in MEDIA_TYPES:
+            raise RequestRefused(MEDIA, f"The content type is {text}; one of {', '.join(MEDIA_TYPES)} is expected.")
+        elif name == b"content-encoding" and text.lower() != "identity":
+            raise RequestRefused(MEDIA, f"The content encoding is {text}; bodies are read as they are.")
+    return length

@@ -1,0 +1,1 @@
+"""HTTP: from requests to what answers them, and back."""

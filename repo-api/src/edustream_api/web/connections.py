@@ -1,0 +1,141 @@
+"""Connections that cannot be held open by clients who send, or read, too slowly or without end."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import TimerHandle
+from dataclasses import dataclass
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from edustream_api import problems
+from edustream_api.problems import ProblemKind, problem_document
+from edustream_api.web.joined_writes import JoinedConnection
+
+HEAD_END: Final = b"\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long a client may take to send a head, and a body, and to read; how long a head may be."""
+
+    header_timeout_s: float
+    body_timeout_s: float
+    max_header_bytes: int
+
+
+class BoundedConnection(JoinedConnection):
+    """uvicorn's connection with deadlines for what arrives in pieces; a request that arrives whole costs a comparison.
+
+    uvicorn itself bounds the time between two requests alone. (Its `limit_concurrency` counts idle connections too, so
+    that these would keep out everybody else; it stays off.)
+    """
+
+    def __init__(self, *args: Any, bounds: Bounds, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._bounds = bounds
+        self._head_bytes = 0
+        self._deadline: TimerHandle | None = None
+        self._bounded: object = None
+        self._stalled: TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Expect a head."""
+        super().connection_made(transport)
+        # Whatever the client does not take is noticed, not only what exceeds 64 KiB.
+        transport.set_write_buffer_limits(0)
+        self._expect(None, self._bounds.header_timeout_s)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the deadlines."""
+        self._expect_nothing()
+        self.resume_writing()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what arrived; expect the rest of it in time."""
+        if len(data) > self._bounds.max_header_bytes and self._begins_a_head() and self._too_long(data):
+            self._refuse(problems.HEAD_TOO_LARGE)
+            return
+        super().data_received(data)
+        cycle = self.cycle
+        if cycle is not None and cycle.scope is self.scope and not cycle.more_body and not cycle.response_complete:
+            if self._deadline is not None:
+                self._expect_nothing()
+        elif not self.transport.is_closing():
+            self._expect_rest(len(data))
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer a client that has sent its whole request and closed its side; leave any other."""
+        cycle = self.cycle
+        if cycle is None or cycle.scope is not self.scope or cycle.more_body or cycle.response_complete:
+            return False
+        cycle.keep_alive = False
+        return True
+
+    def pause_writing(self) -> None:
+        """The client does not read: it has as long as for a body."""
+        super().pause_writing()
+        self._stalled = self.loop.call_later(self._bounds.body_timeout_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The client has read."""
+        super().resume_writing()
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+    def _begins_a_head(self) -> bool:
+        cycle = self.cycle
+        return cycle is None or (cycle.scope is self.scope and not cycle.more_body)
+
+    def _too_long(self, data: bytes) -> bool:
+        return not 0 <= data.find(HEAD_END) <= self._bounds.max_header_bytes
+
+    def _expect_rest(self, received: int) -> None:
+        cycle = self.cycle
+        if cycle is not None and cycle.scope is self.scope and cycle.more_body:
+            self._head_bytes = 0
+            self._expect(cycle, self._bounds.body_timeout_s)
+            return
+        self._head_bytes += received
+        if self._head_bytes > self._bounds.max_header_bytes:
+            self._refuse(problems.HEAD_TOO_LARGE)
+        else:
+            self._expect(self.scope, self._bounds.header_timeout_s)
+
+    def _expect(self, what: object, within_s: float) -> None:
+        """`what` is the request whose head or body is under way: more of the same is no reason to wait longer."""
+        if self._deadline is not None:
+            if self._bounded is what:
+                return
+            self._deadline.cancel()
+        self._bounded = what
+        self._deadline = self.loop.call_later(within_s, self._overdue)
+
+    def _expect_nothing(self) -> None:
+        self._head_bytes = 0
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _overdue(self) -> None:
+        self._deadline = None
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete and not cycle.more_body:
+            # The head of the next request is late; the answer to this one is not cut off for that.
+            cycle.keep_alive = False
+        elif self.scope is None or (cycle is not None and (cycle.response_started or cycle.response_complete)):
+            self.transport.close()
+        else:
+            self._refuse(problems.TOO_SLOW)
+
+    def _refuse(self, kind: ProblemKind) -> None:
+        body = problems.encoded(problem_document(kind, f"{kind.title}."))
+        head = (
+            b"content-type: %s\r\ncontent-length: %d\r\nconnection: close\r\n\r\n",
+            (problems.MEDIA_TYPE.encode(), len(body)),
+        )
+        self.transport.write(STATUS_LINE[kind.status.value] + head[0] % head[1] + body)
+        self.transport.close()
