@@ -116,8 +116,10 @@ class TestRedis:
 
     @pytest.mark.parametrize("fault", ["stop", "freeze"])
     def test_without_redis_this_process_counts_until_it_is_back(
-        self, redis: RedisServer, fault: str, caplog: pytest.LogCaptureFixture
+        self, redis: RedisServer, fault: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        # A server that is frozen is waited for as long as this.
+        monkeypatch.setattr("edustream_api.access.rate_limits.REDIS_BUDGET_S", 2.0)
         clock, fallbacks = Clock(), []
         caplog.set_level(logging.INFO, "edustream_api")
 
