@@ -108,7 +108,8 @@ experiments: setup  ## Run the decoupling experiment alone: delete the artifact 
 # --- proof --------------------------------------------------------------------------------------------------------------
 
 .PHONY: lint $(REPOS:%=lint-%)
-lint: $(REPOS:%=lint-%)  ## Check style, types and import walls of every repo.
+lint: $(READY)  ## Check style, types and import walls of every repo.
+	@$(MAKE) --silent --no-print-directory --jobs=2 --output-sync=target $(REPOS:%=lint-%)
 
 $(REPOS:%=lint-%): lint-%: %/.venv/ready
 	@echo "== $*: style, types, import walls"
@@ -117,12 +118,17 @@ $(REPOS:%=lint-%): lint-%: %/.venv/ready
 	@cd $* && .venv/bin/lint-imports --no-cache
 
 .PHONY: test $(REPOS:%=test-%)
-test: setup lint $(REPOS:%=test-%)  ## Run lint and every test of every repo; coverage of each package is enforced.
+test:  ## Run lint and every test of every repo; coverage of each package is enforced.
+	@$(MAKE) --silent --no-print-directory --jobs=2 $(READY) $(OPEN_INFERENCE_CLIENTS)/.venv/locked
+	@$(MAKE) --silent --no-print-directory lint
+	@$(MAKE) --silent --no-print-directory LINTED=yes $(REPOS:%=test-%)
 
 # One worker a core, each with servers of its own; the last ones take over what the others have not begun.
 test-artifact-registry test-repo-api: WORKERS := --numprocesses auto --maxprocesses 4 --dist worksteal
+# Whoever needs the whole training, which takes most of the time, is in one file.
+test-repo-ml: WORKERS := --numprocesses auto --maxprocesses 2 --dist loadfile
 
-$(REPOS:%=test-%): test-%: lint-%
+$(REPOS:%=test-%): test-%: $(if $(LINTED),%/.venv/ready,lint-%)
 	@echo "== $*: tests"
 	@cd $* && .venv/bin/python -m pytest --cov --cov-report=term $(WORKERS)
 
