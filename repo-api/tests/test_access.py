@@ -243,6 +243,8 @@ class TestLimits:
         assert [status("192.0.2.1"), status("192.0.2.1"), status("192.0.2.2")] == [200, 429, 200]
         # One customer's addresses are one caller.
         assert [status("2001:db8::1"), status("2001:db8::2"), status("2001:db8:0:1::1")] == [200, 429, 200]
+        assert [status("::ffff:192.0.2.7"), status("::ffff:192.0.2.8"), status("192.0.2.8")] == [200, 200, 429]
+        assert status("2001:db8::1, 10.0.0.1") == 200
 
     def test_count_no_probe(self, serve: Serve) -> None:
         client = serve(rate_limit="1/hour", open_paths=("/metrics",))

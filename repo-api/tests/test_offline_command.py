@@ -113,6 +113,22 @@ def test_csv_is_read_by_the_contracts_types_and_written_again(
     assert {problem["pointer"] for problem in lines[1]["problems"]} == {"/contract", "/monthly_charges"}
 
 
+@pytest.mark.parametrize("digits", [25, 5000])
+def test_a_number_of_many_digits_is_a_rejected_row(
+    served: ServedModel, score: Score, rows: Rows, tmp_path: Path, digits: int
+) -> None:
+    names = list(rows[0])
+    good = ["" if rows[0][name] is None else str(rows[0][name]) for name in names]
+    bad = ["9" * digits if name == "tenure" else text for name, text in zip(names, good, strict=True)]
+    lines = [",".join(cells) for cells in (names, good, bad)]
+    (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert score("rows.csv", "scored.csv") == 0
+    (rejected,) = (tmp_path / "scored.csv.rejected.jsonl").read_text().splitlines()
+    told = json.loads(rejected)
+    assert told["index"] == 1
+    assert [problem["pointer"] for problem in told["problems"]] == ["/tenure"]
+
+
 @pytest.mark.parametrize("kind", ["parquet", "csv"])
 def test_a_file_without_rows_is_scored_to_one_without_rows(
     bench: ConsumerBench, score: Score, rows: Rows, tmp_path: Path, kind: str

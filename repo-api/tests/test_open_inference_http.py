@@ -93,6 +93,7 @@ def test_what_is_no_number_in_json_is_refused(shared_client: TestClient, row: di
         ({"content-encoding": "gzip"}, 415, "The content encoding is gzip"),
         ({"inference-header-content-length": "-1"}, 400, "is '-1'; a number is expected"),
         ({"inference-header-content-length": "9" * 9}, 400, "is said to have 999999999 bytes"),
+        ({"inference-header-content-length": "9" * 5000}, 400, "99…; a number is expected"),
     ],
 )
 def test_what_is_wrong_with_the_headers_is_told(
@@ -101,6 +102,17 @@ def test_what_is_wrong_with_the_headers_is_told(
     for path in (INFER, VERSIONED):
         body = json.dumps(request([row]))
         assert told in error_of(shared_client.post(path, content=body, headers=headers), status)
+
+
+@pytest.mark.parametrize("member", ["datatype", "shape", "parameters"])
+def test_what_is_nested_deeply_is_shown_shortly(shared_client: TestClient, row: dict[str, Any], member: str) -> None:
+    deep = "[" * 990 + "]" * 990
+    value = f'{{"binary_data_size": {deep}}}' if member == "parameters" else deep
+    document = request([row])
+    del document["inputs"][0]["data"]
+    document["inputs"][0][member] = "HERE"
+    body = json.dumps(document).replace('"HERE"', value)
+    assert len(error_of(shared_client.post(INFER, content=body), 400)) < 1000
 
 
 def test_the_limits_are_those_of_a_batch(shared_client: TestClient, row: dict[str, Any]) -> None:

@@ -67,3 +67,16 @@ def test_names_the_variable_the_value_and_what_is_expected(name: str, value: str
 def test_names_all_mistakes_at_once() -> None:
     with pytest.raises(InvalidInput, match="3 settings are wrong"):
         ConsumerSettings.from_environ({"EDUSTREAM_PORT": "x", "EDUSTREAM_WAIT": "x", "EDUSTREAM_WORKERS": "x"})
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({"EDUSTREAM_DRIFT_WINDOW": "1000", "EDUSTREAM_DRIFT_MIN_ROWS": "901"}, "EDUSTREAM_DRIFT_MIN_ROWS"),
+        ({"EDUSTREAM_DRIFT_PSI_MINOR": "0.5"}, "EDUSTREAM_DRIFT_PSI_MINOR"),
+    ],
+)
+def test_names_settings_that_contradict_each_other(environ: dict[str, str], named: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        ConsumerSettings.from_environ(environ)
+    assert [problem.pointer for problem in caught.value.problems] == [named]

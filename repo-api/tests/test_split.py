@@ -155,3 +155,8 @@ def test_what_workers_counted_is_added_up(keepers: tuple[Keeper, Keeper], tmp_pa
     assert counts.answered == {(CHAMPION, 200): 2, (CHAMPION, 422): 1}
     assert counts.fallbacks == {"contract": 2}
     assert len(split.pollers()) == 1
+
+
+def test_what_is_nested_more_deeply_than_is_written_has_its_bytes_for_a_key() -> None:
+    body = b'{"tenure": ' + b"[" * 300 + b"]" * 300 + b"}"
+    assert content_key(body) == body

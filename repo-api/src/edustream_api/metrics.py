@@ -154,7 +154,7 @@ class HostingCollector(Collector):
         swapped = GaugeMetricFamily(
             "edustream_last_swap_timestamp_seconds", "When a release last came into service", labels=["model"]
         )
-        for model, moment in self._swapped_at.items():
+        for model, moment in list(self._swapped_at.items()):
             swapped.add_metric([model], moment)
         for hosted in self._hosting.models:
             snapshot = hosted.keeper.snapshot

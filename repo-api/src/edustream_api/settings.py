@@ -84,6 +84,8 @@ class ConsumerSettings:
                 values[field.name] = rule.read(text.strip())
             except ValueError:
                 problems.append(Problem(variable, f"is {text!r}; expected: {rule.expected}"))
+        settings = ConsumerSettings(**values)
+        problems += settings.contradictions()
         if problems:
             raise InvalidInput(
                 "configuration",
@@ -91,7 +93,19 @@ class ConsumerSettings:
                 remedy="correct the environment variable, or the command line option of the same name.",
                 problems=problems,
             )
-        return ConsumerSettings(**values)
+        return settings
+
+    def contradictions(self) -> list[Problem]:
+        """What is wrong with settings that are each right."""
+        problems = []
+        # A tenth of the window is emptied at a time, so that no more than the rest is sure to be there.
+        if self.drift_min_rows > 0.9 * self.drift_window:
+            expected = f"at most nine tenths of EDUSTREAM_DRIFT_WINDOW, which is {self.drift_window}"
+            problems.append(Problem("EDUSTREAM_DRIFT_MIN_ROWS", f"is {self.drift_min_rows}; expected: {expected}"))
+        if self.drift_psi_minor >= self.drift_psi_major:
+            expected = f"less than EDUSTREAM_DRIFT_PSI_MAJOR, which is {self.drift_psi_major:g}"
+            problems.append(Problem("EDUSTREAM_DRIFT_PSI_MINOR", f"is {self.drift_psi_minor:g}; expected: {expected}"))
+        return problems
 
     def to_environ(self) -> dict[str, str]:
         """The environment that `from_environ` reads back as equal settings; worker processes are given it."""

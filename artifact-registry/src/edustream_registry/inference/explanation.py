@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import floor, sqrt
 from typing import Any, Final
 
 import numpy as np
@@ -144,7 +144,7 @@ def _value(feature: Mapping[str, Any], field: Field, index: int, inside: float) 
     edges = feature["edges"]
     lower, upper = edges[max(index - 1, 0)], edges[min(index, len(edges) - 1)]
     value = lower + inside * (upper - lower)
-    return int(value) if field.kind == "integer" else float(value)
+    return floor(value) if field.kind == "integer" else float(value)
 
 
 def _explained(contract: ModelContract) -> tuple[str, ...]:

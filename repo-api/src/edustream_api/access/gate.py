@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from ipaddress import IPv6Network
+from ipaddress import IPv4Address, IPv6Network, ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
@@ -232,9 +232,17 @@ def _credentials(scope: Scope) -> list[bytes]:
 def _address(scope: Scope) -> str:
     client = scope.get("client")
     host = client[0] if client else ""
-    if ":" in host:
-        return str(IPv6Network((host.partition("%")[0], IPV6_CALLER_BITS), strict=False))
-    return host
+    try:
+        address = ip_address(host)
+    except ValueError:
+        # A proxy's own notation, or nothing.
+        return host
+    if isinstance(address, IPv4Address):
+        return str(address)
+    # On a socket for both families, IPv4 callers have addresses of this form.
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(IPv6Network((address.packed, IPV6_CALLER_BITS), strict=False))
 
 
 def _rate_fields(quota: Quota, allowance: Allowance) -> Headers:

@@ -19,6 +19,7 @@ from edustream_api.offline.cells import Mask
 # A number as JSON writes it (RFC 8259, section 6).
 NUMBER: Final = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 WHOLE: Final = re.compile(r"-?[0-9]+")
+MAX_DIGITS: Final = 18
 BOOLEANS: Final = {"true": True, "false": False}
 INT64: Final = np.iinfo(np.int64)
 
@@ -74,7 +75,8 @@ class CsvText:
             return BOOLEANS.get(text.lower(), text)
         if not re.fullmatch(NUMBER, text):
             return text
-        return int(text) if WHOLE.fullmatch(text) else float(text)
+        # A whole number beyond 64 bits has no JSON form that would be read back.
+        return int(text) if WHOLE.fullmatch(text) and len(text) <= MAX_DIGITS else float(text)
 
 
 def _numbers(column: pa.Array, *, whole: bool) -> pa.Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -17,11 +18,13 @@ from edustream_api.open_inference.protocol import (
     model_path,
     read_request,
 )
+from edustream_api.open_inference.tensors import shown
 from edustream_api.prediction import answered
 from edustream_api.problems import MEDIA, NO_REQUEST, NOT_FOUND, RequestRefused
 from edustream_api.web.reply import Reply
 
 HEADER_LENGTH: Final = b"inference-header-content-length"
+LENGTH: Final = re.compile(r"[0-9]{1,18}")
 OCTETS: Final = "application/octet-stream"
 MEDIA_TYPES: Final = ("application/json", OCTETS)
 INLINE_BYTES: Final = 16 * 1024
@@ -92,9 +95,9 @@ def _header_length(scope: Scope) -> int | None:
     for name, value in scope["headers"]:
         text = value.decode("latin-1").strip()
         if name == HEADER_LENGTH:
-            if not (text.isascii() and text.isdigit()):
+            if not LENGTH.fullmatch(text):
                 raise RequestRefused(
-                    NO_REQUEST, f"The header Inference-Header-Content-Length is {text!r}; a number is expected."
+                    NO_REQUEST, f"The header Inference-Header-Content-Length is {shown(text)}; a number is expected."
                 )
             length = int(text)
         elif name == b"content-type" and text.partition(";")[0].strip().lower() not in MEDIA_TYPES:

@@ -24,11 +24,13 @@ from edustream_api.open_inference.tensors import (
     fits,
     from_bytes,
     from_json,
+    shown,
     to_bytes,
 )
 from edustream_api.problems import INVALID, NO_REQUEST, TOO_LARGE, RequestRefused
 
 ROOT: Final = "/v2"
+MAX_SHOWN_SIZES: Final = 8
 EXTENSIONS: Final = ("binary_tensor_data",)
 PLATFORM: Final = "onnxruntime_onnx"
 COLUMN: Final = [-1]
@@ -186,13 +188,13 @@ class _Reading:
             self._wrong(name, f"is no input; the inputs are {', '.join(self._fields)}")
             return None
         if not isinstance(datatype, str) or not fits(field, datatype):
-            self._wrong(name, f"has the datatype {datatype}; {datatype_of(field)} is expected")
+            self._wrong(name, f"has the datatype {_plain(datatype)}; {datatype_of(field)} is expected")
             return None
         if not isinstance(shape, list) or not all(size.__class__ is int and size >= 0 for size in shape):
-            self._wrong(name, f"has the shape {shape}; an array of sizes is expected")
+            self._wrong(name, f"has the shape {_plain(shape)}; an array of sizes is expected")
             return None
         if len(shape) not in (1, 2) or shape[1:] not in ([], [1]):
-            self._wrong(name, f"has the shape {shape}; [n] or [n, 1] is expected, one value a row")
+            self._wrong(name, f"has the shape {_plain(shape)}; [n] or [n, 1] is expected, one value a row")
             return None
         return Tensor(name, datatype, shape[0], len(shape) == 2)
 
@@ -216,7 +218,7 @@ class _Reading:
 
     def _bytes(self, one: Mapping[str, Any], size: Any) -> bytes:
         if size.__class__ is not int or size < 0:
-            raise TensorRefused(f"has the {BINARY_SIZE} {size}; a number of bytes is expected")
+            raise TensorRefused(f"has the {BINARY_SIZE} {shown(size)}; a number of bytes is expected")
         if "data" in one:
             raise TensorRefused(f"has both data and a {BINARY_SIZE}")
         if size > len(self._tail):
@@ -290,3 +292,12 @@ def _output(requested: RequestedOutput, answers: Sequence[Answer], tails: list[b
     else:
         tensor["data"] = values
     return tensor
+
+
+def _plain(value: Any) -> str:
+    """A datatype or a shape as it was sent, unless it is long or deep."""
+    if isinstance(value, str) and len(value) <= MAX_SHOWN_SIZES:
+        return value
+    if isinstance(value, list) and len(value) <= MAX_SHOWN_SIZES:
+        return f"[{', '.join(map(shown, value))}]"
+    return shown(value)

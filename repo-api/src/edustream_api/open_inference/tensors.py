@@ -65,7 +65,7 @@ def from_json(tensor: Tensor, data: Any) -> list[Any]:
     admitted = _json_admission(tensor.datatype)
     for index, value in enumerate(values):
         if value is not None and not admitted(value):
-            raise TensorRefused(f"has {_shown(value)} in row {index}, which is no {tensor.datatype}")
+            raise TensorRefused(f"has {shown(value)} in row {index}, which is no {tensor.datatype}")
     return values
 
 
@@ -86,7 +86,7 @@ def from_bytes(tensor: Tensor, data: bytes, *, nullable: bool) -> list[Any]:
     if dtype.kind == "f":
         for index in np.flatnonzero(~np.isfinite(array)).tolist():
             if not (nullable and isnan(values[index])):
-                raise TensorRefused(f"has {_shown(values[index])} in row {index}; a finite number is expected")
+                raise TensorRefused(f"has {shown(values[index])} in row {index}; a finite number is expected")
             values[index] = None
     return values
 
@@ -136,7 +136,8 @@ def _json_admission(datatype: str) -> Callable[[Any], bool]:
     return lambda value: value.__class__ is int and least <= value <= most
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value from a request as a message may hold it: short, whatever it is."""
     if value.__class__ in (list, dict):
         return "an array" if value.__class__ is list else "an object"
     if value.__class__ is bool:
