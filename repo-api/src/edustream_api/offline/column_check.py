@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
@@ -45,7 +46,7 @@ class ColumnCheck:
         return verdict
 
 
-class FieldCheck:
+class FieldCheck(ABC):
     """One field: what it does with null, and what it admits of a column of its own kind."""
 
     KINDS: ClassVar[tuple[Callable[[pa.DataType], bool], ...]]
@@ -60,8 +61,9 @@ class FieldCheck:
             return self._own(column)
         return null_mask(column) & self._null
 
+    @abstractmethod
     def _own(self, column: pa.Array) -> Mask:
-        raise NotImplementedError
+        """Whether each cell of a column of one of `KINDS` is admitted, bool (n,)."""
 
 
 class NumberCheck(FieldCheck):
