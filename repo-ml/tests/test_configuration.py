@@ -7,7 +7,7 @@ import pytest
 from conftest import REPOSITORY, small_csv, small_document, write_project
 
 from edustream_contracts.errors import InvalidInput
-from edustream_ml.configuration import load_plan, output_field
+from edustream_ml.configuration import load_plan
 
 
 def mistakes(tmp_path: Path, document: dict[str, Any]) -> dict[str, str]:
@@ -83,8 +83,3 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"nowhere\.yaml cannot be read"):
         load_plan(tmp_path / "nowhere.yaml")
 
-
-def test_an_output_that_the_contract_lacks_is_refused() -> None:
-    plan = load_plan(REPOSITORY / "configs" / "churn.yaml")
-    with pytest.raises(InvalidInput, match="promises no output 'score'"):
-        output_field(plan.contract, "score")

@@ -143,7 +143,7 @@ def test_a_model_below_its_thresholds_is_refused(tmp_path: Path, report: Progres
 
 def test_the_configured_run_reaches_its_quality_and_parity_on_every_row(full_training: Training) -> None:
     assert full_training.chosen.mean >= 0.845
-    assert len(full_training.chosen.roc_auc) == 15
+    assert len(full_training.chosen.folds) == 15
     assert full_training.parity.rows == 7043
     assert full_training.parity.largest_difference <= 1e-5
     assert {score.candidate.estimator for score in full_training.candidates} == {

@@ -80,6 +80,11 @@ class ModelContract:
         """The largest absolute difference that a replayed number may show."""
         return float(self.document["golden_tolerance"])
 
+    @property
+    def golden_relative_tolerance(self) -> float:
+        """The largest difference that a replayed number may show for its size, as a share of it; 0 without the member."""
+        return float(self.document.get("golden_relative_tolerance", 0.0))
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the document's canonical bytes, 64 hexadecimal digits."""

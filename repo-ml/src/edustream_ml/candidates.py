@@ -8,8 +8,15 @@ from __future__ import annotations
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
+
+from edustream_ml.tasks import Task
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -23,6 +30,7 @@ class _Candidate(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     needs_scaling: ClassVar[bool] = False
+    tasks: ClassVar[frozenset[Task]] = frozenset(Task)
 
     estimator: str
     name: Annotated[str, Field(min_length=1)] | None = None
@@ -46,9 +54,10 @@ class LogisticRegression(_Candidate):
     max_iter: Annotated[int, Field(ge=1)] = 1000
 
     needs_scaling: ClassVar[bool] = True
+    tasks: ClassVar[frozenset[Task]] = frozenset({Task.BINARY, Task.MULTICLASS})
 
-    def build(self, seed: int) -> Any:
-        """An unfitted scikit-learn estimator."""
+    def build(self, task: Task, seed: int) -> Any:
+        """An unfitted scikit-learn estimator for the task."""
         return SklearnLogisticRegression(**self.hyper_parameters, random_state=seed)
 
 
@@ -61,9 +70,10 @@ class RandomForest(_Candidate):
     min_samples_leaf: LeafSize = 10
     max_features: Annotated[int, Field(ge=1)] | Fraction | Literal["sqrt", "log2"] = "sqrt"
 
-    def build(self, seed: int) -> Any:
-        """An unfitted scikit-learn estimator."""
-        return RandomForestClassifier(**self.hyper_parameters, random_state=seed)
+    def build(self, task: Task, seed: int) -> Any:
+        """An unfitted scikit-learn estimator for the task."""
+        kind = RandomForestClassifier if task.is_classification else RandomForestRegressor
+        return kind(**self.hyper_parameters, random_state=seed)
 
 
 class HistogramGradientBoosting(_Candidate):
@@ -77,6 +87,13 @@ class HistogramGradientBoosting(_Candidate):
     l2_regularization: NotNegative = 0.0
     max_features: Fraction = 1.0
 
-    def build(self, seed: int) -> Any:
-        """An unfitted scikit-learn estimator."""
-        return HistGradientBoostingClassifier(**self.hyper_parameters, early_stopping=False, random_state=seed)
+    def build(self, task: Task, seed: int) -> Any:
+        """An unfitted scikit-learn estimator for the task."""
+        kind = HistGradientBoostingClassifier if task.is_classification else HistGradientBoostingRegressor
+        return kind(**self.hyper_parameters, early_stopping=False, random_state=seed)
+
+
+Candidate = Annotated[
+    LogisticRegression | RandomForest | HistogramGradientBoosting,
+    Field(discriminator="estimator"),
+]

@@ -5,20 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from edustream_ml.configuration import TrainingPlan
 from edustream_ml.dataset import load_dataset
 from edustream_ml.evaluation import check_thresholds, evaluate
-from edustream_ml.importance import column_importance
+from edustream_ml.inspection.inspection import inspect_model
 from edustream_ml.onnx_export import export_onnx
 from edustream_ml.onnx_scorer import OnnxScorer
 from edustream_ml.parity import TOLERANCE, prove_parity
 from edustream_ml.progress import ProgressReport
 from edustream_ml.release import write_release
+from edustream_ml.scores import answers
 from edustream_ml.selection import CandidateScore, best, cross_validate, fit, split
 from edustream_ml.tensors import Tensors
-from edustream_ml.training import Training, answers, measured, positive_probability
+from edustream_ml.training import Training, measured
 from edustream_registry.inference.clean_process import prove_in_clean_process
 from edustream_registry.manifest import ReleaseContent
 from edustream_registry.promotion import Promoter, Promotion
@@ -51,34 +50,36 @@ def train(plan: TrainingPlan, report: ProgressReport) -> Training:
     parts = split(dataset, plan)
     report.note(f"{len(dataset)} rows, all valid; {len(parts.training)} to train on, {len(parts.held_out)} set aside")
 
+    for name in dataset.constant:
+        report.note(f"column {name} holds the same value in every row: nothing can be learned from it")
+
     report.stage("Comparing the candidates by cross-validation")
     settings = plan.configuration.cross_validation
     scores = []
     for candidate in plan.configuration.candidates:
         folds = cross_validate(parts.training, plan, candidate)
         tracked = report.track(folds, candidate.label, settings.folds * settings.repeats)
-        scores.append(CandidateScore(candidate, tuple(tracked)))
-        report.note(f"{candidate.label}: ROC AUC {scores[-1].mean:.4f} ± {scores[-1].std:.4f}")
+        score = CandidateScore(candidate, plan.task.selection_metric, tuple(tracked))
+        scores.append(score)
+        report.note(f"{candidate.label}: {score.metric} {score.mean:.4f} ± {score.std:.4f}")
     chosen = best(scores)
 
     report.stage(f"Fitting {chosen.candidate.label} on all training rows")
     pipeline = fit(parts.training, plan, chosen.candidate)
 
     report.stage("Evaluating once on the held-out rows")
-    held_out = answers(pipeline, Tensors.of(parts.held_out.rows, plan.contract))
-    probability = positive_probability(held_out, plan)
-    truth = np.asarray(parts.held_out.labels == plan.classes[1], dtype=np.bool_)
-    predicted = np.asarray(held_out.labels == plan.classes[1], dtype=np.bool_)
-    evaluation = evaluate(truth, probability, predicted, plan.configuration.calibration.bins)
+    held_out_rows = Tensors.of_columns(parts.held_out.columns, plan.contract)
+    held_out = answers(pipeline, held_out_rows.frame())
+    evaluation = evaluate(plan, parts.held_out.labels, held_out)
     check_thresholds(measured(chosen, evaluation), plan.configuration.thresholds)
     report.note(f"all {len(plan.configuration.thresholds)} thresholds are kept")
 
     report.stage("Exporting to ONNX and comparing every row")
     onnx = export_onnx(pipeline, plan.contract)
-    everything = Tensors.of(dataset.rows, plan.contract)
-    parity = prove_parity(answers(pipeline, everything), OnnxScorer(onnx).score(everything))
+    everything = Tensors.of_columns(dataset.columns, plan.contract)
+    parity = prove_parity(answers(pipeline, everything.frame()), OnnxScorer(onnx).score(everything))
     report.note(
-        f"{parity.rows} rows agree: labels are equal, probabilities differ by at most "
+        f"{parity.rows} rows agree: {_agreed(plan)} by at most "
         f"{parity.largest_difference:.1e} (allowed: {TOLERANCE:.0e})"
     )
     return Training(
@@ -89,11 +90,17 @@ def train(plan: TrainingPlan, report: ProgressReport) -> Training:
         chosen=chosen,
         pipeline=pipeline,
         evaluation=evaluation,
-        held_out_probability=probability,
-        importance=column_importance(pipeline, parts.held_out, plan),
+        held_out_scores=held_out,
+        inspection=inspect_model(plan, pipeline, held_out_rows, parts.held_out.labels, held_out),
         onnx=onnx,
         parity=parity,
     )
+
+
+def _agreed(plan: TrainingPlan) -> str:
+    if plan.task.is_classification:
+        return "labels are equal, probabilities differ"
+    return "numbers differ relatively"
 
 
 def document(training: Training, directory: Path, repository: Path, report: ProgressReport) -> ReleaseContent:

@@ -14,7 +14,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from edustream_contracts.contract import ModelContract
-from edustream_ml.configuration import Candidate, Count, Features
+from edustream_ml.candidates import Candidate
+from edustream_ml.configuration import TrainingPlan
+from edustream_ml.features.settings import Count, Features
+from edustream_ml.features.target import ScaledTarget
+from edustream_ml.tasks import Task
 from edustream_ml.tensors import Float32
 
 RatioColumns = tuple[int, int, float]
@@ -53,16 +57,25 @@ class DerivedFeatures(TransformerMixin, BaseEstimator):
         return np.concatenate(columns, axis=1, dtype=np.float32)
 
 
-def build_pipeline(contract: ModelContract, features: Features, candidate: Candidate, seed: int) -> Pipeline:
+def build_pipeline(plan: TrainingPlan, candidate: Candidate) -> Pipeline:
     """An unfitted pipeline over `Tensors.frame()`.
 
     The categories are the contract's, not those that a data set happens to hold. A scaler stands only before an
     estimator that needs it: before a tree it would move float32 values across the learned thresholds.
     """
+    contract, features = plan.contract, plan.configuration.features
     steps: list[tuple[str, Any]] = [("encode", _encoder(contract, features)), ("derive", _derived(contract, features))]
     if candidate.needs_scaling:
         steps.append(("scale", StandardScaler()))
-    return Pipeline([*steps, ("estimate", candidate.build(seed))])
+    return Pipeline([*steps, ("estimate", _estimator(plan, candidate))])
+
+
+def _estimator(plan: TrainingPlan, candidate: Candidate) -> Any:
+    estimator = candidate.build(plan.task, plan.configuration.seed)
+    if plan.task is not Task.REGRESSION:
+        return estimator
+    field = plan.outcome.field
+    return ScaledTarget(estimator, plan.configuration.target.scale, field.minimum, field.maximum)
 
 
 def _encoder(contract: ModelContract, features: Features) -> ColumnTransformer:

@@ -1,0 +1,66 @@
+"""What a data set holds, column by column, as the data card tells it: counts and quantiles, never a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from edustream_ml.calibration import rounded
+from edustream_ml.dataset import Dataset
+
+MOST_CATEGORIES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSummary:
+    """One column: its empty cells; and the range and the median of its numbers, or its commonest categories.
+
+    `categories` has the commonest first, at most `MOST_CATEGORIES`; `others` are the rows of all that it leaves out.
+    """
+
+    missing: int
+    least: float | None = None
+    median: float | None = None
+    greatest: float | None = None
+    categories: dict[str, int] | None = None
+    others: int | None = None
+
+
+@dataclass(frozen=True)
+class DataSummary:
+    """A data set: its file's name and SHA-256, its rows, its target, and its columns in the contract's order."""
+
+    name: str
+    sha256: str
+    rows: int
+    target: ColumnSummary
+    columns: dict[str, ColumnSummary]
+
+
+def summarise(dataset: Dataset) -> DataSummary:
+    """The summary of a whole data set, the held-out rows among it."""
+    return DataSummary(
+        name=dataset.name,
+        sha256=dataset.sha256,
+        rows=len(dataset),
+        target=_summary(pd.Series(dataset.labels)),
+        columns={str(name): _summary(dataset.columns[name]) for name in dataset.columns},
+    )
+
+
+def _summary(column: pd.Series[Any]) -> ColumnSummary:
+    missing = int(column.isna().sum())
+    if not pd.api.types.is_numeric_dtype(column):
+        counts = {str(name): int(count) for name, count in column.value_counts().items() if count}
+        ranked = sorted(counts, key=lambda name: (-counts[name], name))
+        shown, left_out = ranked[:MOST_CATEGORIES], ranked[MOST_CATEGORIES:]
+        others = sum(counts[name] for name in left_out)
+        return ColumnSummary(missing, categories={name: counts[name] for name in shown}, others=others)
+    numbers = column.dropna().to_numpy(dtype=np.float64)
+    if not len(numbers):
+        return ColumnSummary(missing)
+    least, median, greatest = np.quantile(numbers, [0.0, 0.5, 1.0])
+    return ColumnSummary(missing, rounded(least), rounded(median), rounded(greatest))

@@ -1,0 +1,111 @@
+"""The release that a channel serves now, as a rival of the model that may take its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edustream_contracts.canonical import sha256_hex
+from edustream_contracts.contract import ModelContract
+from edustream_contracts.errors import Incompatible, NothingToServe, Rejected
+from edustream_ml.configuration import TrainingPlan
+from edustream_ml.dataset import Dataset, Row
+from edustream_ml.gates.comparison import Rival
+from edustream_ml.scores import Scores
+from edustream_ml.tasks import Task, outcome_of
+from edustream_ml.tensors import Tensors
+from edustream_registry.inference.loading import MODEL_FILE
+from edustream_registry.inference.session import AnswerUnusable, Inference
+from edustream_registry.manifest import DataSource
+from edustream_registry.names import Reference
+from edustream_registry.reading import ReleaseReader
+from edustream_registry.released_contracts import ReleasedContracts
+
+NO_REGISTRY = Rival("the live release", note="no registry was asked, so there is nothing to compare with")
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A live release that was verified and loaded; `title` is e.g. churn@1.0.1 (production)."""
+
+    title: str
+    contract: ModelContract
+    model_sha256: str
+    data: DataSource
+    seed: int
+    inference: Inference
+
+    def rival(self, plan: TrainingPlan, held_out: Dataset, onnx: bytes) -> Rival:
+        """Its answers to the held-out rows, for the model in `onnx`; or why there is nothing to compare.
+
+        A release of another contract is compared if it answers the same question, and every held-out row, with the
+        fields that it knows, satisfies its contract.
+        """
+        if self.model_sha256 == sha256_hex(onnx) and self.contract.digest == plan.contract.digest:
+            return Rival(self.title, note=f"{self.title} is this very model")
+        reason = self._other_question(plan) or self._unknown_rows(plan, held_out)
+        if reason:
+            return Rival(self.title, note=f"{self.title} cannot be compared: {reason}; the other gates alone decide")
+        try:
+            answered = self._answers(plan, held_out)
+        except AnswerUnusable as error:
+            return Rival(self.title, note=f"{self.title} cannot be compared: it fails on a held-out row ({error})")
+        return Rival(self.title, answered, self._caution(plan, held_out))
+
+    def _other_question(self, plan: TrainingPlan) -> str:
+        theirs, ours = outcome_of(self.contract), plan.outcome
+        if (theirs.task, theirs.classes, theirs.field.unit) != (ours.task, ours.classes, ours.field.unit):
+            return "its contract asks another question"
+        if ours.task is Task.BINARY and not theirs.probabilities:
+            return "its contract promises no probability"
+        return ""
+
+    def _unknown_rows(self, plan: TrainingPlan, held_out: Dataset) -> str:
+        if self.contract.digest == plan.contract.digest:
+            return ""
+        validator = self.contract.input_validator
+        unknown = sum(not validator.is_valid(self._known(row)) for row in held_out.rows)
+        return f"{unknown} of {len(held_out)} held-out rows break its contract" if unknown else ""
+
+    def _known(self, row: Row) -> Row:
+        return {field.name: row[field.name] for field in self.contract.inputs if field.name in row}
+
+    def _answers(self, plan: TrainingPlan, held_out: Dataset) -> Scores:
+        tensors = Tensors.of([self._known(row) for row in held_out.rows], self.contract)
+        columns = self.inference.columns(tensors.numeric, tensors.categorical)
+        outcome = outcome_of(self.contract)
+        labels = columns[outcome.field.name]
+        if plan.task is not Task.BINARY:
+            return Scores(labels)
+        name, promised = next(iter(outcome.probabilities.items()))
+        probability = columns[name]
+        pair = (probability, 1.0 - probability) if promised == plan.classes[0] else (1.0 - probability, probability)
+        return Scores(labels, np.column_stack(pair))
+
+    def _caution(self, plan: TrainingPlan, held_out: Dataset) -> str:
+        """Which of its advantages are known: rows that it was trained on are no fair test, and favour it."""
+        if (self.data.sha256, self.seed) == (held_out.sha256, plan.configuration.seed):
+            return ""
+        return "it was trained on other data or by another seed, so it may have seen some of these rows"
+
+
+def read_champion(reader: ReleaseReader, model: str, channel: str) -> Champion | Rival:
+    """What a channel serves now; where there is nothing that a consumer could load, a rival that says so.
+
+    Raises `Rejected` for a channel or a manifest that is not signed or not intact, `Unreachable`.
+    """
+    reference = Reference.parse(f"{model}@{channel}")
+    try:
+        found = reader.resolve(reference)
+    except NothingToServe as error:
+        return Rival(str(reference), note=f"{reference} serves nothing to compare with ({error.kind})")
+    content = found.manifest.content
+    title = f"{found.model}@{found.version} ({channel})"
+    try:
+        contract = ReleasedContracts(reader).of(found.manifest)
+        data = reader.read_file(found.model, content.file(MODEL_FILE))
+        inference = Inference(data, content, contract)
+    except (NothingToServe, Rejected, Incompatible) as error:
+        return Rival(title, note=f"{title} cannot be loaded, and no consumer can serve it: {error.fact.rstrip('.')}")
+    return Champion(title, contract, sha256_hex(data), content.data, content.rebuild.seed, inference)
