@@ -61,9 +61,7 @@ def students(rows: int, seed: int, drift: Drift = Drift.NONE, drift_from: int = 
         yield chunk[: rows - begin]
 
 
-def write_students(
-    path: Path, rows: int, seed: int, drift: Drift = Drift.NONE, drift_from: int = 0
-) -> StudentsFile:
+def write_students(path: Path, rows: int, seed: int, drift: Drift = Drift.NONE, drift_from: int = 0) -> StudentsFile:
     """Write a CSV file as the producer reads it; it appears under its name when it is complete.
 
     Raises `OSError` where it cannot be written.
@@ -99,7 +97,7 @@ def _chunk(seed: int, number: int, drift: Drift) -> pd.DataFrame:
 
 def _csv(chunk: pd.DataFrame, *, header: bool) -> bytes:
     sink = pa.BufferOutputStream()
-    plain = chunk.astype({name: object for name in chunk.select_dtypes("category")})
+    plain = chunk.astype(dict.fromkeys(chunk.select_dtypes("category"), object))
     table = pa.Table.from_pandas(plain, preserve_index=False)
     write_csv(table, sink, WriteOptions(include_header=False, quoting_style="none"))
     head = ",".join(chunk.columns) + "\n" if header else ""

@@ -87,9 +87,7 @@ def _days(rng: np.random.Generator, engaged: Numbers, hours: Numbers) -> npt.NDA
     return np.where(hours > 0, recent, long_ago).astype(np.int64)
 
 
-def _quiz_score(
-    rng: np.random.Generator, engaged: Numbers, able: Numbers, lessons: npt.NDArray[np.int64]
-) -> Numbers:
+def _quiz_score(rng: np.random.Generator, engaged: Numbers, able: Numbers, lessons: npt.NDArray[np.int64]) -> Numbers:
     """Mean score in percent; NaN for who took no quiz, which is the likelier the fewer lessons there were."""
     score = np.clip(68 + 9 * able + 3 * engaged + 10 * rng.standard_normal(len(able)), 0, 100)
     taken = rng.random(len(able)) < 1 - np.exp(-0.25 * lessons)
