@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from edustream_contracts.meaning import admitted
 from edustream_ml.configuration import TrainingPlan
-from edustream_ml.figures import shown
+from edustream_ml.figures import exact, shown
 from edustream_ml.metric_titles import metric_meaning, metric_title
 from edustream_ml.plots import Document, released_plots
 
@@ -41,6 +41,7 @@ def _render(template: str, document: Document, plan: TrainingPlan, **more: Any) 
     environment.filters["admitted"] = partial(admitted, unit=False)
     environment.filters["cell"] = _cell
     environment.filters["shown"] = shown
+    environment.filters["exact"] = exact
     environment.filters["title_of"] = metric_title
     environment.filters["meaning_of"] = metric_meaning
     return environment.get_template(template).render(

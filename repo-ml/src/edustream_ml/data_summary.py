@@ -62,5 +62,10 @@ def _summary(column: pd.Series[Any]) -> ColumnSummary:
     numbers = column.dropna().to_numpy(dtype=np.float64)
     if not len(numbers):
         return ColumnSummary(missing)
-    least, median, greatest = np.quantile(numbers, [0.0, 0.5, 1.0])
-    return ColumnSummary(missing, rounded(least), rounded(median), rounded(greatest))
+    least, median, greatest = (_whole(rounded(number)) for number in np.quantile(numbers, [0.0, 0.5, 1.0]))
+    return ColumnSummary(missing, least, median, greatest)
+
+
+def _whole(number: float) -> float:
+    """The same number, as an integer where it is one, so that months are not shown with decimals."""
+    return int(number) if number.is_integer() else number

@@ -1,4 +1,4 @@
-"""How a figure is written for people: with as many digits as its size deserves, and always the same ones."""
+"""How figures are written for people: measured ones with the digits that their size asks for, chosen ones exactly."""
 
 from __future__ import annotations
 
@@ -17,4 +17,9 @@ def shown(value: float | str | None) -> str:
         return f"{value:,}"
     size = abs(value)
     decimals = 0 if size >= 1000 else 2 if size >= 10 else 4
-    return f"{value:,.{decimals}f}"
+    return f"{value:z,.{decimals}f}"
+
+
+def exact(value: float | None) -> str:
+    """A figure that somebody chose, as text: with every digit that it has."""
+    return ABSENT if value is None else f"{value:,}".removesuffix(".0")

@@ -44,7 +44,9 @@ STYLE: Final = {
     "legend.frameon": False,
 }
 SHOWN_COLUMNS: Final = 20
-SHOWN_NAME: Final = 24
+SHOWN_NAME: Final = 32
+FEW_VALUES: Final = 3
+SHOWN_TICK: Final = 12
 
 Document = Mapping[str, Any]
 
@@ -150,12 +152,17 @@ def candidate_plot(document: Document) -> Plot:
 
 
 def dependence_plots(document: Document) -> dict[str, Plot]:
-    """One small plot for each column whose partial dependence is known."""
+    """One small plot for each column whose partial dependence is known, all on the same scale."""
+    effects = [effect for one in document["inspection"]["partial_dependence"] for effect in one["effects"]]
+    lowest = min((value for effect in effects for value in effect["low"]), default=0.0)
+    highest = max((value for effect in effects for value in effect["high"]), default=1.0)
+    margin = 0.05 * (highest - lowest or 1.0)
+    limits = (lowest - margin, highest + margin)
     return {
         dependence["column"]: Plot(
             dependence["column"],
-            f"The mean answer where every row has the same {dependence['column']}; the ground is where most rows lie.",
-            lambda axes, of=dependence: _dependence(axes, of),
+            f"The mean answer where every row has the same {dependence['column']}, and where most answers lie.",
+            lambda axes, of=dependence: _dependence(axes, of, limits),
             width=4.0,
             height=3.0,
         )
@@ -250,9 +257,9 @@ def _candidates(axes: Axes, document: Document) -> None:
     axes.set(xlabel=f"{metric_title(document['selection_metric'])} on a fold", ylim=(-0.6, len(shown) - 0.4))
 
 
-def _dependence(axes: Axes, dependence: Mapping[str, Any]) -> None:
+def _dependence(axes: Axes, dependence: Mapping[str, Any], limits: tuple[float, float]) -> None:
     values = dependence["values"]
-    is_numeric = not any(isinstance(value, str) for value in values)
+    is_numeric = len(values) > FEW_VALUES and not any(isinstance(value, str) for value in values)
     places = values if is_numeric else list(range(len(values)))
     for effect, colour in zip(dependence["effects"], SERIES, strict=False):
         label = _short(effect["answer"])
@@ -265,10 +272,16 @@ def _dependence(axes: Axes, dependence: Mapping[str, Any]) -> None:
     if is_numeric:
         axes.xaxis.set_major_locator(MaxNLocator(6))
     else:
-        axes.set_xticks(places, [_short(value) for value in values], rotation=30, ha="right", fontsize=7)
-    axes.set(xlabel=dependence["column"] if is_numeric else "", ylabel="Mean answer")
+        axes.set_xticks(places, [_tick(value) for value in values], fontsize=7)
+        if len(values) > FEW_VALUES or max(map(len, map(str, values))) > SHOWN_TICK:
+            axes.tick_params(axis="x", labelrotation=30)
+    axes.set(ylabel="Mean answer", ylim=limits)
     if len(dependence["effects"]) > 1:
         axes.legend(fontsize=7)
+
+
+def _tick(value: float | str) -> str:
+    return _short(value) if isinstance(value, str) else f"{value:g}"
 
 
 def _short(name: str) -> str:

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from edustream_ml.configuration import TrainingPlan
-from edustream_ml.figures import shown
+from edustream_ml.figures import exact, shown
 from edustream_ml.metric_titles import metric_meaning, metric_title
 from edustream_ml.plots import Document, Plot, candidate_plot, dependence_plots, released_plots
 
@@ -34,6 +34,7 @@ def report_page(document: Document, plan: TrainingPlan) -> str:
         autoescape=True,
     )
     environment.filters["shown"] = shown
+    environment.filters["exact"] = exact
     environment.filters["title_of"] = metric_title
     environment.filters["meaning_of"] = metric_meaning
     plots = released_plots(document)

@@ -77,7 +77,8 @@ def train(plan: TrainingPlan, report: ProgressReport) -> Training:
     report.stage("Exporting to ONNX and comparing every row")
     onnx = export_onnx(pipeline, plan.contract)
     everything = Tensors.of_columns(dataset.columns, plan.contract)
-    parity = prove_parity(answers(pipeline, everything.frame()), OnnxScorer(onnx).score(everything))
+    scorer = OnnxScorer(onnx)
+    parity = prove_parity(answers(pipeline, everything.frame()), scorer.score(everything))
     report.note(
         f"{parity.rows} rows agree: {_agreed(plan)} by at most "
         f"{parity.largest_difference:.1e} (allowed: {TOLERANCE:.0e})"
@@ -91,7 +92,7 @@ def train(plan: TrainingPlan, report: ProgressReport) -> Training:
         pipeline=pipeline,
         evaluation=evaluation,
         held_out_scores=held_out,
-        inspection=inspect_model(plan, pipeline, held_out_rows, parts.held_out.labels, held_out),
+        inspection=inspect_model(plan, scorer.score, held_out_rows, parts.held_out.labels, held_out),
         onnx=onnx,
         parity=parity,
     )

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
 
-import pandas as pd
-from sklearn.inspection import permutation_importance
-from sklearn.pipeline import Pipeline
+import numpy as np
+import numpy.typing as npt
 
 from edustream_ml.calibration import rounded
 from edustream_ml.configuration import TrainingPlan
 from edustream_ml.evaluation import fold_scores
-from edustream_ml.scores import Labels, answers
+from edustream_ml.scores import Labels, Scores
+from edustream_ml.tensors import Tensors
 
 REPEATS: Final = 5
+
+Answer = Callable[[Tensors], Scores]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,24 +29,34 @@ class Importance:
     std: float
 
 
-def column_importance(
-    pipeline: Pipeline, frame: pd.DataFrame, truth: Labels, plan: TrainingPlan
-) -> tuple[Importance, ...]:
-    """The importance of every column of `frame` (Breiman, 2001), the largest first.
+def column_importance(plan: TrainingPlan, answer: Answer, rows: Tensors, truth: Labels) -> tuple[Importance, ...]:
+    """The importance of every input field (Breiman, 2001), the largest first.
+
+    Every column is shuffled in the same ways, so that their losses can be compared.
 
     Args:
-        pipeline: the fitted model.
-        frame: `Tensors.frame()` of rows that it was not fitted on.
-        truth: their labels (n,).
         plan: says by which metric the loss is measured, and seeds the shuffling.
+        answer: the model.
+        rows: rows that it was not fitted on.
+        truth: their labels (n,), str objects or float64.
     """
-
-    def score(fitted: Any, rows: pd.DataFrame, labels: Labels) -> float:
-        return fold_scores(plan, labels, answers(fitted, rows))[plan.task.selection_metric]
-
-    result = permutation_importance(
-        pipeline, frame, truth, scoring=score, n_repeats=REPEATS, random_state=plan.configuration.seed
-    )
-    columns = zip(frame.columns, result.importances_mean, result.importances_std, strict=True)
-    found = [Importance(str(name), rounded(mean), rounded(std)) for name, mean, std in columns]
+    metric = plan.task.selection_metric
+    generator = np.random.default_rng(plan.configuration.seed)
+    orders = [generator.permutation(len(truth)) for _ in range(REPEATS)]
+    best = fold_scores(plan, truth, answer(rows))[metric]
+    found = []
+    for column in (*rows.contract.numeric, *rows.contract.categorical):
+        scores = [fold_scores(plan, truth, answer(_shuffled(rows, column, order)))[metric] for order in orders]
+        found.append(Importance(column, rounded(best - np.mean(scores)), rounded(np.std(scores))))
     return tuple(sorted(found, key=lambda importance: (-importance.mean, importance.column)))
+
+
+def _shuffled(rows: Tensors, column: str, order: npt.NDArray[np.intp]) -> Tensors:
+    numeric, categorical = rows.contract.numeric, rows.contract.categorical
+    if column in numeric:
+        values = rows.numeric.copy()
+        values[:, numeric.index(column)] = rows.numeric[order, numeric.index(column)]
+        return replace(rows, numeric=values)
+    texts = rows.categorical.copy()
+    texts[:, categorical.index(column)] = rows.categorical[order, categorical.index(column)]
+    return replace(rows, categorical=texts)

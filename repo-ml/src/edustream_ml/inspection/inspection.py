@@ -1,4 +1,4 @@
-"""Everything that is found out about the chosen model on the held-out rows besides its scores."""
+"""Everything that is found out about the exported model on the held-out rows besides its scores."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from sklearn.pipeline import Pipeline
-from threadpoolctl import threadpool_limits
 
 from edustream_ml.configuration import TrainingPlan
 from edustream_ml.inspection.curves import MOST_CLASSES, ClassCurves, class_curves
-from edustream_ml.inspection.importance import Importance, column_importance
+from edustream_ml.inspection.importance import Answer, Importance, column_importance
 from edustream_ml.inspection.intervals import Bootstrap, bootstrap
 from edustream_ml.inspection.partial_dependence import Numbers, PartialDependence, partial_dependence
 from edustream_ml.inspection.residuals import Residuals, residuals
 from edustream_ml.inspection.statistics import statistics
-from edustream_ml.scores import Labels, Scores, answers
+from edustream_ml.scores import Labels, Scores
 from edustream_ml.tasks import Task
 from edustream_ml.tensors import Tensors
 
@@ -40,29 +38,27 @@ class Inspection:
     partial_dependence: tuple[PartialDependence, ...]
 
 
-def inspect_model(plan: TrainingPlan, pipeline: Pipeline, rows: Tensors, truth: Labels, answered: Scores) -> Inspection:
-    """Inspect a fitted model on rows that it was not fitted on.
+def inspect_model(plan: TrainingPlan, answer: Answer, rows: Tensors, truth: Labels, answered: Scores) -> Inspection:
+    """Inspect a model on rows that it was not fitted on.
 
     Args:
         plan: what was to be trained.
-        pipeline: the fitted model.
+        answer: the model.
         rows: the held-out rows.
         truth: their labels (n,), str objects or float64.
-        answered: what the model answers to them.
+        answered: what was measured: the answers to these rows.
     """
-    # One thread, so that sums are taken in the same order on every run.
-    with threadpool_limits(limits=1):
-        chosen = np.unique(np.linspace(0, len(truth) - 1, MOST_SHUFFLED_ROWS).astype(np.intp))
-        shuffled = replace(rows, numeric=rows.numeric[chosen], categorical=rows.categorical[chosen])
-        importance = column_importance(pipeline, shuffled.frame(), truth[chosen], plan)
-        return Inspection(
-            bootstrap=bootstrap(statistics(plan, truth, answered), len(truth), plan.configuration.seed),
-            curves=_curves(plan, truth, answered),
-            residuals=None if plan.task.is_classification else residuals(truth, answered.labels),
-            shuffled_rows=len(chosen),
-            importance=importance,
-            partial_dependence=_dependence(plan, pipeline, rows, importance),
-        )
+    chosen = np.unique(np.linspace(0, len(truth) - 1, MOST_SHUFFLED_ROWS).astype(np.intp))
+    shuffled = replace(rows, numeric=rows.numeric[chosen], categorical=rows.categorical[chosen])
+    importance = column_importance(plan, answer, shuffled, truth[chosen])
+    return Inspection(
+        bootstrap=bootstrap(statistics(plan, truth, answered), len(truth), plan.configuration.seed),
+        curves=_curves(plan, truth, answered),
+        residuals=None if plan.task.is_classification else residuals(truth, answered.labels),
+        shuffled_rows=len(chosen),
+        importance=importance,
+        partial_dependence=_dependence(plan, answer, rows, importance),
+    )
 
 
 def _curves(plan: TrainingPlan, truth: Labels, answered: Scores) -> tuple[ClassCurves, ...]:
@@ -73,16 +69,16 @@ def _curves(plan: TrainingPlan, truth: Labels, answered: Scores) -> tuple[ClassC
 
 
 def _dependence(
-    plan: TrainingPlan, pipeline: Pipeline, rows: Tensors, importance: tuple[Importance, ...]
+    plan: TrainingPlan, answer: Answer, rows: Tensors, importance: tuple[Importance, ...]
 ) -> tuple[PartialDependence, ...]:
     fields = {field.name: field for field in plan.contract.inputs}
     names, columns = _shown_classes(plan)
 
-    def answer(asked: Tensors) -> Numbers:
-        answered = answers(pipeline, asked.frame())
+    def numbers(asked: Tensors) -> Numbers:
+        answered = answer(asked)
         return answered.labels if answered.probabilities is None else answered.probabilities[:, columns]
 
-    found = (partial_dependence(rows, fields[one.column], answer, names) for one in importance[:MOST_COLUMNS])
+    found = (partial_dependence(rows, fields[one.column], numbers, names) for one in importance[:MOST_COLUMNS])
     return tuple(one for one in found if one)
 
 

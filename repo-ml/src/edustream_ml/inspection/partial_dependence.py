@@ -40,11 +40,6 @@ class PartialDependence:
     values: tuple[float | str, ...]
     effects: tuple[Effect, ...]
 
-    @property
-    def is_numeric(self) -> bool:
-        """Whether a line may be drawn through the values."""
-        return not any(isinstance(value, str) for value in self.values)
-
 
 def partial_dependence(rows: Tensors, field: Field, answer: Answer, names: Sequence[str]) -> PartialDependence | None:
     """Ask the model about rows in which one column holds each of some values in turn.

@@ -1,0 +1,301 @@
+"""What people read of a release, for each kind of model: two classes, several, and a number."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+import yaml
+from conftest import REPOSITORY
+from shown_numbers import PageText, unaccounted
+
+from edustream_contracts.canonical import sha256_hex
+from edustream_contracts.contract import contract_from
+from edustream_ml.cards import data_card, model_card
+from edustream_ml.configuration import TrainingPlan, load_plan
+from edustream_ml.figures import exact, shown
+from edustream_ml.metric_titles import metric_meaning, metric_title
+from edustream_ml.plots import released_plots
+from edustream_ml.progress import ProgressReport
+from edustream_ml.report import report_page
+from edustream_ml.tasks import METRICS, Task, measured_metrics
+from edustream_ml.workflow import train
+
+FLOORS = {"churn": {"roc_auc": 0.55}, "plans": {"macro_f1": 0.3}, "housing": {"r2": 0.05}}
+ROWS = 400
+LARGEST_PAGE_BYTES = 1 << 20
+
+Document = dict[str, Any]
+Written = tuple[Document, TrainingPlan]
+
+
+@pytest.fixture(scope="module", params=FLOORS)
+def written(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, report: ProgressReport
+) -> Written:
+    """The metrics.json of a model that is trained in a moment, and its plan."""
+    folder = tmp_path_factory.mktemp(request.param)
+    configuration = yaml.safe_load((REPOSITORY / "configs" / f"{request.param}.yaml").read_text(encoding="utf-8"))
+    source = REPOSITORY / "configs" / configuration["data"]["path"]
+    data = b"".join(source.read_bytes().splitlines(keepends=True)[: ROWS + 1])
+    (folder / source.name).write_bytes(data)
+    configuration["data"] |= {"path": source.name, "sha256": sha256_hex(data)}
+    configuration["candidates"] = [
+        {"estimator": "histogram_gradient_boosting", "max_iter": 10, "name": name} for name in ("one | <b>", "two")
+    ]
+    configuration["cross_validation"] = {"folds": 2, "repeats": 1}
+    configuration["thresholds"] = FLOORS[request.param]
+    path = folder / "small.yaml"
+    path.write_text(yaml.safe_dump(configuration), encoding="utf-8")
+    plan = load_plan(path)
+    return json.loads(json.dumps(train(plan, report, refused_too=True).report())), plan
+
+
+def sources(document: Document, plan: TrainingPlan) -> tuple[Any, ...]:
+    return document, plan.configuration.model_dump(mode="json"), plan.contract.document
+
+
+def texts(document: Document, plan: TrainingPlan) -> dict[str, str]:
+    return {
+        "report.html": PageText(report_page(document, plan)).text,
+        "model_card.md": model_card(document, plan),
+        "data_card.md": data_card(document, plan),
+    }
+
+
+def test_no_number_that_people_read_differs_from_metrics_json_or_the_plan(written: Written) -> None:
+    document, plan = written
+    for name, text in texts(document, plan).items():
+        assert unaccounted(text, *sources(document, plan)) == set(), name
+
+
+def test_a_number_that_differs_would_be_found(written: Written) -> None:
+    document, plan = written
+    read = texts(document, plan)
+    changed = copy.deepcopy(document)
+    changed["metrics"] = {name: value * 1.01 + 0.0113 for name, value in document["metrics"].items()}
+    changed["held_out"]["rows"] += 1
+    changed["data"] = {}
+    for name, text in read.items():
+        assert unaccounted(text, *sources(changed, plan)), name
+    changed = copy.deepcopy(document)
+    for one in changed["inspection"]["importance"]:
+        one["mean"] += 0.0117
+    assert unaccounted(read["report.html"], *sources(changed, plan))
+
+
+def test_every_metric_is_read_with_its_interval(written: Written) -> None:
+    document, plan = written
+    read = texts(document, plan)
+    for name in METRICS[plan.task]:
+        interval = document["inspection"]["bootstrap"]["intervals"][name]
+        said = f"{shown(interval['low'])} to {shown(interval['high'])}"
+        for document_name in ("report.html", "model_card.md"):
+            assert shown(document["metrics"][name]) in read[document_name]
+            assert said in read[document_name], (name, document_name)
+
+
+def test_cards_say_what_only_a_person_can_say(written: Written) -> None:
+    document, plan = written
+    card, read = plan.configuration.card, texts(document, plan)
+    for text in read.values():
+        assert card.intended_use in text
+        assert plan.configuration.data.licence in text
+        assert all(said in text for said in (*card.limits, *card.ethics))
+    for name in ("report.html", "model_card.md"):
+        assert all(use in read[name] for use in card.out_of_scope)
+        assert card.licence in read[name]
+    for name, reason in card.sensitive_columns.items():
+        assert re.search(rf"- `{name}` \(.+\): {re.escape(reason)}\n", read["data_card.md"])
+
+
+def test_markdown_tables_have_as_many_cells_in_every_row(written: Written) -> None:
+    document, plan = written
+    for text in (model_card(document, plan), data_card(document, plan)):
+        tables = re.findall(r"(?:^\|.*\|\n)+", text, flags=re.MULTILINE)
+        assert len(tables) > 1
+        for table in tables:
+            cells = {len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}
+            assert len(cells) == 1, table
+
+
+class Elements(HTMLParser):
+    """Every element of a page with its attributes."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def values(self, name: str) -> list[str]:
+        return [value for _, attributes in self.found if (value := attributes.get(name)) is not None]
+
+
+def test_the_page_needs_nothing_else(written: Written) -> None:
+    page = report_page(*written)
+    elements = Elements(page)
+    names = {name for name, _ in elements.found}
+    assert not names & {"script", "link", "img", "iframe", "object", "image", "a:href", "base", "form"}
+    assert not [value for name in ("src", "srcset", "data", "action") for value in elements.values(name)]
+    ids = elements.values("id")
+    assert len(ids) == len(set(ids))
+    references = [*elements.values("href"), *elements.values("xlink:href")]
+    assert references
+    assert all(reference[0] == "#" and reference[1:] in ids for reference in references)
+    clips = re.findall(r"url\(([^)]*)\)", page)
+    assert all(clip[0] == "#" and clip[1:] in ids for clip in clips)
+    assert re.search(r"@import|http-equiv=.refresh|\bon[a-z]+=", page) is None
+    assert "default-src 'none'" in page
+
+
+def test_every_colour_of_the_page_has_a_value_for_light_and_for_dark(written: Written) -> None:
+    page = report_page(*written)
+    used = set(re.findall(r"var\((--[a-z0-9-]+)\)", page))
+    assert {"--ink", "--series-0", "--muted"} <= used
+    style = page[page.index("<style>") : page.index("</style>")]
+    light, dark = style.split("prefers-color-scheme: dark")
+    for name in used - {"--share"}:
+        assert f"{name}:" in light, name
+        assert f"{name}:" in dark, name
+    assert "@media print" in style
+    svg = "".join(re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL))
+    assert svg
+    assert re.findall(r"#[0-9a-f]{6}\b", svg) == []
+
+
+def test_equal_figures_have_equal_bytes(written: Written) -> None:
+    document, plan = written
+    again = copy.deepcopy(document)
+    assert report_page(document, plan) == report_page(again, plan)
+    assert {name: plot.png() for name, plot in released_plots(document).items()} == {
+        name: plot.png() for name, plot in released_plots(again).items()
+    }
+
+
+def test_each_kind_of_model_has_the_sections_that_tell_of_it(written: Written) -> None:
+    document, plan = written
+    ids = set(Elements(report_page(document, plan)).values("id"))
+    assert {"metrics", "gates", "candidates", "answers", "importance", "dependence", "slices", "use", "origin"} <= ids
+    assert ("confusion" in ids) == plan.task.is_classification
+    plots = set(released_plots(document))
+    if plan.task is Task.REGRESSION:
+        assert plots == {"predicted", "residuals", "residual_histogram", "feature_importance"}
+    else:
+        assert plots == {"roc", "precision_recall", "calibration", "feature_importance"}
+    for candidate in document["candidates"]:
+        assert candidate["name"].replace("<", "&lt;").replace(">", "&gt;") in report_page(document, plan)
+
+
+def test_texts_of_the_contract_are_texts_and_no_elements(written: Written) -> None:
+    document, plan = written
+    changed = json.loads(json.dumps(plan.contract.document))
+    changed["description"] = "<script>alert(1)</script> & $x$"
+    plan = replace(plan, contract=contract_from(changed))
+    given = copy.deepcopy(document)
+    given["inspection"]["importance"][0]["column"] = "<script>"
+    given["inspection"]["partial_dependence"][0]["column"] = "a $ and a $"
+    page = report_page(given, plan)
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; $x$" in page
+    assert "a $ and a $" in PageText(page).text
+
+
+def test_a_gate_that_says_no_is_named_at_the_top(written: Written) -> None:
+    document, plan = written
+    gate = {
+        "name": "roc_auc",
+        "kind": "floor",
+        "value": 0.61,
+        "interval": {"low": 0.5, "high": 0.7},
+        "limit": 0.8,
+        "relation": "at least",
+        "kept": False,
+        "explanation": "is 0.6100; at least 0.8 is asked",
+    }
+    champion = {**gate, "name": "champion", "kind": "champion", "value": None, "interval": None, "kept": None}
+    given = {**document, "gates": [gate, champion]}
+    page = report_page(given, plan)
+    assert '<p class="verdict no">Refused by <code>roc_auc</code>.' in page
+    assert "✗ no" in page
+    card = model_card(given, plan)
+    assert "| ROC AUC | 0.6100 | at least 0.8 | no | is 0.6100; at least 0.8 is asked |" in card
+    assert "| champion | – | at least 0.8 | – |" in card  # noqa: RUF001
+    kept = {**document, "gates": [{**gate, "kept": True}]}
+    assert '<p class="verdict yes">' in report_page(kept, plan)
+
+
+def test_slices_are_listed_with_their_rows(written: Written) -> None:
+    document, plan = written
+    given = {
+        **document,
+        "slices": [
+            {"column": "female", "value": "0", "rows": 41, "metrics": {"accuracy": 0.812345, "f1": 0.5}},
+            {"column": "female", "value": "1", "rows": 39, "metrics": {"accuracy": 0.7}},
+        ],
+    }
+    assert "| `female` | 0 | 41 | 0.8123 | 0.5000 |" in model_card(given, plan)
+    assert "| `female` | 1 | 39 | 0.7000 | – |" in model_card(given, plan)  # noqa: RUF001
+    assert "0.8123" in PageText(report_page(given, plan)).text
+
+
+def widest(document: Document) -> Document:
+    """The same figures of a model with a thousand columns and a hundred slices."""
+    given = copy.deepcopy(document)
+    inspection = given["inspection"]
+    inspection["importance"] = [{**inspection["importance"][0], "column": "c" * 60 + str(n)} for n in range(1000)]
+    given["slices"] = [{"column": "c" * 60, "value": "v" * 60, "rows": n, "metrics": {"f1": 0.5}} for n in range(100)]
+    return given
+
+
+def test_the_page_stays_small(written: Written) -> None:
+    document, plan = written
+    assert len(report_page(document, plan).encode()) < LARGEST_PAGE_BYTES / 2
+    assert len(report_page(widest(document), plan).encode()) < LARGEST_PAGE_BYTES
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),  # noqa: RUF001
+        (7043, "7,043"),
+        (0.84321, "0.8432"),
+        (12.345, "12.35"),
+        (181234.5678, "181,235"),
+        (-0.00001, "0.0000"),
+        ("Yes", "Yes"),
+    ],
+)
+def test_figures_are_written_with_the_digits_that_their_size_deserves(value: Any, text: str) -> None:
+    assert shown(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), (0.845, "0.845"), (20.0, "20"), (5_000_000, "5,000,000"), (1e-5, "1e-05")],  # noqa: RUF001
+)
+def test_what_was_chosen_is_written_exactly(value: float | None, text: str) -> None:
+    assert exact(value) == text
+
+
+def test_every_metric_has_a_name_and_a_meaning_for_people() -> None:
+    for task in Task:
+        for name in measured_metrics(task):
+            assert "_" not in metric_title(name)
+            assert metric_meaning(name), name
+    assert metric_title("worst_slice") == "worst slice"
+    assert metric_meaning("worst_slice") == ""
+
+
+def test_numbers_are_found_in_a_text_and_words_with_digits_are_not() -> None:
+    text = "F1 of 0.5000 on 1,200 rows, SHA-256 12ab, to 1e-05; R2 -3"
+    assert unaccounted(text, {"a": 0.5, "b": 1200, "c": 1e-5, "d": -3}) == set()
+    assert unaccounted(text, {}) == {"0.5000", "1200", "1e-05", "-3"}
+    assert unaccounted("0.5001", {"a": 0.5}) == {"0.5001"}
