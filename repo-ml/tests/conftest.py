@@ -40,10 +40,11 @@ def small_csv() -> str:
     return "".join(lines[: SMALL_ROWS + 1])
 
 
-def write_project(folder: Path, document: Document | None = None, csv: str | None = None) -> Path:
+def write_project(folder: Path, document: Document | None = None, csv: str | bytes | None = None) -> Path:
     """A repository with configs/ and data/; returns the configuration's path."""
     given = document or small_document()
-    data = (csv or small_csv()).encode()
+    text = small_csv() if csv is None else csv
+    data = text.encode() if isinstance(text, str) else text
     (folder / "data").mkdir(parents=True, exist_ok=True)
     (folder / "configs").mkdir(exist_ok=True)
     (folder / "data" / "telco_churn.csv").write_bytes(data)

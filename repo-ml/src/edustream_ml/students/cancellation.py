@@ -65,12 +65,12 @@ def cancellation_probability(students: pd.DataFrame, relation: Relation = Relati
 
 
 def _numbers(students: pd.DataFrame, name: str) -> Probabilities:
-    return students[name].to_numpy(dtype=np.float64)
+    return np.asarray(students[name], dtype=np.float64)
 
 
 def _is(students: pd.DataFrame, name: str, text: str) -> Probabilities:
-    return (students[name] == text).to_numpy(dtype=np.float64)
+    return np.asarray(students[name] == text, dtype=np.float64)
 
 
 def _effect(students: pd.DataFrame, name: str, effects: dict[str, float]) -> Probabilities:
-    return students[name].map(effects).to_numpy(dtype=np.float64)
+    return np.asarray(students[name].map(effects), dtype=np.float64)

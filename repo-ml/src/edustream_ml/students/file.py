@@ -90,7 +90,7 @@ def _chunk(seed: int, number: int, drift: Drift) -> pd.DataFrame:
     )
     relation = Relation.CHANGED if drift is Drift.RELATION else Relation.USUAL
     probability: Probabilities = cancellation_probability(chunk, relation)
-    chunk[TARGET] = pd.Categorical.from_codes((rng.random(CHUNK) < probability).astype(np.int8), ["No", "Yes"])
+    chunk[TARGET] = np.where(rng.random(CHUNK) < probability, "Yes", "No")
     chunk["probability"] = probability
     return chunk
 
@@ -101,4 +101,4 @@ def _csv(chunk: pd.DataFrame, *, header: bool) -> bytes:
     table = pa.Table.from_pandas(plain, preserve_index=False)
     write_csv(table, sink, WriteOptions(include_header=False, quoting_style="none"))
     head = ",".join(chunk.columns) + "\n" if header else ""
-    return head.encode() + sink.getvalue().to_pybytes()
+    return head.encode() + bytes(sink.getvalue())

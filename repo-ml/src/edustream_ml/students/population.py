@@ -77,7 +77,7 @@ def _hours(rng: np.random.Generator, engaged: Numbers) -> Numbers:
     """Hours of study in a month: log-normal around the engagement, or none at all."""
     hours = np.exp(1.7 + 0.8 * engaged + 0.6 * rng.standard_normal(len(engaged)))
     absent = rng.random(len(engaged)) < 1 / (1 + np.exp(2.6 + 1.2 * engaged))
-    return np.round(np.where(absent, 0.0, np.minimum(hours, MAX_HOURS)), 1)
+    return np.asarray(np.round(np.where(absent, 0.0, np.minimum(hours, MAX_HOURS)), 1), dtype=np.float64)
 
 
 def _days(rng: np.random.Generator, engaged: Numbers, hours: Numbers) -> npt.NDArray[np.int64]:
