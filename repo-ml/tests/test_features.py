@@ -14,7 +14,8 @@ from sklearn.preprocessing import OneHotEncoder
 from edustream_contracts.contract import ModelContract, contract_from, load_contract
 from edustream_ml.configuration import Configuration, TrainingPlan
 from edustream_ml.dataset import load_dataset
-from edustream_ml.features.pipeline import DerivedFeatures, build_pipeline
+from edustream_ml.features.derived import DerivedFeatures
+from edustream_ml.features.pipeline import build_pipeline
 from edustream_ml.onnx_export import export_onnx
 from edustream_ml.onnx_scorer import OnnxScorer
 from edustream_ml.scores import answers
@@ -39,7 +40,7 @@ def valid_rows(contract: ModelContract) -> st.SearchStrategy[dict[str, Any]]:
 
 def test_a_ratio_keeps_its_denominator_above_the_floor_and_a_count_adds_up() -> None:
     matrix = np.array([[10.0, 0.0, 1.0], [10.0, 4.0, 0.0]], dtype=np.float32)
-    derived = DerivedFeatures(ratios=((0, 1, 1.0),), counts=((1, 2),)).fit(matrix).transform(matrix)
+    derived = DerivedFeatures(ratios=((0, 1, 1.0),), sums=((1, 2),)).fit(matrix).transform(matrix)
     assert derived.dtype == np.float32
     assert derived[:, 3:].tolist() == [[10.0, 1.0], [2.5, 4.0]]
 
@@ -81,7 +82,7 @@ def test_derived_features_are_the_same_numbers_in_onnx(matrix: list[list[float]]
     contract = numeric_contract()
     rows = [dict(zip(contract.numeric, values, strict=True)) for values in matrix]
     tensors = Tensors.of(rows, contract)
-    derive = DerivedFeatures(ratios=((0, 1, floor), (2, 0, floor)), counts=((0, 2),))
+    derive = DerivedFeatures(ratios=((0, 1, floor), (2, 0, floor)), sums=((0, 2),))
     estimator = LogisticRegression().fit(np.eye(6, dtype=np.float32), ["No", "Yes"] * 3)
     estimator.coef_ = np.array([[0.0, 0.0, 0.0, 0.01, 0.01, 0.0]])
     estimator.intercept_ = np.zeros(1)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
+import numpy as np
 from onnx import GraphProto, ModelProto, TensorProto, helper
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import OneHotEncoder
 
 from edustream_contracts.contract import ModelContract
-from edustream_ml.features.pipeline import DerivedFeatures
+from edustream_ml.features.converters import CONVERTERS, SHAPES
 from edustream_ml.features.target import ScaledTarget
 from edustream_ml.tensors import CATEGORICAL, NUMERIC
+from edustream_ml.tree_ensembles import tree_converters
 
 LABEL: Final = "label"
 PROBABILITIES: Final = "probabilities"
@@ -66,8 +66,8 @@ def _converted(pipeline: Pipeline, contract: ModelContract) -> ModelProto:
         final_types=outputs,
         target_opset=OPSETS,
         options=options,
-        custom_shape_calculators={DerivedFeatures: _derived_shape, OneHotEncoder: _one_hot_shape},
-        custom_conversion_functions={DerivedFeatures: _derived_nodes, OneHotEncoder: _one_hot_nodes},
+        custom_shape_calculators=dict(SHAPES),
+        custom_conversion_functions={**CONVERTERS, **tree_converters(pipeline[-1])},
     )
     _drop_casts(model.graph)
     return model
@@ -83,6 +83,15 @@ def _drop_casts(graph: GraphProto) -> None:
         source = next(node for node in graph.node if cast.input[0] in node.output)
         source.output[list(source.output).index(cast.input[0])] = cast.output[0]
         graph.node.remove(cast)
+
+
+def _float32_from(bound: float | None, inside: float) -> float | None:
+    """The float32 nearest to a bound that is not beyond it; `inside` is the direction in which numbers may lie."""
+    if bound is None:
+        return None
+    nearest = np.float32(bound)
+    beyond = nearest < bound if inside > 0 else nearest > bound
+    return float(np.nextafter(nearest, np.float32(inside)) if beyond else nearest)
 
 
 def _append_target(graph: GraphProto, target: ScaledTarget) -> None:
@@ -103,7 +112,7 @@ def _append_target(graph: GraphProto, target: ScaledTarget) -> None:
     append("Add", ("mean", TensorProto.FLOAT, [target.mean_], []))
     if target.scale == "log":
         append("Exp")
-    bounds = {"minimum": target.minimum, "maximum": target.maximum}
+    bounds = {"minimum": _float32_from(target.minimum, np.inf), "maximum": _float32_from(target.maximum, -np.inf)}
     if any(bound is not None for bound in bounds.values()):
         append(
             "Clip",
@@ -115,90 +124,3 @@ def _append_target(graph: GraphProto, target: ScaledTarget) -> None:
     graph.node[-1].output[0] = LABEL
     del graph.output[:]
     graph.output.append(helper.make_tensor_value_info(LABEL, TensorProto.FLOAT, [None]))
-
-
-def _derived_shape(operator: Any) -> None:
-    transformer: DerivedFeatures = operator.raw_operator
-    columns = transformer.n_features_in_ + len(transformer.ratios) + len(transformer.counts)
-    operator.outputs[0].type = FloatTensorType([operator.inputs[0].get_first_dimension(), columns])
-
-
-def _derived_nodes(scope: Any, operator: Any, container: Any) -> None:
-    transformer: DerivedFeatures = operator.raw_operator
-    graph = _GraphWriter(scope, container)
-    matrix = operator.inputs[0].full_name
-    parts = [matrix]
-    for top, bottom, floor in transformer.ratios:
-        numerator = graph.columns(matrix, [top])
-        denominator = graph.node("Max", [graph.columns(matrix, [bottom]), graph.constant(TensorProto.FLOAT, [floor])])
-        parts.append(graph.node("Div", [numerator, denominator]))
-    for members in transformer.counts:
-        axes = graph.constant(TensorProto.INT64, [1])
-        parts.append(graph.node("ReduceSum", [graph.columns(matrix, list(members)), axes], keepdims=1))
-    container.add_node(
-        "Concat", parts, operator.outputs[0].full_name, name=scope.get_unique_operator_name("Derived"), axis=1
-    )
-
-
-def _one_hot_shape(operator: Any) -> None:
-    columns = sum(map(len, operator.raw_operator.categories_))
-    operator.outputs[0].type = FloatTensorType([operator.inputs[0].get_first_dimension(), columns])
-
-
-def _one_hot_nodes(scope: Any, operator: Any, container: Any) -> None:
-    """Every text is looked up once, in the categories of all columns, and compared with those of its own.
-
-    The converter's own graph has two nodes a column, which would take a third of the time of a prediction.
-    """
-    categories = [list(map(str, column)) for column in operator.raw_operator.categories_]
-    numbers = {text: number for number, text in enumerate(sorted({text for column in categories for text in column}))}
-    graph = _GraphWriter(scope, container)
-    encoded = graph.lookup(operator.inputs[0].full_name, numbers)
-    repeated = graph.columns(encoded, [index for index, column in enumerate(categories) for _ in column])
-    expected = graph.constant(TensorProto.INT64, [numbers[text] for column in categories for text in column])
-    container.add_node(
-        "Cast",
-        graph.node("Equal", [repeated, expected]),
-        operator.outputs[0].full_name,
-        name=scope.get_unique_operator_name("OneHot"),
-        to=TensorProto.FLOAT,
-    )
-
-
-class _GraphWriter:
-    """Adds nodes and constants to the graph that skl2onnx is building, under names of their own."""
-
-    def __init__(self, scope: Any, container: Any) -> None:
-        self._scope = scope
-        self._container = container
-
-    def constant(self, kind: int, values: list[Any]) -> str:
-        name = str(self._scope.get_unique_variable_name("constant"))
-        self._container.add_initializer(name, kind, [len(values)], values)
-        return name
-
-    def columns(self, matrix: str, numbers: list[int]) -> str:
-        return self.node("Gather", [matrix, self.constant(TensorProto.INT64, numbers)], axis=1)
-
-    def lookup(self, texts: str, numbers: Mapping[str, int]) -> str:
-        """The number of each text; -1 for one that has none."""
-        name = str(self._scope.get_unique_variable_name("lookup"))
-        self._container.add_node(
-            "LabelEncoder",
-            texts,
-            name,
-            name=self._scope.get_unique_operator_name("LabelEncoder"),
-            op_domain="ai.onnx.ml",
-            op_version=2,
-            keys_strings=list(numbers),
-            values_int64s=list(numbers.values()),
-            default_int64=-1,
-        )
-        return name
-
-    def node(self, operation: str, inputs: list[str], **attributes: int) -> str:
-        name = str(self._scope.get_unique_variable_name(operation.lower()))
-        self._container.add_node(
-            operation, inputs, name, name=self._scope.get_unique_operator_name(operation), **attributes
-        )
-        return name

@@ -28,7 +28,7 @@ def _width(operator: Any, columns: int) -> None:
 
 def _derived_shape(operator: Any) -> None:
     transformer: DerivedFeatures = operator.raw_operator
-    _width(operator, transformer.n_features_in_ + len(transformer.ratios) + len(transformer.counts))
+    _width(operator, transformer.n_features_in_ + len(transformer.ratios) + len(transformer.sums))
 
 
 def _derived_nodes(scope: Any, operator: Any, container: Any) -> None:
@@ -40,7 +40,7 @@ def _derived_nodes(scope: Any, operator: Any, container: Any) -> None:
         numerator = graph.columns(matrix, [top])
         denominator = graph.node("Max", [graph.columns(matrix, [bottom]), graph.constant(TensorProto.FLOAT, [floor])])
         parts.append(graph.node("Div", [numerator, denominator]))
-    for members in transformer.counts:
+    for members in transformer.sums:
         axes = graph.constant(TensorProto.INT64, [1])
         parts.append(graph.node("ReduceSum", [graph.columns(matrix, members), axes], keepdims=1))
     graph.into("Concat", parts, [operator.outputs[0].full_name], axis=1)

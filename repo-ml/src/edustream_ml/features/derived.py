@@ -1,4 +1,4 @@
-"""Numbers that are computed from other columns of a row: ratios and counts."""
+"""Numbers that are computed from other columns of a row: ratios, counts and sums."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from edustream_ml.tensors import Float32
 
 RatioColumns = tuple[int, int, float]
-CountColumns = tuple[int, ...]
+SumColumns = tuple[int, ...]
 
 
 class DerivedFeatures(TransformerMixin, BaseEstimator):
-    """Appends ratios and counts to a matrix, in float32 throughout, just as its ONNX counterpart does.
+    """Appends ratios and sums to a matrix, in float32 throughout, just as its ONNX counterpart does.
 
     Args:
         ratios: (numerator, denominator, floor) each, for column numerator / max(column denominator, floor).
-        counts: the numbers of the 0/1 columns that each count adds up.
+        sums: the numbers of the columns that each sum adds up; a sum of 0/1 columns is a count.
     """
 
-    def __init__(self, ratios: Sequence[RatioColumns] = (), counts: Sequence[CountColumns] = ()) -> None:
+    def __init__(self, ratios: Sequence[RatioColumns] = (), sums: Sequence[SumColumns] = ()) -> None:
         self.ratios = ratios
-        self.counts = counts
+        self.sums = sums
 
     def fit(self, X: Float32, y: Any = None) -> DerivedFeatures:  # noqa: N803 - scikit-learn's own name
         """Learn the number of columns; nothing else depends on the data."""
@@ -32,7 +32,7 @@ class DerivedFeatures(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Float32) -> Float32:  # noqa: N803 - scikit-learn's own name
-        """X float32 (n, k) with one more column for each ratio and each count: float32 (n, k + ratios + counts)."""
+        """X float32 (n, k) with one more column for each ratio and each sum: float32 (n, k + ratios + sums)."""
         matrix = np.asarray(X, dtype=np.float32)
         columns = [
             matrix,
@@ -40,6 +40,6 @@ class DerivedFeatures(TransformerMixin, BaseEstimator):
                 (matrix[:, top] / np.maximum(matrix[:, bottom], np.float32(floor)))[:, np.newaxis]
                 for top, bottom, floor in self.ratios
             ),
-            *(matrix[:, list(members)].sum(axis=1, keepdims=True) for members in self.counts),
+            *(matrix[:, list(members)].sum(axis=1, keepdims=True) for members in self.sums),
         ]
         return np.concatenate(columns, axis=1, dtype=np.float32)

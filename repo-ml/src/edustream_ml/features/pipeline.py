@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any, Literal
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
@@ -16,45 +15,15 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from edustream_contracts.contract import ModelContract
 from edustream_ml.candidates import Candidate
 from edustream_ml.configuration import TrainingPlan
+from edustream_ml.features.dates import DateParts
+from edustream_ml.features.derived import DerivedFeatures, SumColumns
+from edustream_ml.features.logarithms import Logarithms
 from edustream_ml.features.settings import Count, Features
 from edustream_ml.features.target import ScaledTarget
+from edustream_ml.features.target_encoding import CrossFittedTargetEncoder
 from edustream_ml.tasks import Task
-from edustream_ml.tensors import Float32
 
-RatioColumns = tuple[int, int, float]
-CountColumns = tuple[int, ...]
 Imputation = float | Literal["median", "passthrough"]
-
-
-class DerivedFeatures(TransformerMixin, BaseEstimator):
-    """Appends ratios and counts to a matrix, in float32 throughout, just as its ONNX counterpart does.
-
-    Args:
-        ratios: (numerator, denominator, floor) each, for column numerator / max(column denominator, floor).
-        counts: the numbers of the 0/1 columns that each count adds up.
-    """
-
-    def __init__(self, ratios: Sequence[RatioColumns] = (), counts: Sequence[CountColumns] = ()) -> None:
-        self.ratios = ratios
-        self.counts = counts
-
-    def fit(self, X: Float32, y: Any = None) -> DerivedFeatures:  # noqa: N803 - scikit-learn's own name
-        """Learn the number of columns; nothing else depends on the data."""
-        self.n_features_in_ = int(np.asarray(X).shape[1])
-        return self
-
-    def transform(self, X: Float32) -> Float32:  # noqa: N803 - scikit-learn's own name
-        """X float32 (n, k) with one more column for each ratio and each count: float32 (n, k + ratios + counts)."""
-        matrix = np.asarray(X, dtype=np.float32)
-        columns = [
-            matrix,
-            *(
-                (matrix[:, top] / np.maximum(matrix[:, bottom], np.float32(floor)))[:, np.newaxis]
-                for top, bottom, floor in self.ratios
-            ),
-            *(matrix[:, list(members)].sum(axis=1, keepdims=True) for members in self.counts),
-        ]
-        return np.concatenate(columns, axis=1, dtype=np.float32)
 
 
 def build_pipeline(plan: TrainingPlan, candidate: Candidate) -> Pipeline:
@@ -64,7 +33,9 @@ def build_pipeline(plan: TrainingPlan, candidate: Candidate) -> Pipeline:
     estimator that needs it: before a tree it would move float32 values across the learned thresholds.
     """
     contract, features = plan.contract, plan.configuration.features
-    steps: list[tuple[str, Any]] = [("encode", _encoder(contract, features)), ("derive", _derived(contract, features))]
+    steps: list[tuple[str, Any]] = [("encode", _encoder(plan)), ("derive", _derived(contract, features))]
+    if candidate.needs_scaling and features.logarithms:
+        steps.append(("logarithms", Logarithms([contract.numeric.index(name) for name in features.logarithms])))
     if candidate.needs_scaling:
         steps.append(("scale", StandardScaler()))
     return Pipeline([*steps, ("estimate", _estimator(plan, candidate))])
@@ -78,22 +49,57 @@ def _estimator(plan: TrainingPlan, candidate: Candidate) -> Any:
     return ScaledTarget(estimator, plan.configuration.target.scale, field.minimum, field.maximum)
 
 
-def _encoder(contract: ModelContract, features: Features) -> ColumnTransformer:
-    numeric = len(contract.numeric)
+def _encoder(plan: TrainingPlan) -> ColumnTransformer:
+    contract, features = plan.contract, plan.configuration.features
     blocks: list[tuple[str, Any, list[int]]] = []
     imputations = [_imputation(contract, features, name) for name in contract.numeric]
-    for imputation, columns in groupby(range(numeric), imputations.__getitem__):
+    for imputation, columns in groupby(range(len(imputations)), imputations.__getitem__):
         indices = list(columns)
         blocks.append((f"numeric_{indices[0]}", _imputer(imputation), indices))
-    if contract.categorical:
-        encoder = OneHotEncoder(
-            categories=[list(categories) for categories in _categories(contract).values()],
-            handle_unknown="ignore",
-            sparse_output=False,
-            dtype=np.float32,
-        )
-        blocks.append(("categories", encoder, list(range(numeric, numeric + len(contract.categorical)))))
+    rare, encoded = _grouped(contract, features), features.target_encoding
+    if plain := _categories(contract, features):
+        blocks.append(("categories", _one_hot(contract, plain), _places(contract, plain)))
+    if rare and features.rare_categories:
+        grouped = _one_hot(contract, rare, features.rare_categories.fewer_than)
+        blocks.append(("rare_categories", grouped, _places(contract, rare)))
+    if encoded:
+        means = CrossFittedTargetEncoder(plan.task.is_classification, plan.configuration.seed)
+        blocks.append(("target_encoding", means, _places(contract, encoded)))
+    if features.dates:
+        columns_of_dates = [dates.column for dates in features.dates]
+        blocks.append(("dates", _dates(features), _places(contract, columns_of_dates)))
     return ColumnTransformer(blocks, sparse_threshold=0)
+
+
+def _places(contract: ModelContract, names: Iterable[str]) -> list[int]:
+    """Where columns of texts are in `Tensors.frame()`."""
+    return [len(contract.numeric) + contract.categorical.index(name) for name in names]
+
+
+def _one_hot(contract: ModelContract, names: Sequence[str], fewer_than: int | None = None) -> OneHotEncoder:
+    return OneHotEncoder(
+        categories=[_texts(contract, name) for name in names],
+        min_frequency=fewer_than,
+        handle_unknown="ignore",
+        sparse_output=False,
+        dtype=np.float32,
+    )
+
+
+def _texts(contract: ModelContract, name: str) -> list[str]:
+    """The categories of a column; null is none of them, so it has no column of its own."""
+    field = next(field for field in contract.inputs if field.name == name)
+    return [str(text) for text in field.categories or () if text is not None]
+
+
+def _dates(features: Features) -> Pipeline:
+    """The parts of all dates; an absent date has the median of the training rows in each of them."""
+    outputs = [
+        (number, part, dates.since.toordinal() if part == "days_since" and dates.since else 0)
+        for number, dates in enumerate(features.dates)
+        for part in dates.parts
+    ]
+    return Pipeline([("parts", DateParts(outputs)), ("impute", _imputer("median"))])
 
 
 def _imputation(contract: ModelContract, features: Features, column: str) -> Imputation:
@@ -112,8 +118,21 @@ def _imputer(imputation: Imputation) -> SimpleImputer | Literal["passthrough"]:
     return SimpleImputer(strategy="constant", fill_value=imputation)
 
 
-def _categories(contract: ModelContract) -> dict[str, tuple[str, ...]]:
-    return {field.name: field.categories or () for field in contract.inputs if not field.is_numeric}
+def _categories(contract: ModelContract, features: Features) -> list[str]:
+    """The columns of texts whose categories have a column each."""
+    others = {*features.target_encoding, *_grouped(contract, features), *(dates.column for dates in features.dates)}
+    return [name for name in contract.categorical if name not in others]
+
+
+def _grouped(contract: ModelContract, features: Features) -> list[str]:
+    """The columns of texts whose rare categories share a column: the named ones, or all that have no other use."""
+    if features.rare_categories is None:
+        return []
+    if features.rare_categories.columns is not None:
+        return list(features.rare_categories.columns)
+    used = {*features.target_encoding, *(dates.column for dates in features.dates)}
+    used.update(name for count in features.counts for name in count.of)
+    return [name for name in contract.categorical if name not in used]
 
 
 def _derived(contract: ModelContract, features: Features) -> DerivedFeatures:
@@ -126,14 +145,22 @@ def _derived(contract: ModelContract, features: Features) -> DerivedFeatures:
             )
             for ratio in features.ratios
         ),
-        counts=tuple(_members(contract, count) for count in features.counts),
+        sums=(
+            *(_members(contract, features, count) for count in features.counts),
+            *(tuple(map(contract.numeric.index, total.of)) for total in features.sums),
+        ),
     )
 
 
-def _members(contract: ModelContract, count: Count) -> CountColumns:
+def _members(contract: ModelContract, features: Features, count: Count) -> SumColumns:
     """The columns of the encoded matrix that hold 1 where a counted value is present."""
+    plain = _categories(contract, features)
     encoded: list[tuple[str, str | int]] = [
         *((name, 1) for name in contract.numeric),
-        *((name, category) for name, categories in _categories(contract).items() for category in categories),
+        *(
+            (name, text)
+            for name, texts in zip(plain, _one_hot(contract, plain).categories, strict=True)
+            for text in texts
+        ),
     ]
     return tuple(encoded.index((name, value)) for name, values in count.of.items() for value in values)

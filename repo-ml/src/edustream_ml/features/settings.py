@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import date
 from typing import Annotated, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from edustream_contracts.contract import ModelContract
+from edustream_ml.features.dates import DatePart
 from edustream_ml.section import InputColumn, NumericColumn, Section, Text, given_contract, refuse_duplicates
 
 
@@ -40,16 +44,122 @@ class Count(Section):
         return of
 
 
-class Features(Section):
-    """Feature engineering beyond what the contract itself gives."""
+class Sum(Section):
+    """A feature: the sum of numbers of one unit, e.g. the areas of all floors."""
 
-    missing_values: Annotated[dict[NumericColumn, float], Field(default_factory=dict)]
+    name: Text
+    of: Annotated[tuple[NumericColumn, ...], Field(min_length=2)]
+
+    @field_validator("of")
+    @classmethod
+    def _have_one_unit(cls, of: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        contract = given_contract(info)
+        units = {field.unit for field in contract.inputs if field.name in of} if contract else set()
+        if len(units) > 1:
+            raise ValueError(f"{', '.join(of)} have different units, so their sum means nothing")
+        refuse_duplicates(of, "addends")
+        return of
+
+
+class Dates(Section):
+    """Features of one column of ISO dates: the parts that are named; `days_since` counts from the day `since`."""
+
+    column: InputColumn
+    parts: Annotated[tuple[DatePart, ...], Field(min_length=1)]
+    since: date | None = None
+
+    @field_validator("column")
+    @classmethod
+    def _is_free_text(cls, column: str, info: ValidationInfo) -> str:
+        contract = given_contract(info)
+        if contract and column not in free_texts(contract):
+            raise ValueError(f"{column!r} is no text without an enum in the contract, so it cannot hold dates")
+        return column
+
+    @model_validator(mode="after")
+    def _counts_from_a_day(self) -> Self:
+        refuse_duplicates(self.parts, "parts of a date")
+        if ("days_since" in self.parts) != (self.since is not None):
+            raise ValueError("days_since and since go together: name both, or none")
+        return self
+
+
+class RareCategories(Section):
+    """Categories that fewer than so many training rows have share one column; in the named columns, or in all."""
+
+    fewer_than: Annotated[int, Field(ge=2)]
+    columns: tuple[InputColumn, ...] | None = None
+
+    @field_validator("columns")
+    @classmethod
+    def _have_categories(cls, columns: tuple[str, ...] | None, info: ValidationInfo) -> tuple[str, ...] | None:
+        _require_categories(columns or (), given_contract(info))
+        return columns
+
+
+class Features(Section):
+    """Feature engineering beyond what the contract itself gives.
+
+    `logarithms` are columns that linear candidates get as ln(1 + x). `target_encoding` names columns whose categories
+    become the mean target of their rows. A column of texts becomes one kind of feature: its categories, grouped ones, a
+    target encoding, or dates.
+    """
+
+    missing_values: dict[NumericColumn, float] = Field(default_factory=dict)
     ratios: tuple[Ratio, ...] = ()
     counts: tuple[Count, ...] = ()
+    sums: tuple[Sum, ...] = ()
+    logarithms: tuple[NumericColumn, ...] = ()
+    dates: tuple[Dates, ...] = ()
+    rare_categories: RareCategories | None = None
+    target_encoding: tuple[InputColumn, ...] = ()
+
+    @field_validator("logarithms")
+    @classmethod
+    def _are_not_negative(cls, columns: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        contract = given_contract(info)
+        fields = {field.name: field for field in contract.inputs} if contract else {}
+        for name in fields.keys() & set(columns):
+            minimum = fields[name].minimum
+            if minimum is None or minimum < 0:
+                raise ValueError(f"{name!r} may be below 0: the contract's minimum is {minimum}")
+        refuse_duplicates(columns, "logarithms")
+        return columns
+
+    @field_validator("target_encoding")
+    @classmethod
+    def _have_categories(cls, columns: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        _require_categories(columns, given_contract(info))
+        return columns
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        refuse_duplicates(
-            [ratio.name for ratio in self.ratios] + [count.name for count in self.counts], "derived features"
-        )
+        refuse_duplicates([derived.name for derived in (*self.ratios, *self.counts, *self.sums)], "derived features")
         return self
+
+    @model_validator(mode="after")
+    def _columns_have_one_use(self, info: ValidationInfo) -> Self:
+        grouped = (self.rare_categories.columns if self.rare_categories else None) or ()
+        counted = {name for count in self.counts for name in count.of}
+        refuse_duplicates(
+            [*(dates.column for dates in self.dates), *self.target_encoding, *grouped], "uses of a column of texts"
+        )
+        if both := sorted(counted & {*self.target_encoding, *grouped}):
+            raise ValueError(f"the categories of {both[0]!r} are counted, so they cannot be grouped or encoded")
+        contract = given_contract(info)
+        unread = free_texts(contract) - {dates.column for dates in self.dates} if contract else set()
+        if unread:
+            raise ValueError(f"{min(unread)!r} is a text without an enum; name it under dates, or take it out")
+        return self
+
+
+def free_texts(contract: ModelContract) -> set[str]:
+    """The input fields that are texts of which the contract lists no categories."""
+    return {field.name for field in contract.inputs if not field.is_numeric and field.categories is None}
+
+
+def _require_categories(columns: Iterable[str], contract: ModelContract | None) -> None:
+    fields = {field.name: field for field in contract.inputs} if contract else {}
+    for name in columns:
+        if name in fields and (fields[name].is_numeric or fields[name].categories is None):
+            raise ValueError(f"{name!r} is no text with an enum in the contract")
