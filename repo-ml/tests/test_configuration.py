@@ -21,7 +21,7 @@ def test_the_shipped_configuration_is_valid() -> None:
     plan = load_plan(REPOSITORY / "configs" / "churn.yaml")
     assert plan.classes == ("No", "Yes")
     assert plan.data_path.is_file()
-    assert plan.configuration.thresholds["cross_validation_roc_auc"] == 0.845
+    assert plan.configuration.thresholds["cross_validation_roc_auc"] == 0.847
 
 
 def test_three_mistakes_are_reported_at_once_with_their_paths(tmp_path: Path) -> None:
