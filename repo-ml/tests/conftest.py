@@ -30,7 +30,8 @@ def small_document() -> Document:
         {"estimator": "histogram_gradient_boosting", "max_iter": 10},
     ]
     document["cross_validation"] = {"folds": 2, "repeats": 1}
-    document["thresholds"] = {"roc_auc": 0.6, "brier_score": 0.25}
+    document["thresholds"] = {"roc_auc": 0.6, "brier_score": 0.18}
+    document["gates"] = {"resamples": 100}
     return document
 
 

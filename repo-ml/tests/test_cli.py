@@ -37,7 +37,16 @@ def test_help_explains_every_option(capsys: pytest.CaptureFixture[str], tmp_path
         cli.main(["--help"], {}, tmp_path)
     assert stopped.value.code == 0
     text = capsys.readouterr().out
-    for option in ("--config", "--version", "--promote", "--no-promote", "--env-file", "--out", "--dry-run"):
+    for option in (
+        "--config",
+        "--version",
+        "--promote",
+        "--no-promote",
+        "--env-file",
+        "--out",
+        "--dry-run",
+        "--publish-refused",
+    ):
         assert option in text
     assert "exit codes" in text
 
@@ -77,7 +86,7 @@ def test_golden_vectors_that_disagree_exit_with_8_and_publish_nothing(
         document["rows"][2]["output"]["probability"] += 1e-3
         return document
 
-    monkeypatch.setattr(cli, "train", lambda plan, report: small_training)
+    monkeypatch.setattr(cli, "train", lambda *arguments, **options: small_training)
     monkeypatch.setattr(release, "golden_vectors", shifted)
     before = dict(connected.memory.objects)
     assert cli.main([], environ, repository) == 8
@@ -96,7 +105,7 @@ def test_without_settings_nothing_is_trained(repository: Path, capsys: pytest.Ca
     assert cli.main([], {}, repository) == 2
     captured = capsys.readouterr()
     assert "REGISTRY_URL" in captured.err
-    assert "[1/8]" not in captured.out
+    assert "[1/" not in captured.out
 
 
 def test_a_registry_that_does_not_answer_exits_with_6_before_any_training(
@@ -119,7 +128,7 @@ def test_a_registry_that_does_not_answer_exits_with_6_before_any_training(
     assert cli.main([], {}, repository) == 6
     captured = capsys.readouterr()
     assert "make registry" in captured.err
-    assert "[1/8]" not in captured.out
+    assert "[1/" not in captured.out
 
 
 def test_a_wrong_version_or_channel_is_refused_at_once(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -190,7 +199,7 @@ def test_bad_data_is_refused_before_any_training(
     assert cli.main([], environ, tmp_path) == 2
     captured = capsys.readouterr()
     assert "row 1 (line 2), internet_service" in captured.err
-    assert "[2/8]" not in captured.out
+    assert "[2/" not in captured.out
 
 
 def test_a_mistaken_configuration_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -217,7 +226,7 @@ def test_an_interrupted_run_says_what_was_published(
     where: str,
     said: str,
 ) -> None:
-    def interrupt(*arguments: object) -> None:
+    def interrupt(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli, where, interrupt)

@@ -3,9 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edustream_contracts.errors import GateRefused
 from edustream_ml.configuration import TrainingPlan
-from edustream_ml.evaluation import check_thresholds, evaluate, fold_scores, regression_scores
+from edustream_ml.evaluation import evaluate, fold_scores, regression_scores
 from edustream_ml.scores import Scores
 
 TRUTH = np.array(["No", "No", "Yes", "Yes"], dtype=object)
@@ -49,19 +48,3 @@ def test_on_a_logarithmic_scale_r2_is_that_of_the_logarithms_and_errors_keep_the
 def test_a_truth_of_nothing_has_a_percentage_error_that_is_a_number() -> None:
     found = regression_scores(np.zeros(3), np.array([0.0, 1.0, 1.0]), log=False)
     assert np.isfinite(found["median_absolute_percentage_error"])
-
-
-def test_thresholds_that_are_met_exactly_are_kept() -> None:
-    check_thresholds({"roc_auc": 0.8, "brier_score": 0.15}, {"roc_auc": 0.8, "brier_score": 0.15})
-
-
-def test_every_threshold_that_is_missed_is_listed() -> None:
-    with pytest.raises(GateRefused, match="misses 2 of 3 thresholds") as refused:
-        check_thresholds(
-            {"roc_auc": 0.7, "brier_score": 0.3, "f1": 0.6}, {"roc_auc": 0.8, "brier_score": 0.15, "f1": 0.5}
-        )
-    assert refused.value.kind == "threshold"
-    assert [str(problem) for problem in refused.value.problems] == [
-        "roc_auc: is 0.7000; the threshold is at least 0.8",
-        "brier_score: is 0.3000; the threshold is at most 0.15",
-    ]

@@ -137,12 +137,12 @@ def test_what_was_written_is_proved_where_no_training_code_is(
 def test_a_model_below_its_thresholds_is_refused(tmp_path: Path, report: ProgressReport) -> None:
     document = small_document()
     document["thresholds"] = {"roc_auc": 0.999, "brier_score": 0.001}
-    with pytest.raises(GateRefused, match="misses 2 of 2 thresholds"):
+    with pytest.raises(GateRefused, match="2 of 3 gates say no"):
         train(load_plan(write_project(tmp_path, document)), report)
 
 
 def test_the_configured_run_reaches_its_quality_and_parity_on_every_row(full_training: Training) -> None:
-    assert full_training.chosen.mean >= 0.845
+    assert full_training.chosen.mean >= 0.847
     assert len(full_training.chosen.folds) == 15
     assert full_training.parity.rows == 7043
     assert full_training.parity.largest_difference <= 1e-5

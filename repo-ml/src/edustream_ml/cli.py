@@ -12,10 +12,22 @@ from rich.console import Console
 
 from edustream_contracts.errors import EduStreamError, InvalidInput
 from edustream_contracts.exit_codes import DONE, exit_code
-from edustream_ml.configuration import load_plan
+from edustream_ml.configuration import TrainingPlan, load_plan
+from edustream_ml.gates.champion import NO_REGISTRY, Champion, read_champion
+from edustream_ml.gates.comparison import Rival
+from edustream_ml.prerelease import CANDIDATE
 from edustream_ml.progress import ProgressReport
 from edustream_ml.summary import print_summary
-from edustream_ml.workflow import PUBLISHING_STAGES, TRAINING_STAGES, deploy, document, prove, train
+from edustream_ml.training import Training
+from edustream_ml.workflow import (
+    PUBLISHING_STAGES,
+    TRAINING_STAGES,
+    Deployment,
+    deploy,
+    document,
+    prove,
+    train,
+)
 from edustream_registry.announcement import require_registry
 from edustream_registry.authorship import author_name, open_author
 from edustream_registry.names import model_name, parse_version
@@ -27,8 +39,8 @@ from edustream_registry.writing import Author
 INTERRUPTED: Final = 130
 DESCRIPTION: Final = """\
 Train a model as its configuration says, prove that the ONNX export agrees with it on every row, publish it as a
-release, and promote it. Nothing is published unless every threshold of the configuration is kept, and a clean process
-without the training code gives every recorded answer again."""
+release, and promote it. Nothing is published unless every gate of the configuration is kept, the live release's among
+them, and a clean process without the training code gives every recorded answer again."""
 EPILOGUE: Final = """\
 The registry is read from the environment, or from the env file: REGISTRY_URL, AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID,
 AWS_SECRET_ACCESS_KEY, AWS_REGION, EDUSTREAM_TRUST_FILE, EDUSTREAM_SIGNING_KEY_FILE.
@@ -48,6 +60,7 @@ class Arguments:
     env_file: Path | None
     out: Path | None
     dry_run: bool
+    publish_refused: bool
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str], repository: Path) -> int:
@@ -110,8 +123,22 @@ def parse_arguments(argv: Sequence[str], repository: Path) -> Arguments:
         "--out", type=Path, help="folder for the release's files (default: releases/<model> beside this program)"
     )
     parser.add_argument("--dry-run", action="store_true", help="do everything but publish; needs no registry")
+    parser.add_argument(
+        "--publish-refused",
+        action="store_true",
+        help="publish also a model that a gate refused, as a prerelease, and promote it to the channel candidate "
+        "alone, for people to look at; the exit code is 8 all the same",
+    )
     given = parser.parse_args(argv)
-    return Arguments(given.config, given.version, given.promote, given.env_file, given.out, given.dry_run)
+    return Arguments(
+        given.config,
+        given.version,
+        given.promote,
+        given.env_file,
+        given.out,
+        given.dry_run,
+        given.publish_refused,
+    )
 
 
 class ProducerRun:
@@ -133,8 +160,13 @@ class ProducerRun:
         if author and arguments.version != AUTO:
             check_stated(author.reader, plan.contract, arguments.version)
         report = ProgressReport(self._console, TRAINING_STAGES + (PUBLISHING_STAGES if author else 0))
-        training = train(plan, report)
-        directory = arguments.out or self._repository / "releases" / plan.configuration.model
+        training = train(
+            plan,
+            report,
+            self._champion(author, plan),
+            refused_too=arguments.publish_refused,
+        )
+        directory = arguments.out or self._repository / "releases" / _folder(training)
         content = document(training, directory, self._repository, report)
         prove(content, directory, report)
         deployment = None
@@ -145,7 +177,14 @@ class ProducerRun:
             )
             deployment = deploy(author, content, directory, arguments.version, arguments.channel, report)
             self.standing = f"Published: {deployment.publication.location}."
+        if not training.gates.kept:
+            raise training.gates.refusal(_became_of(directory, deployment))
         print_summary(self._console, training, content, deployment, arguments.channel)
+
+    def _champion(self, author: Author | None, plan: TrainingPlan) -> Champion | Rival:
+        if author is None:
+            return NO_REGISTRY
+        return read_champion(author.reader, plan.configuration.model, plan.configuration.gates.champion.channel)
 
     def _connect(self) -> Author:
         """An author whose registry answers. Raises `InvalidInput` or `Unreachable`."""
@@ -153,6 +192,21 @@ class ProducerRun:
         author = open_author(RegistrySettings.from_environ(environ), author_name(environ))
         require_registry(author.store)
         return author
+
+
+def _folder(training: Training) -> str:
+    """A model that a gate refused does not overwrite the files of a good one."""
+    model = training.plan.configuration.model
+    return model if training.gates.kept else f"{model}-refused"
+
+
+def _became_of(directory: Path, deployment: Deployment | None) -> str:
+    """What became of a model that a gate refused and that was wanted all the same."""
+    if deployment is None:
+        return f"nothing was published; its files and its report are in {directory}"
+    manifest = deployment.publication.manifest
+    promoted = f" and promoted to {CANDIDATE}" if deployment.promotion else ""
+    return f"it was published as {manifest.content.model}@{manifest.version}{promoted}, and nothing else was moved"
 
 
 def _check(arguments: Arguments) -> None:

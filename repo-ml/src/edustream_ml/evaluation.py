@@ -10,8 +10,6 @@ import numpy as np
 import numpy.typing as npt
 from sklearn import metrics
 
-from edustream_contracts.errors import GateRefused, Problem
-from edustream_contracts.metrics import reaches, relation
 from edustream_ml.calibration import CalibrationBin, calibration_bins, expected_calibration_error, rounded
 from edustream_ml.configuration import TrainingPlan
 from edustream_ml.scores import Labels, Scores
@@ -98,23 +96,6 @@ def regression_scores(truth: Numbers, predicted: Numbers, *, log: bool) -> dict[
         "root_mean_squared_error": metrics.root_mean_squared_error(truth, predicted),
         "median_absolute_percentage_error": float(np.median(shares)),
     }
-
-
-def check_thresholds(measured: Mapping[str, float], thresholds: Mapping[str, float]) -> None:
-    """Raise `GateRefused` (kind `threshold`) that names every threshold which is missed."""
-    problems = [
-        Problem(name, f"is {measured[name]:.4f}; the threshold is {relation(name)} {limit:g}")
-        for name, limit in thresholds.items()
-        if not reaches(name, measured[name], limit)
-    ]
-    if problems:
-        raise GateRefused(
-            "threshold",
-            f"The model misses {len(problems)} of {len(thresholds)} thresholds.",
-            remedy="nothing was published; improve the data, the features or the candidates. "
-            "Thresholds are fixed before the evaluation.",
-            problems=problems,
-        )
 
 
 def _binary_scores(plan: TrainingPlan, truth: Labels, answered: Scores) -> dict[str, Any]:

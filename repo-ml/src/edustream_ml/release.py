@@ -20,7 +20,15 @@ from edustream_ml.provenance import code_version, library_versions, lock_digest
 from edustream_ml.report import REPORT, report_page
 from edustream_ml.tensors import CATEGORICAL, NUMERIC, Tensors
 from edustream_ml.training import Training
-from edustream_registry.manifest import DataSource, InputTensor, ModelOutputs, Rebuild, ReleaseContent, ReleaseFile
+from edustream_registry.manifest import (
+    DataSource,
+    GateRecord,
+    InputTensor,
+    ModelOutputs,
+    Rebuild,
+    ReleaseContent,
+    ReleaseFile,
+)
 
 
 def release_files(training: Training) -> dict[str, bytes]:
@@ -82,8 +90,9 @@ def _content(training: Training, files: tuple[ReleaseFile, ...], repository: Pat
             if tensor.columns
         ),
         outputs=_outputs(plan),
-        metrics=training.metrics,
-        thresholds={name: float(limit) for name, limit in configuration.thresholds.items()},
+        metrics={**training.metrics, **training.gates.metrics()},
+        thresholds=training.gates.thresholds(),
+        gates=tuple(map(GateRecord.model_validate, training.gates.record())),
         data=DataSource(name=training.dataset.name, sha256=training.dataset.sha256, rows=len(training.dataset)),
         code=code_version(repository),
         libraries=library_versions(),

@@ -13,6 +13,7 @@ from edustream_ml.configuration import TrainingPlan
 from edustream_ml.data_summary import summarise
 from edustream_ml.dataset import Dataset
 from edustream_ml.evaluation import Evaluation
+from edustream_ml.gates.report import GateReport
 from edustream_ml.inspection.inspection import Inspection
 from edustream_ml.parity import TOLERANCE, Parity
 from edustream_ml.scores import Scores
@@ -40,6 +41,7 @@ class Training:
     inspection: Inspection
     onnx: bytes
     parity: Parity
+    gates: GateReport
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -67,8 +69,8 @@ class Training:
                 "calibration": [asdict(calibration) for calibration in evaluation.calibration],
             },
             "inspection": asdict(self.inspection),
-            "gates": [],
-            "slices": [],
+            "gates": self.gates.document(),
+            "slices": self.gates.slice_documents(),
             "data": asdict(summarise(self.dataset)),
             "onnx_parity": {"rows": self.parity.rows, "tolerance": TOLERANCE},
         }

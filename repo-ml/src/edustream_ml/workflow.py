@@ -5,13 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from edustream_contracts.contract import FILE_NAME, parse_contract
 from edustream_ml.configuration import TrainingPlan
 from edustream_ml.dataset import load_dataset
-from edustream_ml.evaluation import check_thresholds, evaluate
+from edustream_ml.evaluation import evaluate
+from edustream_ml.gates.champion import NO_REGISTRY, Champion
+from edustream_ml.gates.comparison import Rival
+from edustream_ml.gates.constant import require_gates
+from edustream_ml.gates.decision import Evidence, judge, named_columns
+from edustream_ml.gates.slices import categories
 from edustream_ml.inspection.inspection import inspect_model
 from edustream_ml.onnx_export import export_onnx
 from edustream_ml.onnx_scorer import OnnxScorer
 from edustream_ml.parity import TOLERANCE, prove_parity
+from edustream_ml.prerelease import CANDIDATE, candidate_version
 from edustream_ml.progress import ProgressReport
 from edustream_ml.release import write_release
 from edustream_ml.scores import answers
@@ -25,7 +32,7 @@ from edustream_registry.publishing import Publication, PublicationStatus, Publis
 from edustream_registry.transfer_bar import transfer_bar
 from edustream_registry.writing import Author
 
-TRAINING_STAGES = 7
+TRAINING_STAGES = 8
 PUBLISHING_STAGES = 1
 
 
@@ -40,14 +47,28 @@ class Deployment:
     promotion: Promotion | None
 
 
-def train(plan: TrainingPlan, report: ProgressReport) -> Training:
-    """Load, choose, fit, evaluate, export and prove a model.
+def train(
+    plan: TrainingPlan,
+    report: ProgressReport,
+    champion: Champion | Rival = NO_REGISTRY,
+    *,
+    refused_too: bool = False,
+) -> Training:
+    """Load, choose, fit, evaluate, export and prove a model, and hold it against its gates.
 
-    Raises `InvalidInput` (kind `data`) before any training, `GateRefused` (kind `threshold` or `onnx_parity`) after.
+    Args:
+        plan: what to train.
+        report: told about every stage.
+        champion: the release that the model must be no worse than, or why there is none.
+        refused_too: return a model that a gate refused too; its `gates` say which.
+
+    Raises `InvalidInput` (kind `data`, or `configuration` for gates that are none) before any training, `GateRefused`
+    (kind `onnx_parity`, or `threshold` with every gate that says no) after.
     """
     report.stage("Checking the data set against the contract")
     dataset = load_dataset(plan)
     parts = split(dataset, plan)
+    require_gates(plan, parts.training.labels)
     report.note(f"{len(dataset)} rows, all valid; {len(parts.training)} to train on, {len(parts.held_out)} set aside")
 
     for name in dataset.constant:
@@ -71,8 +92,6 @@ def train(plan: TrainingPlan, report: ProgressReport) -> Training:
     held_out_rows = Tensors.of_columns(parts.held_out.columns, plan.contract)
     held_out = answers(pipeline, held_out_rows.frame())
     evaluation = evaluate(plan, parts.held_out.labels, held_out)
-    check_thresholds(measured(chosen, evaluation), plan.configuration.thresholds)
-    report.note(f"all {len(plan.configuration.thresholds)} thresholds are kept")
 
     report.stage("Exporting to ONNX and comparing every row")
     onnx = export_onnx(pipeline, plan.contract)
@@ -83,6 +102,23 @@ def train(plan: TrainingPlan, report: ProgressReport) -> Training:
         f"{parity.rows} rows agree: {_agreed(plan)} by at most "
         f"{parity.largest_difference:.1e} (allowed: {TOLERANCE:.0e})"
     )
+
+    report.stage("Holding the model against its gates")
+    one_row = Tensors(plan.contract, held_out_rows.numeric[:1], held_out_rows.categorical[:1])
+    evidence = Evidence(
+        truth=parts.held_out.labels,
+        answered=held_out,
+        columns={name: categories(parts.held_out.columns[name].to_list()) for name in named_columns(plan)},
+        measured=measured(chosen, evaluation),
+        onnx_bytes=len(onnx),
+        answer_one_row=lambda: scorer.score(one_row),
+        rival=champion.rival(plan, parts.held_out, onnx) if isinstance(champion, Champion) else champion,
+    )
+    gates = judge(plan, evidence)
+    for row in gates.rows:
+        report.note(row.line)
+    if not refused_too:
+        gates.require_kept()
     return Training(
         plan=plan,
         dataset=dataset,
@@ -95,6 +131,7 @@ def train(plan: TrainingPlan, report: ProgressReport) -> Training:
         inspection=inspect_model(plan, scorer.score, held_out_rows, parts.held_out.labels, held_out),
         onnx=onnx,
         parity=parity,
+        gates=gates,
     )
 
 
@@ -128,8 +165,14 @@ def deploy(
     """Publish a release, and promote it to `channel` if it is new there.
 
     A version that the channel held before is not promoted again: somebody may have rolled it back on purpose.
+
+    A release that a gate refused becomes a prerelease, whatever `version` says, and is promoted to the channel
+    `candidate`, or to none where `channel` is None.
     """
     report.stage("Publishing")
+    if not all(gate.kept for gate in content.gates or ()):
+        contract = parse_contract((directory / FILE_NAME).read_bytes())
+        version, channel = candidate_version(author.reader, content, contract), channel and CANDIDATE
     size = sum(file.size for file in content.files)
     with transfer_bar("      publishing", size) as progress:
         publication = Publisher(author).publish(content, directory, version, progress)

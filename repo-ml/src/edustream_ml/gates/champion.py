@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from textwrap import shorten
+from typing import Final
 
 import numpy as np
 
 from edustream_contracts.canonical import sha256_hex
 from edustream_contracts.contract import ModelContract
-from edustream_contracts.errors import Incompatible, NothingToServe, Rejected
+from edustream_contracts.errors import Incompatible, InvalidInput, NothingToServe, Rejected
 from edustream_ml.configuration import TrainingPlan
 from edustream_ml.dataset import Dataset, Row
 from edustream_ml.gates.comparison import Rival
@@ -22,7 +24,8 @@ from edustream_registry.names import Reference
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.released_contracts import ReleasedContracts
 
-NO_REGISTRY = Rival("the live release", note="no registry was asked, so there is nothing to compare with")
+SHOWN_CHARACTERS: Final = 300
+NO_REGISTRY: Final = Rival("the live release", note="no registry was asked, so there is nothing to compare with")
 
 
 @dataclass(frozen=True)
@@ -50,11 +53,16 @@ class Champion:
         try:
             answered = self._answers(plan, held_out)
         except AnswerUnusable as error:
-            return Rival(self.title, note=f"{self.title} cannot be compared: it fails on a held-out row ({error})")
+            return Rival(
+                self.title, note=f"{self.title} cannot be compared: it fails on a held-out row: {_brief(error)}"
+            )
         return Rival(self.title, answered, self._caution(plan, held_out))
 
     def _other_question(self, plan: TrainingPlan) -> str:
-        theirs, ours = outcome_of(self.contract), plan.outcome
+        try:
+            theirs, ours = outcome_of(self.contract), plan.outcome
+        except InvalidInput:
+            return "its contract asks what no model of today answers"
         if (theirs.task, theirs.classes, theirs.field.unit) != (ours.task, ours.classes, ours.field.unit):
             return "its contract asks another question"
         if ours.task is Task.BINARY and not theirs.probabilities:
@@ -72,7 +80,10 @@ class Champion:
         return {field.name: row[field.name] for field in self.contract.inputs if field.name in row}
 
     def _answers(self, plan: TrainingPlan, held_out: Dataset) -> Scores:
-        tensors = Tensors.of([self._known(row) for row in held_out.rows], self.contract)
+        if self.contract.digest == plan.contract.digest:
+            tensors = Tensors.of_columns(held_out.columns, self.contract)
+        else:
+            tensors = Tensors.of([self._known(row) for row in held_out.rows], self.contract)
         columns = self.inference.columns(tensors.numeric, tensors.categorical)
         outcome = outcome_of(self.contract)
         labels = columns[outcome.field.name]
@@ -107,5 +118,10 @@ def read_champion(reader: ReleaseReader, model: str, channel: str) -> Champion |
         data = reader.read_file(found.model, content.file(MODEL_FILE))
         inference = Inference(data, content, contract)
     except (NothingToServe, Rejected, Incompatible) as error:
-        return Rival(title, note=f"{title} cannot be loaded, and no consumer can serve it: {error.fact.rstrip('.')}")
+        return Rival(title, note=f"{title} cannot be loaded, and no consumer can serve it: {_brief(error.fact)}")
     return Champion(title, contract, sha256_hex(data), content.data, content.rebuild.seed, inference)
+
+
+def _brief(said: object) -> str:
+    """What was said, as the end of a sentence: the manifest holds no text of any length."""
+    return shorten(str(said).rstrip("."), SHOWN_CHARACTERS, placeholder=" ...")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 import numpy as np
 
 from edustream_ml.configuration import TrainingPlan
@@ -50,7 +51,8 @@ def selection_statistic(plan: TrainingPlan, truth: Labels, answered: Scores) -> 
     if plan.task is Task.MULTICLASS:
         return figures.macro_f1(truth.astype(str), answered.labels.astype(str))
     if plan.configuration.target.scale == "log":
-        return figures.r2(np.log(truth), np.log(answered.labels))
+        # What has no logarithm is as far from the truth as can be; only a rival of another scale answers it.
+        return figures.r2(np.log(truth), np.log(np.maximum(answered.labels, np.finfo(np.float64).tiny)))
     return figures.r2(truth, answered.labels)
 
 

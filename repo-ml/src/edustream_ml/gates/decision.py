@@ -1,4 +1,4 @@
-"""Holds the evaluated model against every gate that its configuration sets; one that says no stops none of the others."""
+"""Holds the evaluated model against every gate that its configuration sets, so that all that say no are named."""
 
 from __future__ import annotations
 
@@ -121,8 +121,9 @@ def _champion(plan: TrainingPlan, evidence: Evidence, gate: ChampionGate) -> Gat
         limit=-gate.margin,
         relation="at least",
         kept=low is not None and low >= -gate.margin,
-        sentence=f"{found.metric} is {found.value:+.4f} against {rival.title} on the same {len(evidence.truth)} held-out "
-        f"rows ({_shown(plan, found.interval, '+.4f')}); its lower end must be at least {-gate.margin:g}{caution}",
+        sentence=f"{found.metric} is {found.value:+.4f} against {rival.title} on the same {len(evidence.truth)} "
+        f"held-out rows ({_shown(plan, found.interval, '+.4f')}); its lower end must be at least "
+        f"{-gate.margin:g}{caution}",
         interval=found.interval,
         lasting=lasting,
     )
@@ -155,7 +156,8 @@ def _worst_slice(plan: TrainingPlan, evidence: Evidence, gate: WorstSliceGate, f
 def _disparate_impact(
     plan: TrainingPlan, evidence: Evidence, gate: DisparateImpactGate, found: tuple[Slice, ...]
 ) -> GateRow:
-    name = f"disparate_impact_{gate.column}"
+    # Without the column, whose name could end as an error's does, which would turn the relation round.
+    name = GateKind.DISPARATE_IMPACT.value
     seen = disparate_impact.impact(found, gate.column, gate.rows_at_least)
     if seen is None or seen.ratio is None:
         said = (

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Final, Literal
 
 from edustream_contracts.errors import GateRefused, Problem
+from edustream_ml.calibration import rounded
 from edustream_ml.gates.bootstrap import Interval
 from edustream_ml.gates.slices import Slice
 
@@ -34,8 +35,8 @@ class GateRow:
     """One gate's verdict.
 
     `value` is what was measured, in the unit of `limit`; None where there was nothing to measure. What is held against
-    the limit is the value, or for the champion the lower end of `interval`. `lasting` is what a file says instead of the
-    sentence, where that holds what two runs on the same inputs do not share.
+    the limit is the value, or for the champion the lower end of `interval`. `lasting` is what a file says instead of
+    the sentence, where that holds what two runs on the same inputs do not share.
     """
 
     kind: GateKind
@@ -101,11 +102,18 @@ class GateReport:
 
     def metrics(self) -> dict[str, float]:
         """What the manifest states as metrics: the figure of every gate whose name tells which way it is good."""
-        return {row.name: row.held for row in self._of_the_model() if row.held is not None}
+        return {row.name: rounded(row.held) for row in self._of_the_model() if row.held is not None}
 
     def thresholds(self) -> dict[str, float]:
         """The limits of `metrics`, by the same names."""
         return {row.name: row.limit for row in self._of_the_model() if row.held is not None}
+
+    def slice_documents(self) -> list[dict[str, Any]]:
+        """The slices as `metrics.json` has them."""
+        return [
+            {**asdict(one), "metrics": {name: rounded(figure) for name, figure in one.metrics.items()}}
+            for one in self.slices
+        ]
 
     def _of_the_model(self) -> Iterator[GateRow]:
         return (row for row in self.rows if row.kind not in (GateKind.LATENCY, GateKind.SIZE))

@@ -40,9 +40,8 @@ def _class(name: str, info: ValidationInfo) -> str:
     contract = given_contract(info)
     classes = outcome_of(contract).classes if contract else (name,)
     if name not in classes:
-        raise ValueError(
-            f"{name!r} is no class of the contract; there are {', '.join(classes) or 'none: it is a number'}"
-        )
+        known = ", ".join(classes) or "none, since it asks for a number"
+        raise ValueError(f"{name!r} is no class of the contract; there are {known}")
     return name
 
 
@@ -53,8 +52,10 @@ Rows = Annotated[int, Field(ge=1)]
 
 
 class ChampionGate(Section):
-    """No worse than the release that `channel` serves: the lower end of the interval of the difference in the metric
-    that chooses among the candidates must be at least -`margin` (a test of non-inferiority).
+    """No worse than the release that `channel` serves, on the same held-out rows.
+
+    The lower end of the interval of the difference in the metric that chooses among the candidates must be at least
+    -`margin`: a test of non-inferiority, which too few rows fail.
     """
 
     channel: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")] = "production"
@@ -93,7 +94,8 @@ class BusinessValueGate(Section):
         contract = given_contract(info)
         classes = outcome_of(contract).classes if contract else ()
         if absent := [(is_, said) for is_ in classes for said in classes if said not in payoffs.get(is_, {})]:
-            raise ValueError("has no payoff where {0} is predicted as {1}".format(*absent[0]))
+            is_, said = absent[0]
+            raise ValueError(f"has no payoff where {is_} is predicted as {said}")
         return payoffs
 
 

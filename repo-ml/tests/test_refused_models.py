@@ -1,0 +1,184 @@
+"""A gate that says no: exit code 8, nothing is promoted, and the reasons; published, if asked for, to `candidate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import REPOSITORY, Document, small_document, write_project
+
+from edustream_contracts.errors import GateRefused, NothingToServe
+from edustream_ml import cli
+from edustream_registry.deployment import check
+from edustream_registry.names import Reference
+from edustream_registry.testing.simulator import RegistrySimulator
+
+ENVIRON = {"REGISTRY_URL": "s3://models", "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}
+UNREACHABLE_FLOOR = {"roc_auc": 0.999}
+
+
+@pytest.fixture(autouse=True)
+def connected(monkeypatch: pytest.MonkeyPatch, registry: RegistrySimulator) -> RegistrySimulator:
+    monkeypatch.setattr(cli, "open_author", lambda settings, who: registry.author)
+    return registry
+
+
+def quick(**more: Any) -> Document:
+    """A configuration with one candidate that is fitted in a moment."""
+    return small_document() | {"candidates": [{"estimator": "logistic_regression"}]} | more
+
+
+def run(folder: Path, document: Document, *arguments: str) -> int:
+    write_project(folder, document)
+    return cli.main(arguments, ENVIRON, folder)
+
+
+def last_entry(registry: RegistrySimulator, channel: str) -> str | None:
+    entry = registry.reader.last_entry("churn", channel)
+    return entry.statement.version if entry else None
+
+
+def test_nothing_is_published_and_no_file_is_written(
+    registry: RegistrySimulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = dict(registry.memory.objects)
+
+    assert run(tmp_path, quick(thresholds=UNREACHABLE_FLOOR)) == 8
+
+    said = capsys.readouterr()
+    assert "NO    roc_auc: is 0." in said.out
+    assert "1 of 2 gates say no." in said.err
+    assert "  - roc_auc: is 0." in said.err
+    assert "Next: nothing was published; improve" in said.err
+    assert registry.memory.objects == before
+    assert not (tmp_path / "releases").exists()
+
+
+def test_a_refused_model_may_be_published_to_candidate_alone(
+    registry: RegistrySimulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, quick(thresholds=UNREACHABLE_FLOOR), "--publish-refused") == 8
+
+    said = capsys.readouterr()
+    assert "DEPLOY SUCCESSFUL" not in said.out
+    assert "Next: it was published as churn@1.0.0-candidate.1 and promoted to candidate, and nothing else" in said.err
+    assert registry.reader.versions("churn") == ["1.0.0-candidate.1"]
+    assert last_entry(registry, "candidate") == "1.0.0-candidate.1"
+    assert last_entry(registry, "production") is None
+    with pytest.raises(NothingToServe):
+        registry.reader.resolve(Reference.parse("churn@^1"))
+    with pytest.raises(GateRefused, match="misses 1 of its 1 thresholds"):
+        check(registry.reader, Reference.parse("churn@candidate"), registry.clock())
+    gates = registry.reader.manifest("churn", "1.0.0-candidate.1").statement.content.gates
+    assert gates is not None
+    assert [(gate.name, gate.kept) for gate in gates] == [("roc_auc", False), ("champion_roc_auc_difference", True)]
+
+
+def test_the_same_refused_model_is_published_once(registry: RegistrySimulator, tmp_path: Path) -> None:
+    for _ in range(2):
+        assert run(tmp_path, quick(thresholds=UNREACHABLE_FLOOR), "--publish-refused") == 8
+    assert registry.reader.versions("churn") == ["1.0.0-candidate.1"]
+    assert run(tmp_path, quick(thresholds={"roc_auc": 0.998}), "--publish-refused") == 8
+    assert registry.reader.versions("churn") == ["1.0.0-candidate.1", "1.0.0-candidate.2"]
+
+
+def test_a_yanked_candidate_is_not_published_again(registry: RegistrySimulator, tmp_path: Path) -> None:
+    assert run(tmp_path, quick(thresholds=UNREACHABLE_FLOOR), "--publish-refused") == 8
+    registry.yank("churn", "1.0.0-candidate.1")
+    assert run(tmp_path, quick(thresholds=UNREACHABLE_FLOOR), "--publish-refused") == 8
+    assert last_entry(registry, "candidate") == "1.0.0-candidate.2"
+
+
+def test_without_promotion_no_channel_moves(registry: RegistrySimulator, tmp_path: Path) -> None:
+    assert run(tmp_path, quick(thresholds=UNREACHABLE_FLOOR), "--publish-refused", "--no-promote") == 8
+    assert registry.reader.versions("churn") == ["1.0.0-candidate.1"]
+    assert registry.reader.channels("churn") == []
+
+
+def test_a_dry_run_writes_the_files_of_a_refused_model_beside_those_of_a_good_one(
+    registry: RegistrySimulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, quick(), "--dry-run") == 0
+    good = (tmp_path / "releases" / "churn" / "metrics.json").read_bytes()
+
+    assert run(tmp_path, quick(thresholds=UNREACHABLE_FLOOR), "--dry-run", "--publish-refused") == 8
+
+    refused = tmp_path / "releases" / "churn-refused"
+    assert f"nothing was published; its files and its report are in {refused}" in capsys.readouterr().err
+    assert '"kept": false' in (refused / "metrics.json").read_text(encoding="utf-8")
+    assert (tmp_path / "releases" / "churn" / "metrics.json").read_bytes() == good
+    assert registry.reader.models() == []
+
+
+def test_a_model_that_is_worse_than_the_live_one_is_refused_with_the_interval(
+    registry: RegistrySimulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, quick()) == 0
+    before = dict(registry.memory.objects)
+    capsys.readouterr()
+    stump = [{"estimator": "random_forest", "n_estimators": 1, "max_depth": 1}]
+    worse = quick(candidates=stump, thresholds={"roc_auc": 0.51})
+
+    assert run(tmp_path, worse) == 8
+
+    said = capsys.readouterr().err
+    assert "1 of 2 gates say no." in said
+    assert "champion_roc_auc_difference: roc_auc is -0." in said
+    assert "against churn@1.0.0 (production) on the same 120 held-out rows (95% interval -0." in said
+    assert registry.memory.objects == before
+
+    assert run(tmp_path, worse, "--publish-refused") == 8
+    assert registry.reader.versions("churn") == ["1.0.0", "1.0.1-candidate.1"]
+    assert (last_entry(registry, "production"), last_entry(registry, "candidate")) == ("1.0.0", "1.0.1-candidate.1")
+
+
+def test_a_model_that_is_no_worse_takes_the_place_of_the_live_one_and_its_manifest_says_so(
+    registry: RegistrySimulator, tmp_path: Path
+) -> None:
+    assert run(tmp_path, quick()) == 0
+    stronger = [{"estimator": "logistic_regression", "C": 0.9}]
+
+    assert run(tmp_path, quick(candidates=stronger)) == 0
+
+    assert last_entry(registry, "production") == "1.0.1"
+    first, second = (registry.reader.manifest("churn", version).statement.content for version in ("1.0.0", "1.0.1"))
+    assert "champion_roc_auc_difference" not in first.metrics
+    assert second.metrics["champion_roc_auc_difference"] >= second.thresholds["champion_roc_auc_difference"] == -0.01
+    assert second.gates is not None
+    [champion] = [gate for gate in second.gates if gate.kind == "champion"]
+    assert champion.interval is not None
+    assert champion.value is not None
+    assert champion.interval.low <= champion.value <= champion.interval.high
+    assert "against churn@1.0.0 (production) on the same 120 held-out rows" in champion.explanation
+
+
+def test_a_floor_that_an_all_negative_model_keeps_ends_the_run_before_any_training(
+    registry: RegistrySimulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, quick(thresholds={"roc_auc": 0.6, "brier_score": 0.25})) == 2
+    said = capsys.readouterr()
+    assert "thresholds.brier_score: at most 0.25 is kept by always answering" in said.err
+    assert "[2/" not in said.out
+    assert registry.reader.models() == []
+
+
+def test_a_question_that_the_data_cannot_answer_is_refused_by_its_floors(
+    registry: RegistrySimulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The configuration is the one that is in use, with one candidate instead of its own."""
+    source = REPOSITORY / "configs" / "mobile-plans.yaml"
+    document = yaml.safe_load(source.read_text(encoding="utf-8"))
+    document["data"]["path"] = str((source.parent / document["data"]["path"]).resolve())
+    document["candidates"] = [{"estimator": "logistic_regression"}]
+    document["cross_validation"] = {"folds": 2, "repeats": 1}
+    path = tmp_path / "mobile-plans.yaml"
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+
+    assert cli.main(["--config", str(path)], ENVIRON, tmp_path) == 8
+
+    said = capsys.readouterr().err
+    assert "cross_validation_roc_auc: is 0.4" in said or "cross_validation_roc_auc: is 0.5" in said
+    assert "roc_auc: is 0." in said
+    assert registry.reader.models() == []
