@@ -133,7 +133,7 @@ def _macro_f1(plan: TrainingPlan, truth: Labels, answered: Scores) -> Any:
 def _distributions(answered: Scores) -> Numbers:
     """The probabilities in float64, each row with the sum 1 that float32 misses by its rounding."""
     probabilities = np.asarray(answered.probabilities, dtype=np.float64)
-    return probabilities / probabilities.sum(axis=1, keepdims=True)
+    return np.asarray(probabilities / probabilities.sum(axis=1, keepdims=True))
 
 
 def _calibration(plan: TrainingPlan, truth: Labels, answered: Scores) -> tuple[CalibrationBin, ...]:
