@@ -190,7 +190,7 @@ class LightGBM(_Weighted):
         import lightgbm
 
         kind = lightgbm.LGBMClassifier if task.is_classification else lightgbm.LGBMRegressor
-        fixed = {"deterministic": True, "force_row_wise": True, "n_jobs": 1, "verbose": -1}
+        fixed: dict[str, Any] = {"deterministic": True, "force_row_wise": True, "n_jobs": 1, "verbose": -1}
         return kind(**self.hyper_parameters, **fixed, random_state=seed)
 
 
