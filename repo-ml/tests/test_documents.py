@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import json
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 from conftest import REPOSITORY
@@ -18,27 +19,52 @@ from edustream_contracts.canonical import sha256_hex
 from edustream_contracts.contract import contract_from
 from edustream_ml.cards import data_card, model_card
 from edustream_ml.configuration import TrainingPlan, load_plan
+from edustream_ml.data_summary import MOST_CATEGORIES, summarise
 from edustream_ml.figures import exact, shown
 from edustream_ml.metric_titles import metric_meaning, metric_title
 from edustream_ml.plots import released_plots
 from edustream_ml.progress import ProgressReport
 from edustream_ml.report import report_page
 from edustream_ml.tasks import METRICS, Task, measured_metrics
+from edustream_ml.training import Training
 from edustream_ml.workflow import train
 
 FLOORS = {"churn": {"roc_auc": 0.55}, "plans": {"macro_f1": 0.3}, "housing": {"r2": 0.05}}
 ROWS = 400
 LARGEST_PAGE_BYTES = 1 << 20
+SLICED = {"churn": "female", "plans": "female", "housing": "Central_Air"}
 
 Document = dict[str, Any]
-Written = tuple[Document, TrainingPlan]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A metrics.json, its plan, and what is made from both."""
+
+    document: Document
+    plan: TrainingPlan
+    page: str
+    model_card: str
+    data_card: str
+
+    @property
+    def sources(self) -> tuple[Any, ...]:
+        return self.document, self.plan.configuration.model_dump(mode="json"), self.plan.contract.document
+
+    @property
+    def texts(self) -> dict[str, str]:
+        return {
+            "report.html": PageText(self.page).text,
+            "model_card.md": self.model_card,
+            "data_card.md": self.data_card,
+        }
 
 
 @pytest.fixture(scope="module", params=FLOORS)
 def written(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, report: ProgressReport
 ) -> Written:
-    """The metrics.json of a model that is trained in a moment, and its plan."""
+    """What is written about a model that is trained in a moment."""
     folder = tmp_path_factory.mktemp(request.param)
     configuration = yaml.safe_load((REPOSITORY / "configs" / f"{request.param}.yaml").read_text(encoding="utf-8"))
     source = REPOSITORY / "configs" / configuration["data"]["path"]
@@ -46,52 +72,40 @@ def written(
     (folder / source.name).write_bytes(data)
     configuration["data"] |= {"path": source.name, "sha256": sha256_hex(data)}
     configuration["candidates"] = [
-        {"estimator": "histogram_gradient_boosting", "max_iter": 10, "name": name} for name in ("one | <b>", "two")
+        {"estimator": "histogram_gradient_boosting", "max_iter": 5, "name": name} for name in ("one | <b>", "two")
     ]
     configuration["cross_validation"] = {"folds": 2, "repeats": 1}
     configuration["thresholds"] = FLOORS[request.param]
+    sliced = {"columns": [SLICED[request.param]], "at_least": 0.0, "rows_at_least": 5}
+    configuration["gates"] = {"resamples": 100, "worst_slice": sliced}
     path = folder / "small.yaml"
     path.write_text(yaml.safe_dump(configuration), encoding="utf-8")
     plan = load_plan(path)
-    return json.loads(json.dumps(train(plan, report, refused_too=True).report())), plan
-
-
-def sources(document: Document, plan: TrainingPlan) -> tuple[Any, ...]:
-    return document, plan.configuration.model_dump(mode="json"), plan.contract.document
-
-
-def texts(document: Document, plan: TrainingPlan) -> dict[str, str]:
-    return {
-        "report.html": PageText(report_page(document, plan)).text,
-        "model_card.md": model_card(document, plan),
-        "data_card.md": data_card(document, plan),
-    }
+    document = json.loads(json.dumps(train(plan, report, refused_too=True).report()))
+    return Written(document, plan, report_page(document, plan), model_card(document, plan), data_card(document, plan))
 
 
 def test_no_number_that_people_read_differs_from_metrics_json_or_the_plan(written: Written) -> None:
-    document, plan = written
-    for name, text in texts(document, plan).items():
-        assert unaccounted(text, *sources(document, plan)) == set(), name
+    for name, text in written.texts.items():
+        assert unaccounted(text, *written.sources) == set(), name
 
 
 def test_a_number_that_differs_would_be_found(written: Written) -> None:
-    document, plan = written
-    read = texts(document, plan)
-    changed = copy.deepcopy(document)
-    changed["metrics"] = {name: value * 1.01 + 0.0113 for name, value in document["metrics"].items()}
+    _, *plan = written.sources
+    changed = copy.deepcopy(written.document)
+    changed["metrics"] = {name: value * 1.01 + 0.0113 for name, value in written.document["metrics"].items()}
     changed["held_out"]["rows"] += 1
     changed["data"] = {}
-    for name, text in read.items():
-        assert unaccounted(text, *sources(changed, plan)), name
-    changed = copy.deepcopy(document)
+    for name, text in written.texts.items():
+        assert unaccounted(text, changed, *plan), name
+    changed = copy.deepcopy(written.document)
     for one in changed["inspection"]["importance"]:
         one["mean"] += 0.0117
-    assert unaccounted(read["report.html"], *sources(changed, plan))
+    assert unaccounted(written.texts["report.html"], changed, *plan)
 
 
 def test_every_metric_is_read_with_its_interval(written: Written) -> None:
-    document, plan = written
-    read = texts(document, plan)
+    document, plan, read = written.document, written.plan, written.texts
     for name in METRICS[plan.task]:
         interval = document["inspection"]["bootstrap"]["intervals"][name]
         said = f"{shown(interval['low'])} to {shown(interval['high'])}"
@@ -101,8 +115,8 @@ def test_every_metric_is_read_with_its_interval(written: Written) -> None:
 
 
 def test_cards_say_what_only_a_person_can_say(written: Written) -> None:
-    document, plan = written
-    card, read = plan.configuration.card, texts(document, plan)
+    plan, read = written.plan, written.texts
+    card = plan.configuration.card
     for text in read.values():
         assert card.intended_use in text
         assert plan.configuration.data.licence in text
@@ -115,13 +129,14 @@ def test_cards_say_what_only_a_person_can_say(written: Written) -> None:
 
 
 def test_markdown_tables_have_as_many_cells_in_every_row(written: Written) -> None:
-    document, plan = written
-    for text in (model_card(document, plan), data_card(document, plan)):
+    for text in (written.model_card, written.data_card):
         tables = re.findall(r"(?:^\|.*\|\n)+", text, flags=re.MULTILINE)
         assert len(tables) > 1
+        assert "\n\n\n\n" not in text
         for table in tables:
             cells = {len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}
             assert len(cells) == 1, table
+            assert re.fullmatch(r"\|(-+\|)+", table.splitlines()[1]), table
 
 
 class Elements(HTMLParser):
@@ -140,7 +155,7 @@ class Elements(HTMLParser):
 
 
 def test_the_page_needs_nothing_else(written: Written) -> None:
-    page = report_page(*written)
+    page = written.page
     elements = Elements(page)
     names = {name for name, _ in elements.found}
     assert not names & {"script", "link", "img", "iframe", "object", "image", "a:href", "base", "form"}
@@ -157,7 +172,7 @@ def test_the_page_needs_nothing_else(written: Written) -> None:
 
 
 def test_every_colour_of_the_page_has_a_value_for_light_and_for_dark(written: Written) -> None:
-    page = report_page(*written)
+    page = written.page
     used = set(re.findall(r"var\((--[a-z0-9-]+)\)", page))
     assert {"--ink", "--series-0", "--muted"} <= used
     style = page[page.index("<style>") : page.index("</style>")]
@@ -172,17 +187,20 @@ def test_every_colour_of_the_page_has_a_value_for_light_and_for_dark(written: Wr
 
 
 def test_equal_figures_have_equal_bytes(written: Written) -> None:
-    document, plan = written
-    again = copy.deepcopy(document)
-    assert report_page(document, plan) == report_page(again, plan)
-    assert {name: plot.png() for name, plot in released_plots(document).items()} == {
-        name: plot.png() for name, plot in released_plots(again).items()
-    }
+    again = copy.deepcopy(written.document)
+    for name in ("feature_importance", "predicted" if written.plan.task is Task.REGRESSION else "roc"):
+        one, other = released_plots(written.document)[name], released_plots(again)[name]
+        assert one.png() == other.png()
+        assert one.svg("one") == other.svg("one")
+    assert model_card(again, written.plan) == written.model_card
+    assert data_card(again, written.plan) == written.data_card
 
 
 def test_each_kind_of_model_has_the_sections_that_tell_of_it(written: Written) -> None:
-    document, plan = written
-    ids = set(Elements(report_page(document, plan)).values("id"))
+    document, plan = written.document, written.plan
+    ids = set(Elements(written.page).values("id"))
+    assert document["slices"]
+    assert document["gates"]
     assert {"metrics", "gates", "candidates", "answers", "importance", "dependence", "slices", "use", "origin"} <= ids
     assert ("confusion" in ids) == plan.task.is_classification
     plots = set(released_plots(document))
@@ -190,75 +208,72 @@ def test_each_kind_of_model_has_the_sections_that_tell_of_it(written: Written) -
         assert plots == {"predicted", "residuals", "residual_histogram", "feature_importance"}
     else:
         assert plots == {"roc", "precision_recall", "calibration", "feature_importance"}
-    for candidate in document["candidates"]:
-        assert candidate["name"].replace("<", "&lt;").replace(">", "&gt;") in report_page(document, plan)
+    assert written.page.count("<svg") == len(plots) + 1 + len(document["inspection"]["partial_dependence"])
+    assert "one | &lt;b&gt;" in written.page
+    assert r"one \| <b>" in written.model_card
+    for part in document["slices"]:
+        assert f"| `{part['column']}` | {part['value']} | {part['rows']} |" in written.model_card
 
 
-def test_texts_of_the_contract_are_texts_and_no_elements(written: Written) -> None:
-    document, plan = written
-    changed = json.loads(json.dumps(plan.contract.document))
-    changed["description"] = "<script>alert(1)</script> & $x$"
-    plan = replace(plan, contract=contract_from(changed))
-    given = copy.deepcopy(document)
-    given["inspection"]["importance"][0]["column"] = "<script>"
-    given["inspection"]["partial_dependence"][0]["column"] = "a $ and a $"
-    page = report_page(given, plan)
+FLOOR = {
+    "name": "roc_auc",
+    "kind": "floor",
+    "value": 0.61,
+    "interval": {"low": 0.5, "high": 0.7},
+    "limit": 0.8,
+    "relation": "at least",
+    "kept": False,
+    "explanation": "is 0.6100; at least 0.8 is asked",
+}
+CHAMPION = {**FLOOR, "name": "champion", "kind": "champion", "value": None, "interval": None, "kept": None}
+
+
+@pytest.fixture(scope="module")
+def odd(small_training: Training) -> tuple[Document, TrainingPlan, str]:
+    """A refused model of a thousand columns and a hundred slices, whose texts look like elements; and its page."""
+    document = small_training.report()
+    importance = document["inspection"]["importance"][0]
+    dependence = document["inspection"]["partial_dependence"][0]
+    document["inspection"] = {
+        **document["inspection"],
+        "importance": [{**importance, "column": "<script>" + "c" * 60 + str(number)} for number in range(1000)],
+        "partial_dependence": [{**dependence, "column": "a $ and a $"}],
+    }
+    one = {"column": "female", "value": "<script>", "metrics": {"accuracy": 0.812345}}
+    document["slices"] = [{**one, "rows": number} for number in range(100)]
+    document["slices"][7]["metrics"] = {"f1": 0.5}
+    document["gates"] = [FLOOR, CHAMPION]
+    described = {**small_training.plan.contract.document, "description": "<script>alert(1)</script> & $x$"}
+    plan = replace(small_training.plan, contract=contract_from(described))
+    return document, plan, report_page(document, plan)
+
+
+def test_texts_are_texts_and_no_elements(odd: tuple[Document, TrainingPlan, str]) -> None:
+    _, _, page = odd
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; $x$" in page
     assert "a $ and a $" in PageText(page).text
 
 
-def test_a_gate_that_says_no_is_named_at_the_top(written: Written) -> None:
-    document, plan = written
-    gate = {
-        "name": "roc_auc",
-        "kind": "floor",
-        "value": 0.61,
-        "interval": {"low": 0.5, "high": 0.7},
-        "limit": 0.8,
-        "relation": "at least",
-        "kept": False,
-        "explanation": "is 0.6100; at least 0.8 is asked",
-    }
-    champion = {**gate, "name": "champion", "kind": "champion", "value": None, "interval": None, "kept": None}
-    given = {**document, "gates": [gate, champion]}
-    page = report_page(given, plan)
+def test_a_gate_that_says_no_is_named_at_the_top(odd: tuple[Document, TrainingPlan, str]) -> None:
+    document, plan, page = odd
     assert '<p class="verdict no">Refused by <code>roc_auc</code>.' in page
     assert "✗ no" in page
-    card = model_card(given, plan)
+    card = model_card(document, plan)
     assert "| ROC AUC | 0.6100 | at least 0.8 | no | is 0.6100; at least 0.8 is asked |" in card
     assert "| champion | – | at least 0.8 | – |" in card  # noqa: RUF001
-    kept = {**document, "gates": [{**gate, "kept": True}]}
-    assert '<p class="verdict yes">' in report_page(kept, plan)
 
 
-def test_slices_are_listed_with_their_rows(written: Written) -> None:
-    document, plan = written
-    given = {
-        **document,
-        "slices": [
-            {"column": "female", "value": "0", "rows": 41, "metrics": {"accuracy": 0.812345, "f1": 0.5}},
-            {"column": "female", "value": "1", "rows": 39, "metrics": {"accuracy": 0.7}},
-        ],
-    }
-    assert "| `female` | 0 | 41 | 0.8123 | 0.5000 |" in model_card(given, plan)
-    assert "| `female` | 1 | 39 | 0.7000 | – |" in model_card(given, plan)  # noqa: RUF001
-    assert "0.8123" in PageText(report_page(given, plan)).text
+def test_a_slice_without_a_metric_says_so(odd: tuple[Document, TrainingPlan, str]) -> None:
+    document, plan, _ = odd
+    card = model_card(document, plan)
+    assert "| `female` | <script> | 41 | 0.8123 | – |" in card  # noqa: RUF001
+    assert "| `female` | <script> | 7 | – | 0.5000 |" in card  # noqa: RUF001
 
 
-def widest(document: Document) -> Document:
-    """The same figures of a model with a thousand columns and a hundred slices."""
-    given = copy.deepcopy(document)
-    inspection = given["inspection"]
-    inspection["importance"] = [{**inspection["importance"][0], "column": "c" * 60 + str(n)} for n in range(1000)]
-    given["slices"] = [{"column": "c" * 60, "value": "v" * 60, "rows": n, "metrics": {"f1": 0.5}} for n in range(100)]
-    return given
-
-
-def test_the_page_stays_small(written: Written) -> None:
-    document, plan = written
-    assert len(report_page(document, plan).encode()) < LARGEST_PAGE_BYTES / 2
-    assert len(report_page(widest(document), plan).encode()) < LARGEST_PAGE_BYTES
+def test_the_page_stays_small(written: Written, odd: tuple[Document, TrainingPlan, str]) -> None:
+    assert len(written.page.encode()) < LARGEST_PAGE_BYTES / 2
+    assert len(odd[2].encode()) < LARGEST_PAGE_BYTES
 
 
 @pytest.mark.parametrize(
@@ -299,3 +314,26 @@ def test_numbers_are_found_in_a_text_and_words_with_digits_are_not() -> None:
     assert unaccounted(text, {"a": 0.5, "b": 1200, "c": 1e-5, "d": -3}) == set()
     assert unaccounted(text, {}) == {"0.5000", "1200", "1e-05", "-3"}
     assert unaccounted("0.5001", {"a": 0.5}) == {"0.5001"}
+
+
+def test_free_texts_are_counted_and_not_told(small_training: Training) -> None:
+    dataset = small_training.dataset
+    name = "internet_service"
+    free = tuple(replace(field, categories=None) if field.name == name else field for field in dataset.fields)
+    told, counted = (summarise(given).columns[name] for given in (dataset, replace(dataset, fields=free)))
+    assert told.categories is not None
+    assert sum(told.categories.values()) == len(dataset)
+    assert (counted.categories, counted.distinct) == (None, len(told.categories))
+
+
+def test_a_column_of_nulls_and_one_of_many_categories_have_a_summary(small_training: Training) -> None:
+    dataset = small_training.dataset
+    columns = dataset.columns.assign(
+        tenure=float("nan"), contract=pd.Categorical([str(number % 30) for number in range(len(dataset))])
+    )
+    found = summarise(replace(dataset, columns=columns)).columns
+    assert (found["tenure"].missing, found["tenure"].median) == (len(dataset), None)
+    categories = found["contract"].categories
+    assert categories is not None
+    assert len(categories) == MOST_CATEGORIES
+    assert sum(categories.values()) + (found["contract"].others or 0) == len(dataset)

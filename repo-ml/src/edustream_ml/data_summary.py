@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from edustream_contracts.contract import Field
 from edustream_ml.calibration import rounded
 from edustream_ml.dataset import Dataset
 
@@ -16,9 +17,10 @@ MOST_CATEGORIES: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class ColumnSummary:
-    """One column: its empty cells; and the range and the median of its numbers, or its commonest categories.
+    """One column: its empty cells; and the range and the median of its numbers, its commonest categories, or texts.
 
     `categories` has the commonest first, at most `MOST_CATEGORIES`; `others` are the rows of all that it leaves out.
+    Free texts may be about somebody: they are not told, only how many different ones there are.
     """
 
     missing: int
@@ -27,6 +29,7 @@ class ColumnSummary:
     greatest: float | None = None
     categories: dict[str, int] | None = None
     others: int | None = None
+    distinct: int | None = None
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,19 @@ def summarise(dataset: Dataset) -> DataSummary:
         sha256=dataset.sha256,
         rows=len(dataset),
         target=_summary(pd.Series(dataset.labels)),
-        columns={str(name): _summary(dataset.columns[name]) for name in dataset.columns},
+        columns={field.name: _summary(dataset.columns[field.name], _is_free_text(field)) for field in dataset.fields},
     )
 
 
-def _summary(column: pd.Series[Any]) -> ColumnSummary:
+def _is_free_text(field: Field) -> bool:
+    """Whether a field takes texts that the contract does not list."""
+    return field.kind == "string" and not field.categories
+
+
+def _summary(column: pd.Series[Any], free_text: bool = False) -> ColumnSummary:
     missing = int(column.isna().sum())
+    if free_text:
+        return ColumnSummary(missing, distinct=int(column.nunique()))
     if not pd.api.types.is_numeric_dtype(column):
         counts = {str(name): int(count) for name, count in column.value_counts().items() if count}
         ranked = sorted(counts, key=lambda name: (-counts[name], name))

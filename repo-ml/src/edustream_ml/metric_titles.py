@@ -31,6 +31,7 @@ _TITLES: Final[Mapping[str, tuple[str, str]]] = {
         "Median absolute percentage error",
         "half of the rows are off by less than this share of the true value; small is good",
     ),
+    "favourable_share": ("Favourable share", "the share of rows that get the favourable answer"),
 }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO, StringIO
 from typing import Any, Final
 
@@ -30,7 +31,7 @@ SERIES: Final = ("#1f5fa8", "#b3470f", "#23803a", "#7a3fc8", "#8d6708", "#0b7a7c
 VARIABLES: Final = {INK: "--ink", REFERENCE: "--muted"} | {
     colour: f"--series-{number}" for number, colour in enumerate(SERIES)
 }
-STYLE: Final = {
+STYLE: Final[dict[Any, Any]] = {
     "svg.fonttype": "none",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9.0,
@@ -98,35 +99,35 @@ def released_plots(document: Document) -> dict[str, Plot]:
         "roc": Plot(
             "ROC curve, held-out rows",
             "The share of a class that is found, over the share of the others that is taken for it.",
-            lambda axes: _roc(axes, document),
+            partial(_roc, document=document),
         ),
         "precision_recall": Plot(
             "Precision and recall, held-out rows",
             "How many of the rows that are taken for a class are of it, over the share of the class that is found.",
-            lambda axes: _precision_recall(axes, document),
+            partial(_precision_recall, document=document),
         ),
         "calibration": Plot(
             "Calibration, held-out rows",
             "How often a class occurs among rows of like probability; on the diagonal, as often as promised.",
-            lambda axes: _calibration(axes, document),
+            partial(_calibration, document=document),
         ),
     }
     residuals = {
         "predicted": Plot(
             "Observed over predicted, held-out rows",
             "Means of rows with neighbouring predictions; on the diagonal, the prediction is right on average.",
-            lambda axes: _predicted(axes, document),
+            partial(_predicted, document=document),
         ),
         "residuals": Plot(
             "Residuals, held-out rows",
             "Observed minus predicted, for rows with neighbouring predictions: the median, the middle half, and the "
             "range of most rows.",
-            lambda axes: _residuals(axes, document),
+            partial(_residuals, document=document),
         ),
         "residual_histogram": Plot(
             "Distribution of the residuals, held-out rows",
             "How many rows are off by how much.",
-            lambda axes: _residual_histogram(axes, document),
+            partial(_residual_histogram, document=document),
         ),
     }
     shown = len(document["inspection"]["importance"][:SHOWN_COLUMNS])
@@ -135,7 +136,7 @@ def released_plots(document: Document) -> dict[str, Plot]:
         "feature_importance": Plot(
             "Permutation importance, held-out rows",
             "What the model loses when a column is shuffled; the lines are one standard deviation over the repeats.",
-            lambda axes: _importance(axes, document),
+            partial(_importance, document=document),
             height=1.0 + 0.22 * shown,
         ),
     }
@@ -146,7 +147,7 @@ def candidate_plot(document: Document) -> Plot:
     return Plot(
         "Cross-validation of every candidate",
         "Each dot is one fold, each bar the mean.",
-        lambda axes: _candidates(axes, document),
+        partial(_candidates, document=document),
         height=1.0 + 0.4 * len(document["candidates"]),
     )
 
@@ -162,7 +163,7 @@ def dependence_plots(document: Document) -> dict[str, Plot]:
         dependence["column"]: Plot(
             dependence["column"],
             f"The mean answer where every row has the same {dependence['column']}, and where most answers lie.",
-            lambda axes, of=dependence: _dependence(axes, of, limits),
+            partial(_dependence, dependence=dependence, limits=limits),
             width=4.0,
             height=3.0,
         )

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from edustream_ml.configuration import TrainingPlan
 from edustream_ml.figures import exact, shown
@@ -61,10 +60,9 @@ class _Inline:
     def __init__(self) -> None:
         self._drawn = 0
 
-    def __call__(self, plot: Plot) -> Markup:
+    def __call__(self, plot: Plot) -> str:
         self._drawn += 1
-        # The element is matplotlib's, which escapes every text that it draws.
-        return Markup(plot.svg(f"plot{self._drawn}"))  # noqa: S704
+        return plot.svg(f"plot{self._drawn}")
 
 
 def _shaded(confusion: Mapping[str, Any] | None) -> list[dict[str, Any]]:
