@@ -255,6 +255,7 @@ def _candidates(axes: Axes, document: Document) -> None:
         axes.scatter(folds, [number] * len(folds), color=colour, s=14, alpha=0.6)
         axes.plot([candidate["mean"]] * 2, [number - 0.3, number + 0.3], color=colour, linewidth=2)
     axes.set_yticks(range(len(shown)), [_short(candidate["name"]) for candidate in shown])
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set(xlabel=f"{metric_title(document['selection_metric'])} on a fold", ylim=(-0.6, len(shown) - 0.4))
 
 
