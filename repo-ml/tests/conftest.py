@@ -11,8 +11,10 @@ from rich.console import Console
 from edustream_contracts.canonical import sha256_hex
 from edustream_ml.configuration import TrainingPlan, load_plan
 from edustream_ml.progress import ProgressReport
+from edustream_ml.release import write_release
 from edustream_ml.training import Training
 from edustream_ml.workflow import train
+from edustream_registry.manifest import ReleaseContent
 from edustream_registry.testing.simulator import RegistrySimulator
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -69,6 +71,13 @@ def small_plan(tmp_path_factory: pytest.TempPathFactory) -> TrainingPlan:
 @pytest.fixture(scope="session")
 def small_training(small_plan: TrainingPlan, report: ProgressReport) -> Training:
     return train(small_plan, report)
+
+
+@pytest.fixture(scope="session")
+def small_release(small_training: Training, tmp_path_factory: pytest.TempPathFactory) -> tuple[ReleaseContent, Path]:
+    """The release of the small training, and the folder of its files, which a test that changes them copies."""
+    folder = tmp_path_factory.mktemp("release")
+    return write_release(small_training, folder, REPOSITORY), folder
 
 
 @pytest.fixture(scope="session")

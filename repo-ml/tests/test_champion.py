@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,14 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import REPOSITORY, small_document, write_project
+from conftest import small_document, write_project
 
 from edustream_contracts.contract import contract_from, load_contract
 from edustream_contracts.errors import Rejected
 from edustream_ml.configuration import load_plan
 from edustream_ml.gates.champion import Champion, read_champion
 from edustream_ml.gates.comparison import Rival
-from edustream_ml.release import write_release
 from edustream_ml.training import Training
 from edustream_registry.inference.session import AnswerUnusable
 from edustream_registry.manifest import ReleaseContent, ReleaseFile
@@ -29,8 +29,10 @@ Change = Callable[[dict[str, Any]], None]
 
 
 @pytest.fixture
-def content(small_training: Training, tmp_path: Path) -> ReleaseContent:
-    return write_release(small_training, tmp_path / "release", REPOSITORY)
+def content(small_release: tuple[ReleaseContent, Path], tmp_path: Path) -> ReleaseContent:
+    content, folder = small_release
+    shutil.copytree(folder, tmp_path / "release")
+    return content
 
 
 @pytest.fixture
@@ -142,7 +144,6 @@ def a_count(document: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "note"),
     [
-        (a_count, "its contract asks what no model of today answers; the other gates alone decide"),
         (without_a_probability, "its contract promises no probability; the other gates alone decide"),
         (narrower, r"\d+ of 120 held-out rows break its contract; the other gates alone decide"),
         (retitled_class, "its contract asks another question; the other gates alone decide"),
@@ -171,6 +172,17 @@ def test_a_champion_of_a_wider_contract_is_compared(
     registry.promote("churn", "1.0.0")
     rival = champion_of(registry).rival(small_training.plan, small_training.split.held_out, OTHER_MODEL)
     assert rival.answered is not None
+
+
+def test_a_champion_that_was_asked_for_a_count_is_not_compared(
+    live: RegistrySimulator, small_training: Training
+) -> None:
+    document = json.loads(json.dumps(load_contract("churn").document))
+    a_count(document)
+    champion = replace(champion_of(live), contract=contract_from(document))
+    rival = champion.rival(small_training.plan, small_training.split.held_out, OTHER_MODEL)
+    assert rival.answered is None
+    assert "its contract asks what no model of today answers; the other gates alone decide" in rival.note
 
 
 @dataclass

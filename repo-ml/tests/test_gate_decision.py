@@ -234,7 +234,7 @@ def test_what_files_hold_does_not_depend_on_the_champion_or_the_clock(
     rows = {row["kind"]: row for row in one}
     assert rows["champion"]["kept"] is rows["champion"]["value"] is rows["champion"]["interval"] is None
     assert rows["champion"]["explanation"] == (
-        "no worse than churn@production, by at most 0.01: decided when it was published, and recorded in the manifest"
+        "at most 0.01 worse than churn@production: decided when it was published, and recorded in the manifest"
     )
     assert rows["latency"]["kept"] is True
     assert rows["latency"]["explanation"] == "the median of 200 answers to one row was within 1000 ms"

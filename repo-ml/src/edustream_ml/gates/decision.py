@@ -105,8 +105,8 @@ def _floor(name: str, value: float, limit: float) -> GateRow:
 def _champion(plan: TrainingPlan, evidence: Evidence, gate: ChampionGate) -> GateRow:
     name = f"champion_{plan.task.selection_metric}_difference"
     lasting = (
-        f"no worse than {plan.configuration.model}@{gate.channel}, by at most {gate.margin:g}: decided when it was "
-        "published, and recorded in the manifest"
+        f"at most {gate.margin:g} worse than {plan.configuration.model}@{gate.channel}: decided when it was published, "
+        "and recorded in the manifest"
     )
     rival = evidence.rival
     if rival.answered is None:
@@ -239,4 +239,4 @@ def _resampling(plan: TrainingPlan) -> Resampling:
 def _shown(plan: TrainingPlan, ends: Interval | None, form: str = ".4f") -> str:
     if ends is None:
         return "without an interval: it is undefined for some draws"
-    return f"{plan.configuration.gates.confidence:.0%} interval {ends.low:{form}} to {ends.high:{form}}"
+    return f"{100 * plan.configuration.gates.confidence:g}% interval {ends.low:{form}} to {ends.high:{form}}"
