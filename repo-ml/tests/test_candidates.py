@@ -6,14 +6,22 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+from conftest import REPOSITORY
 from pydantic import TypeAdapter, ValidationError
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
 from threadpoolctl import threadpool_limits
 
 from edustream_ml.candidates import Candidate
-from edustream_ml.onnx_export import OPSETS
+from edustream_ml.configuration import load_plan
+from edustream_ml.dataset import load_dataset
+from edustream_ml.features.pipeline import build_pipeline
+from edustream_ml.onnx_export import OPSETS, export_onnx
+from edustream_ml.onnx_scorer import OnnxScorer
+from edustream_ml.parity import prove_parity
+from edustream_ml.scores import answers
 from edustream_ml.tasks import Task
+from edustream_ml.tensors import Tensors
 from edustream_ml.tree_ensembles import float32_below, tree_converters
 
 CANDIDATE: TypeAdapter[Any] = TypeAdapter(Candidate)
@@ -109,3 +117,15 @@ def test_lightgbm_that_is_not_installed_is_named_with_its_extra(monkeypatch: pyt
     monkeypatch.setattr("edustream_ml.candidates.find_spec", lambda name: None)
     with pytest.raises(ValidationError, match=r"install edustream-ml\[lightgbm\]"):
         candidate("lightgbm")
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("name", ["churn", "plans", "housing"])
+def test_every_candidate_agrees_with_onnx_on_every_row_of_real_data(name: str) -> None:
+    plan = load_plan(REPOSITORY / "configs" / f"{name}.yaml")
+    dataset = load_dataset(plan)
+    tensors = Tensors.of_columns(dataset.columns, plan.contract)
+    for estimator in (estimator for estimator, task in PAIRS if task is plan.task):
+        pipeline = build_pipeline(plan, candidate(estimator)).fit(tensors.frame(), dataset.labels)
+        exported = OnnxScorer(export_onnx(pipeline, plan.contract)).score(tensors)
+        assert prove_parity(answers(pipeline, tensors.frame()), exported).rows == len(dataset)

@@ -45,12 +45,20 @@ def agrees(transformer: Any, matrix: Any) -> bool:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    matrix=st.lists(st.lists(st.floats(0, 2.0**20, width=32), min_size=3, max_size=3), min_size=1, max_size=20),
+    matrix=st.lists(st.lists(st.floats(0, 2.0**20, width=32), min_size=5, max_size=5), min_size=1, max_size=20),
     floor=st.sampled_from([0.5, 1.0, 3.0]),
 )
-def test_ratios_and_counts_are_the_same_bits(matrix: list[list[float]], floor: float) -> None:
+def test_ratios_and_sums_are_the_same_bits(matrix: list[list[float]], floor: float) -> None:
     values = np.array(matrix, dtype=np.float32)
-    assert agrees(DerivedFeatures(ratios=((0, 1, floor), (2, 0, floor)), sums=((0, 2),)).fit(values), values)
+    derived = DerivedFeatures(ratios=((0, 1, floor), (2, 0, floor)), sums=((4, 3, 2, 1, 0), (1, 2)))
+    assert agrees(derived.fit(values), values)
+
+
+def test_a_count_adds_up_columns_of_zeros_and_ones() -> None:
+    values = np.random.default_rng(0).integers(0, 2, (50, 9)).astype(np.float32)
+    derived = DerivedFeatures(counts=(tuple(range(9)), (3, 5))).fit(values)
+    assert derived.transform(values)[:, 9].tolist() == values.sum(axis=1).tolist()
+    assert agrees(derived, values)
 
 
 def test_the_days_of_the_calendar_are_the_standard_librarys() -> None:

@@ -40,7 +40,7 @@ def valid_rows(contract: ModelContract) -> st.SearchStrategy[dict[str, Any]]:
 
 def test_a_ratio_keeps_its_denominator_above_the_floor_and_a_count_adds_up() -> None:
     matrix = np.array([[10.0, 0.0, 1.0], [10.0, 4.0, 0.0]], dtype=np.float32)
-    derived = DerivedFeatures(ratios=((0, 1, 1.0),), sums=((1, 2),)).fit(matrix).transform(matrix)
+    derived = DerivedFeatures(ratios=((0, 1, 1.0),), counts=((1, 2),)).fit(matrix).transform(matrix)
     assert derived.dtype == np.float32
     assert derived[:, 3:].tolist() == [[10.0, 1.0], [2.5, 4.0]]
 

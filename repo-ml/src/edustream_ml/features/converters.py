@@ -28,7 +28,8 @@ def _width(operator: Any, columns: int) -> None:
 
 def _derived_shape(operator: Any) -> None:
     transformer: DerivedFeatures = operator.raw_operator
-    _width(operator, transformer.n_features_in_ + len(transformer.ratios) + len(transformer.sums))
+    derived = (transformer.ratios, transformer.counts, transformer.sums)
+    _width(operator, transformer.n_features_in_ + sum(map(len, derived)))
 
 
 def _derived_nodes(scope: Any, operator: Any, container: Any) -> None:
@@ -40,9 +41,14 @@ def _derived_nodes(scope: Any, operator: Any, container: Any) -> None:
         numerator = graph.columns(matrix, [top])
         denominator = graph.node("Max", [graph.columns(matrix, [bottom]), graph.constant(TensorProto.FLOAT, [floor])])
         parts.append(graph.node("Div", [numerator, denominator]))
-    for members in transformer.sums:
+    for members in transformer.counts:
         axes = graph.constant(TensorProto.INT64, [1])
         parts.append(graph.node("ReduceSum", [graph.columns(matrix, members), axes], keepdims=1))
+    for members in transformer.sums:
+        total = graph.columns(matrix, [members[0]])
+        for member in members[1:]:
+            total = graph.node("Add", [total, graph.columns(matrix, [member])])
+        parts.append(total)
     graph.into("Concat", parts, [operator.outputs[0].full_name], axis=1)
 
 

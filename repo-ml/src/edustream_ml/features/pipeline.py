@@ -145,10 +145,8 @@ def _derived(contract: ModelContract, features: Features) -> DerivedFeatures:
             )
             for ratio in features.ratios
         ),
-        sums=(
-            *(_members(contract, features, count) for count in features.counts),
-            *(tuple(map(contract.numeric.index, total.of)) for total in features.sums),
-        ),
+        counts=tuple(_members(contract, features, count) for count in features.counts),
+        sums=tuple(tuple(map(contract.numeric.index, total.of)) for total in features.sums),
     )
 
 

@@ -134,16 +134,17 @@ class Features(Section):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        refuse_duplicates([derived.name for derived in (*self.ratios, *self.counts, *self.sums)], "derived features")
+        names = [ratio.name for ratio in self.ratios] + [count.name for count in self.counts]
+        refuse_duplicates([*names, *(total.name for total in self.sums)], "derived features")
         return self
 
     @model_validator(mode="after")
     def _columns_have_one_use(self, info: ValidationInfo) -> Self:
         grouped = (self.rare_categories.columns if self.rare_categories else None) or ()
         counted = {name for count in self.counts for name in count.of}
-        refuse_duplicates(
-            [*(dates.column for dates in self.dates), *self.target_encoding, *grouped], "uses of a column of texts"
-        )
+        uses = [*(dates.column for dates in self.dates), *self.target_encoding, *grouped]
+        if twice := sorted({name for name in uses if uses.count(name) > 1}):
+            raise ValueError(f"{twice[0]!r} has two uses; a column of texts becomes one kind of feature")
         if both := sorted(counted & {*self.target_encoding, *grouped}):
             raise ValueError(f"the categories of {both[0]!r} are counted, so they cannot be grouped or encoded")
         contract = given_contract(info)
