@@ -9,16 +9,20 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.error import HTTPError
 
 import boto3
+import pytest
 from consumers import ConsumerBench
 from drifting import with_file
+from edustream_registry import layout
 from edustream_registry.connection import open_reader
+from edustream_registry.manifest import ReleaseFile
 from edustream_registry.promotion import Promoter
 from edustream_registry.publishing import Publisher
 from edustream_registry.settings import RegistrySettings
@@ -60,18 +64,14 @@ class Registry:
         reader = open_reader(RegistrySettings.from_environ(self.environ))
         self._author = Author(reader.store, reader, bench.registry.signer, "tester")
 
-    def release(
-        self,
-        version: str,
-        *,
-        channel: str = "production",
-        extra: Mapping[str, bytes] | None = None,
-        **changes: Any,
-    ) -> None:
+    def publish(self, version: str, *, extra: Mapping[str, bytes] | None = None, **changes: Any) -> None:
         content, directory = self.bench.content(version, **changes)
         for name, data in (extra or {}).items():
             content = with_file(content, directory, name, data)
         Publisher(self._author, bundler=None).publish(content, directory, version)
+
+    def release(self, version: str, *, channel: str = "production", **changes: Any) -> None:
+        self.publish(version, **changes)
         self.promote(version, channel)
 
     def promote(self, version: str, channel: str = "production") -> None:
@@ -85,6 +85,16 @@ class Registry:
 
     def yank(self, version: str) -> None:
         Yanker(self._author).yank("churn", version, "a test")
+
+    def file_key(self, version: str, name: str) -> str:
+        """Where a file of a release lies in the bucket."""
+        file = ReleaseFile.of(self.bench.directory / "releases" / version / name)
+        return layout.file_key("churn", file.sha256, name)
+
+    def change(self, key: str, change: Callable[[bytes], bytes]) -> None:
+        """Put other bytes where an object lies, as the admin could."""
+        stored = self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+        self.s3.put_object(Bucket=BUCKET, Key=key, Body=change(stored))
 
     def delete(self, part: str) -> None:
         for found in self.s3.list_objects_v2(Bucket=BUCKET)["Contents"]:
@@ -123,6 +133,13 @@ class Process:
         pages = Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let nothing of the process run meanwhile."""
+        self._process.send_signal(signal.SIGSTOP)
+        yield
+        self._process.send_signal(signal.SIGCONT)
+
     def get(self, path: str) -> str:
         with urllib.request.urlopen(self.address + path, timeout=PATIENCE_S) as response:
             return str(response.read().decode())
@@ -134,6 +151,26 @@ class Process:
         with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
             answer: dict[str, Any] = json.load(response)
         return answer
+
+    def health(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self.get("/health"))
+        return document
+
+    def version(self, row: dict[str, Any]) -> str:
+        """The version of the release that answers."""
+        return str(self.predict(row)["model_version"])
+
+    def reason(self, row: dict[str, Any]) -> str:
+        """Why a prediction is refused with 503, and readiness with it."""
+        reasons = set()
+        for path, body in (("/predict", json.dumps(row).encode()), ("/health/ready", None)):
+            request = urllib.request.Request(self.address + path, body, {"content-type": "application/json"})
+            with pytest.raises(HTTPError) as refused:
+                urllib.request.urlopen(request, timeout=PATIENCE_S)
+            assert refused.value.code == 503
+            reasons.add(json.loads(refused.value.read())["reason"])
+        (one,) = reasons
+        return str(one)
 
     def end(self, number: signal.Signals) -> int:
         self._process.send_signal(number)
@@ -151,6 +188,25 @@ def serving(registry: Registry, *argv: str) -> Iterator[Process]:
             yield Process(process)
         finally:
             process.kill()
+
+
+@contextmanager
+def started(registry: Registry, *argv: str) -> Iterator[Process]:
+    """A consumer that answers requests."""
+    with serving(registry, *argv) as process:
+        process.until("Uvicorn running")
+        yield process
+
+
+def exit_of(registry: Registry, *argv: str) -> subprocess.CompletedProcess[str]:
+    """A consumer that cannot start, to its end."""
+    return subprocess.run(
+        [sys.executable, str(SERVE), *argv],
+        env={**os.environ, **registry.environ},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
 
 
 @contextmanager
