@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edustream_api import problems
-from edustream_api.access.gate import Access
+from edustream_api.access.gate import Access, Admission
 from edustream_api.open_inference.protocol import is_open_inference
 from edustream_api.problems import RequestRefused
 from edustream_api.web import request_context, request_log
@@ -92,7 +92,10 @@ class Front:
         self, access: Access, scope: Scope, receive: Receive, send: Send, identity: Headers
     ) -> tuple[Send, int | None]:
         """How to send the answer to a request; the status of the answer if it is sent, since it goes no further."""
-        admission = await access.admit(scope, receive, send)
+        try:
+            admission = await access.admit(scope, receive, send)
+        except Exception as error:
+            admission = Admission(send, _unforeseen(error))
         if admission.refused is None:
             return admission.send, admission.status
         reply = refusal(admission.refused, scope["path"])
@@ -112,8 +115,7 @@ class Front:
         except ClientGone:
             return CLIENT_GONE
         except Exception as error:
-            request_log.unforeseen(error)
-            reply = refusal(RequestRefused(problems.INTERNAL, problems.UNFORESEEN), scope["path"])
+            reply = refusal(_unforeseen(error), scope["path"])
         await _send(send, reply, identity)
         return reply.status
 
@@ -133,6 +135,11 @@ class Front:
             # The application has answered already, and raises what it could not foresee for us to tell.
             request_log.unforeseen(error)
         return status
+
+
+def _unforeseen(error: Exception) -> RequestRefused:
+    request_log.unforeseen(error)
+    return RequestRefused(problems.INTERNAL, problems.UNFORESEEN)
 
 
 async def _send(send: Send, reply: Reply, identity: Headers) -> None:
