@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
+from time import monotonic
 from typing import Any
 from urllib.error import HTTPError
 
@@ -132,6 +133,18 @@ class Process:
         """What the process holds in memory."""
         pages = Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    def until_polled(self, result: str) -> None:
+        """Wait until one look at the registry that begins now has ended with `result`."""
+        # The first of two may be under way.
+        wanted, until = self._polls(result) + 2, monotonic() + PATIENCE_S
+        while self._polls(result) < wanted:
+            assert monotonic() < until, f"no look at the registry ends with {result!r}"
+
+    def _polls(self, result: str) -> float:
+        counted = rf'^edustream_polls_total\{{model="churn",result="{result}"\}} (\S+)$'
+        found = re.search(counted, self.get("/metrics"), re.MULTILINE)
+        return float(found[1]) if found else 0.0
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -67,6 +67,7 @@ def test_a_damaged_release_is_refused_by_who_runs_and_who_starts_and_a_good_one_
             registry.release(DAMAGED, scale=0.05)
             registry.change(damage.key(registry), damage.change)
         assert running.until("release_refused")["kind"] == damage.kind
+        running.until_polled("refused")
         assert running.version(row) == SERVED
         health = running.health()
         assert (health["state"], health["model_version"], health["error"]) == ("READY", SERVED, None)
