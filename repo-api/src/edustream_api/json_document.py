@@ -49,12 +49,11 @@ def _strings(document: Any) -> int:
         if container.__class__ is dict:
             total += len(container)
             values = container.values()
-        for value in values:
-            kind = value.__class__
-            if kind is str:
-                total += 1
-            elif kind is dict or kind is list:
-                containers.append(value)
+        kinds = list(map(type, values))
+        total += kinds.count(str)
+        # A row is flat.
+        if dict in kinds or list in kinds:
+            containers.extend(value for value in values if value.__class__ is dict or value.__class__ is list)
     return total
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 from edustream_contracts.errors import Problem
-from edustream_registry.inference.session import AnswerUnusable
+from edustream_registry.inference.session import Answer, AnswerUnusable
 
 from edustream_api import json_document
 from edustream_api.hosting import Observer
@@ -16,10 +16,8 @@ from edustream_api.loading import ServedModel
 from edustream_api.problems import INVALID, MODEL_FAILED, TOO_LARGE, RequestRefused
 
 
-async def predict(
-    model: ServedModel, body: bytes, inference: JointInference, observers: Iterable[Observer] = ()
-) -> bytes:
-    """The answer for the one row in `body`, a JSON object of the contract's input fields; `observers` are told."""
+async def predict(model: ServedModel, body: bytes, inference: JointInference) -> bytes:
+    """The answer for the one row in `body`, a JSON object of the contract's input fields."""
     row = json_document.parse(body)
     if not model.accepts(row):
         raise refused(model.problems(row))
@@ -27,8 +25,11 @@ async def predict(
         answer = await inference.answer(model, row)
     except AnswerUnusable as error:
         raise failed(model, error) from error
-    for observe in observers:
-        observe(model, [row], [answer])
+    return encoded(model, answer)
+
+
+def encoded(model: ServedModel, answer: Answer) -> bytes:
+    """The JSON of the answer to one row."""
     return orjson.dumps({**answer, "model": model.name, "model_version": model.version})
 
 

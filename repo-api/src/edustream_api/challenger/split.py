@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
@@ -32,6 +32,21 @@ class SplitCounts(NamedTuple):
 
     answered: Counter[tuple[str, int]]
     fallbacks: Counter[str]
+
+
+class Choice(NamedTuple):
+    """The challenger, where it answers; why it does not where it should."""
+
+    challenger: ServedModel | None = None
+    hindrance: str | None = None
+
+    @property
+    def side(self) -> str:
+        """Whose answer it is."""
+        return CHALLENGER if self.challenger else CHAMPION
+
+
+TO_CHAMPION: Final = Choice()
 
 
 class Split:
@@ -70,26 +85,39 @@ class Split:
 
     def key(self, scope: Mapping[str, Any], body: bytes) -> bytes:
         """The key of a request: its header, else the name of its API key, else the content of its (first) row."""
-        wanted = self._key_header
-        for name, value in scope["headers"]:
-            if name == wanted:
-                return bytes(value)
+        stated = self.stated_key(scope["headers"])
+        if stated is not None:
+            return stated
         caller: str | None = scope.get("state", {}).get(API_KEY)
         return caller.encode() if caller else content_key(body)
 
-    def side(self, key: bytes) -> str:
-        """Who answers now: the champion too where the challenger should and cannot, which is counted.
+    def stated_key(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+        """The key that a request states in its header; None where it states none."""
+        wanted = self._key_header
+        for name, value in headers:
+            if name == wanted:
+                return bytes(value)
+        return None
+
+    def choose(self, key: bytes) -> Choice:
+        """Who answers now.
 
         Where the champion cannot be served nobody answers in its place: its state is the model's.
         """
-        champion, challenger = self._champion.snapshot.serving, self.challenger.snapshot.serving
+        champion = self._champion.snapshot.serving
         if champion is None or not self.meets_challenger(key):
-            return CHAMPION
-        hindrance = self._unfit(champion, challenger) if challenger else self.challenger.snapshot.state.value
-        if hindrance is None:
-            return CHALLENGER
-        self.fell_back(hindrance)
-        return CHAMPION
+            return TO_CHAMPION
+        snapshot = self.challenger.snapshot
+        challenger = snapshot.serving
+        hindrance = self._unfit(champion, challenger) if challenger else snapshot.state.value
+        return Choice(challenger) if hindrance is None else Choice(None, hindrance)
+
+    def side(self, key: bytes) -> str:
+        """Who answers now: the champion too where the challenger should and cannot, which is counted."""
+        choice = self.choose(key)
+        if choice.hindrance is not None:
+            self.fell_back(choice.hindrance)
+        return choice.side
 
     def fell_back(self, reason: str) -> None:
         """Count a request that was the challenger's and that the champion is to answer."""
@@ -140,13 +168,20 @@ def content_key(body: bytes) -> bytes:
         rows = document.get("rows")
         if rows.__class__ is list and rows:
             document = rows[0]
-    if document.__class__ is dict:
-        for name, value in document.items():
-            # 70 and 70.0 are one number.
-            if value.__class__ is float and value.is_integer() and abs(value) < EXACT:
-                document[name] = int(value)
     try:
-        return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+        return row_key(document)
     except orjson.JSONEncodeError:
         # What can be read can be nested deeper than what is written; no row is.
         return body
+
+
+def row_key(row: Any) -> bytes:
+    """The bytes that stand for a row however it is spelt. Raises `orjson.JSONEncodeError` for one that is too deep."""
+    if row.__class__ is dict:
+        row = {name: _number(value) if value.__class__ is float else value for name, value in row.items()}
+    return orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
+
+
+def _number(value: float) -> float:
+    # 70 and 70.0 are one number.
+    return int(value) if value.is_integer() and abs(value) < EXACT else value

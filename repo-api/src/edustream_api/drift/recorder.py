@@ -15,7 +15,7 @@ from edustream_api.drift.window import SlidingWindow
 PLENTY: Final = 512
 """How many waiting rows are worth counting at once."""
 MOST_WAITING: Final = 8192
-SLICE: Final = 128
+SLICE: Final = 512
 
 
 @dataclass(frozen=True, slots=True)

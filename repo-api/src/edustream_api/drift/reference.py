@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from math import isfinite
+from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -108,15 +109,26 @@ class Reference:
 
     def count(self, rows: Rows, answers: Rows) -> Counts:
         """How many of `rows` and `answers` lie in each bin of each field, one field after the other."""
-        counts = []
-        for field in self.fields:
-            name = field.name
-            counts.append(field.bins.count([row.get(name) for row in (answers if field.answered else rows)]))
-        return np.concatenate(counts)
+        asked = _columns(tuple(field.name for field in self.fields if not field.answered), rows)
+        answered = _columns(tuple(field.name for field in self.fields if field.answered), answers)
+        return np.concatenate(
+            [field.bins.count((answered if field.answered else asked)[field.name]) for field in self.fields]
+        )
 
     def split(self, counts: Counts) -> list[Counts]:
         """The counts of each field."""
         return np.split(counts, self.ends[:-1])
+
+
+def _columns(names: tuple[str, ...], rows: Rows) -> dict[str, Sequence[Any]]:
+    """The values of each field, with None for those that are absent."""
+    if len(names) > 1 and rows:
+        try:
+            # Rows are mostly complete: a third of the time of asking each for every name.
+            return dict(zip(names, zip(*map(itemgetter(*names), rows), strict=True), strict=True))
+        except KeyError:
+            pass
+    return {name: [row.get(name) for row in rows] for name in names}
 
 
 @dataclass(frozen=True, slots=True)

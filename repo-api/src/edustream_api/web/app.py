@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -18,6 +19,7 @@ from edustream_api.open_inference.endpoints import OpenInferenceEndpoints
 from edustream_api.polling import Poller
 from edustream_api.problems import ProblemKind, RequestRefused
 from edustream_api.settings import ConsumerSettings
+from edustream_api.web.direct_answers import DirectAnswers
 from edustream_api.web.endpoints import ProcessEndpoints, response_of
 from edustream_api.web.front import Front
 from edustream_api.web.operations import operations
@@ -34,6 +36,9 @@ SWAGGER_UI: Final[dict[str, Any]] = {
     "validatorUrl": None,
 }
 
+SWITCH_INTERVAL_S: Final = 0.0005
+"""How long a thread that loads, counts or compares may keep one that answers waiting for the interpreter lock."""
+
 KINDS_BY_STATUS: Final[dict[int, ProblemKind]] = {404: problems.NOT_FOUND, 405: problems.METHOD}
 
 
@@ -48,6 +53,7 @@ def build_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         for poller in pollers:
             poller.start()
         yield
@@ -69,6 +75,12 @@ def build_app(
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestRefused, _refused)
     app.add_exception_handler(Exception, _broken)
+    # A gate, and a line for every request, are for all requests alike.
+    direct = (
+        DirectAnswers(hosting, metrics.observe, settings.max_body_bytes)
+        if access is None and not settings.access_log
+        else None
+    )
     front = Front(
         app,
         paths,
@@ -77,8 +89,9 @@ def build_app(
         settings.max_body_bytes,
         RequestLog(every=settings.access_log),
         access,
+        direct,
     )
-    metrics.in_progress = lambda: front.in_progress
+    metrics.in_progress = lambda: front.in_progress + (direct.under_way if direct else 0)
     return front
 
 

@@ -5,9 +5,9 @@ Predictions skip FastAPI's routing, middleware and serialisation, which would co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from time import perf_counter
-from typing import Final, TypeAlias
+from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,7 +16,8 @@ from edustream_api.access.gate import Access, Admission
 from edustream_api.open_inference.protocol import is_open_inference
 from edustream_api.problems import RequestRefused
 from edustream_api.web import request_context, request_log
-from edustream_api.web.reply import Operation, Reply, refusal
+from edustream_api.web.direct_answers import DirectAnswers
+from edustream_api.web.reply import Observe, Operation, Reply, refusal
 from edustream_api.web.request_body import ClientGone, read_body, read_json_body
 from edustream_api.web.request_context import Headers
 from edustream_api.web.request_log import RequestLog
@@ -24,9 +25,6 @@ from edustream_api.web.request_log import RequestLog
 OTHER: Final = "other"
 CLIENT_GONE: Final = 499
 """What proxies log where nobody was left to read the answer."""
-
-Observe: TypeAlias = Callable[[str, int, float], None]
-"""Told of every request: its route, the status of its answer, its seconds."""
 
 
 class Front:
@@ -41,7 +39,9 @@ class Front:
         max_body_bytes: int,
         log: RequestLog,
         access: Access | None = None,
+        direct: DirectAnswers | None = None,
     ) -> None:
+        """`direct` answers requests before they get here, where the connection knows how to ask it."""
         self._rest = rest
         self._paths = paths
         self._operations = operations
@@ -51,6 +51,7 @@ class Front:
         self._max_body_bytes = max_body_bytes
         self._log = log
         self._access = access
+        self.direct = direct
         self.in_progress = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -24,11 +24,11 @@ class Predict:
 
     def __init__(self, hosted: HostedModel) -> None:
         self._hosted = hosted
-        self._inference = JointInference()
+        self._inference = JointInference(hosted.observers)
 
     async def __call__(self, scope: Scope, body: bytes) -> Reply:
         """The answer to the row in `body`."""
-        return Reply(await predict(self._hosted.serving(), body, self._inference, self._hosted.observers))
+        return Reply(await predict(self._hosted.serving(), body, self._inference))
 
 
 class PredictBatch:

@@ -61,6 +61,13 @@ def current() -> RequestContext | None:
 
 def enter(headers: Iterable[tuple[bytes, bytes]]) -> RequestContext:
     """Begin a request that came with these headers (lower-case names), as the one under way in this task."""
+    context = read(headers)
+    _CURRENT.set(context)
+    return context
+
+
+def read(headers: Iterable[tuple[bytes, bytes]]) -> RequestContext:
+    """The request that came with these headers (lower-case names)."""
     request_id, parent, states = None, None, []
     for name, value in headers:
         if name not in IDENTITY:
@@ -77,7 +84,6 @@ def enter(headers: Iterable[tuple[bytes, bytes]]) -> RequestContext:
     )
     if parent:
         context.trace = trace_context.read(parent.decode("latin-1"), b",".join(states).decode("latin-1"))
-    _CURRENT.set(context)
     return context
 
 
