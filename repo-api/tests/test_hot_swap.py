@@ -15,17 +15,20 @@ from processes import Process, Registry, started
 SCALES = {"1.0.0": -0.05, "1.1.0": 0.05}
 LOAD_S = 120
 SWAPS = 200
+ROLLBACKS = 20
+"""From this swap on, the way back is a promotion: a rollback reads the channel's whole log, which grows meanwhile."""
 GROWN_BYTES = 24 * 1024 * 1024
 """What the allocators of Python and ONNX Runtime may keep; 200 models that stayed would take 60 MB and more."""
 
 
 def swap(registry: Registry, process: Process, *, while_true: Callable[[int], bool]) -> int:
-    """Roll back and promote in turn, each once the one before is in service; how often."""
+    """Go back and forth in turn, each once the one before is in service; how often."""
     for swaps in count():
         if not while_true(swaps):
             return swaps
-        move, version = ((registry.roll_back, "1.0.0"), (registry.promote, "1.1.0"))[swaps % 2]
-        move(version)
+        version = ("1.0.0", "1.1.0")[swaps % 2]
+        back = registry.roll_back if swaps < ROLLBACKS else registry.promote
+        (registry.promote if swaps % 2 else back)(version)
         assert process.until("release_swapped")["version"] == version
     raise AssertionError
 
