@@ -44,7 +44,7 @@ def score(bench: ConsumerBench, tmp_path: Path) -> Score:
     environ = {"EDUSTREAM_CACHE_DIR": str(tmp_path / "cache")}
 
     def score(source: str = "rows.parquet", output: str = "scored.parquet", *more: str, **changes: Any) -> int:
-        argv = ["--input", str(tmp_path / source), "--output", str(tmp_path / output), "--processes", "1", *more]
+        argv = ["--input", str(tmp_path / source), "--output", str(tmp_path / output), "--threads", "1", *more]
         return command.main(argv, environ | changes, tmp_path / ".env", lambda environ: bench.registry.reader)
 
     return score
@@ -440,13 +440,13 @@ def test_every_option_has_help(capsys: pytest.CaptureFixture[str]) -> None:
         command.main(["--help"])
     assert caught.value.code == 0
     told = capsys.readouterr().out
-    assert all(option in told for option in ("--carry", "--columns", "--processes", "--restart", "--cache-dir"))
+    assert all(option in told for option in ("--carry", "--columns", "--threads", "--restart", "--cache-dir"))
 
 
-@pytest.mark.parametrize("processes", ["0", "x", "257"])
-def test_a_number_of_processes_that_is_none_is_a_usage_error(score: Score, processes: str) -> None:
+@pytest.mark.parametrize("threads", ["0", "x", "257"])
+def test_a_number_of_threads_that_is_none_is_a_usage_error(score: Score, threads: str) -> None:
     with pytest.raises(SystemExit) as caught:
-        score("rows.parquet", "scored.parquet", "--processes", processes)
+        score("rows.parquet", "scored.parquet", "--threads", threads)
     assert caught.value.code == 2
 
 
