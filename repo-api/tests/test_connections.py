@@ -10,8 +10,12 @@ from typing import Any
 
 import pytest
 import uvicorn
+from consumers import ConsumerBench
+from logs import LogStream
+from uvicorn.lifespan.on import LifespanOn
 from uvicorn.server import ServerState
 
+from edustream_api.web import request_context
 from edustream_api.web.connections import BoundedConnection, Bounds
 
 LONG_S = 3600.0
@@ -41,6 +45,7 @@ class Application:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "http"
         message = await receive()
         received = message.get("body", b"")
         while message.get("more_body"):
@@ -61,7 +66,6 @@ class Application:
 
 @dataclass
 class Served:
-    app: Application
     port: int
     state: ServerState
 
@@ -71,18 +75,19 @@ class Served:
 
 @asynccontextmanager
 async def served(
-    app: Application, *, head_s: float = LONG_S, body_s: float = LONG_S, head: int = 1024, keep_alive_s: float = LONG_S
+    app: Any, *, head_s: float = LONG_S, body_s: float = LONG_S, head: int = 1024, keep_alive_s: float = LONG_S
 ) -> AsyncIterator[Served]:
-    config = uvicorn.Config(app, lifespan="off", log_config=None, timeout_keep_alive=keep_alive_s)  # type: ignore[arg-type]
+    config = uvicorn.Config(app, lifespan="auto", log_config=None, timeout_keep_alive=keep_alive_s)
     config.load()
-    state, bounds = ServerState(), Bounds(head_s, body_s, head)
+    lifespan, state, bounds = LifespanOn(config), ServerState(), Bounds(head_s, body_s, head)
+    await lifespan.startup()
 
     def connection() -> BoundedConnection:
-        return BoundedConnection(config=config, server_state=state, app_state={}, bounds=bounds)
+        return BoundedConnection(config=config, server_state=state, app_state=lifespan.state, bounds=bounds)
 
     server = await asyncio.get_running_loop().create_server(connection, "127.0.0.1", 0)
     try:
-        yield Served(app, server.sockets[0].getsockname()[1], state)
+        yield Served(server.sockets[0].getsockname()[1], state)
     finally:
         server.close()
         for open_connection in list(state.connections):
@@ -90,6 +95,7 @@ async def served(
         while state.connections:
             await asyncio.sleep(0)
         await server.wait_closed()
+        await lifespan.shutdown()
 
 
 async def left(writer: StreamWriter) -> None:
@@ -170,13 +176,105 @@ async def test_a_head_that_drips_is_too_slow_however_often_a_drop_falls() -> Non
 
 
 @pytest.mark.parametrize("begun", [b"", b"bo"])
-async def test_a_body_that_does_not_come_is_too_slow(begun: bytes) -> None:
+async def test_an_application_that_goes_on_waiting_for_a_body_is_cut_off(begun: bytes) -> None:
     app = Application()
     async with served(app, body_s=SHORT_S) as server:
         reader, writer = await server.connect()
         writer.write(POST + begun)
-        problem_in(await reader.read(), 408)
+        assert await reader.read() == b""
         await app.gone.wait()
+        await left(writer)
+
+
+class TestRefusals:
+    """What the consumer tells of requests that it cannot read, whichever of its parts refuses them."""
+
+    TRICKLED = b"host: here\r\nx-request-id: mine\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{"
+    CHUNKED = b"host: here\r\nx-request-id: mine\r\ntransfer-encoding: chunked\r\n\r\nnonsense\r\n"
+    PREDICT = b"POST /predict HTTP/1.1\r\n"
+    INFER = b"POST /v2/models/churn/versions/1.0.0/infer HTTP/1.1\r\n"
+
+    async def asked(self, bench: ConsumerBench, sent: bytes, **bounds: Any) -> tuple[dict[bytes, bytes], Any, str]:
+        """The fields and the document of the answer to what is `sent`, and the metrics after that."""
+        bench.release("1.0.0")
+        consumer = bench.consumer()
+        consumer.start()
+        async with served(consumer.app, **bounds) as server:
+            reader, writer = await server.connect()
+            writer.write(sent)
+            head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+            await left(writer)
+            reader, writer = await server.connect()
+            writer.write(b"GET /metrics HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n")
+            metrics = (await reader.read()).decode()
+            await left(writer)
+        fields = [line.partition(b": ") for line in head.split(b"\r\n")[1:]]
+        return {name: value for name, _, value in fields}, json.loads(body), metrics
+
+    @pytest.mark.parametrize(
+        ("sent", "bounds", "status", "kind", "request_id"),
+        [
+            (b"GET / HTTP/1.1\r\nx-request-id: mine\r\nhost", {"head_s": SHORT_S}, 408, "too-slow", "mine"),
+            (b"GET / HTTP/1.1\r\nlong: " + b"x" * 1066, {"head": 1024}, 431, "head-too-large", None),
+            (b"nonsense\r\n\r\n", {}, 400, "malformed-http", None),
+            (b"\x16\x03\x01\x02\x00", {}, 400, "malformed-http", None),
+            (b"GET / HTTP/1.1\r\nx-request-id: mine\r\na: b\r\na b: c\r\n\r\n", {}, 400, "malformed-http", "mine"),
+        ],
+    )
+    async def test_of_a_head_are_identified_counted_and_told(
+        self,
+        bench: ConsumerBench,
+        stream: LogStream,
+        sent: bytes,
+        bounds: dict[str, Any],
+        status: int,
+        kind: str,
+        request_id: str | None,
+    ) -> None:
+        fields, document, metrics = await self.asked(bench, sent, **bounds)
+        assert (document["status"], document["type"]) == (status, f"urn:edustream:problem:{kind}")
+        given = fields[b"x-request-id"].decode()
+        assert given == (request_id or given) != ""
+        assert document["instance"] == f"urn:edustream:request:{given}"
+        (line,) = stream.lines("request_unread")
+        assert (line["kind"], line["status"], line["request_id"]) == (kind, status, given)
+        assert f'edustream_refusals_total{{kind="{kind}"}} 1.0' in metrics
+        assert request_context.current() is None
+
+    @pytest.mark.parametrize(
+        ("sent", "route", "status"),
+        [
+            (PREDICT + TRICKLED, "/predict", 408),
+            (INFER + TRICKLED, "/v2/models/churn/versions/{version}/infer", 408),
+            (PREDICT + CHUNKED, "/predict", 400),
+        ],
+    )
+    async def test_of_a_body_are_those_of_a_request_to_its_path(
+        self, bench: ConsumerBench, stream: LogStream, sent: bytes, route: str, status: int
+    ) -> None:
+        fields, _, metrics = await self.asked(bench, sent, body_s=SHORT_S if status == 408 else LONG_S)
+        assert (fields[b"x-request-id"], fields[b"connection"]) == (b"mine", b"close")
+        (line,) = stream.lines("request")
+        assert (line["route"], line["status"], line["request_id"]) == (route, status, "mine")
+        assert f'edustream_requests_total{{route="{route}",status="{status}"}} 1.0' in metrics
+        assert 'status="499"' not in metrics
+
+
+@pytest.mark.parametrize("late", [POST, POST + b"bo", b"GET / HT", b"nonsense\r\n\r\n", b"long: " + b"x" * 2000])
+async def test_what_comes_behind_a_request_cuts_off_no_answer(late: bytes) -> None:
+    app = Application()
+    async with served(app, head_s=SHORT_S, body_s=SHORT_S) as server:
+        reader, writer = await server.connect()
+        writer.write(GET)
+        await app.begun.wait()
+        (connection,) = server.state.connections
+        writer.write(late)
+        while connection.cycle.keep_alive:  # type: ignore[union-attr]
+            await asyncio.sleep(0)
+        app.released.set()
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert answer.count(b"HTTP/1.1") == 1
         await left(writer)
 
 
@@ -191,6 +289,27 @@ async def test_a_head_over_the_limit_is_refused(pieces: int) -> None:
             for _ in range(20):
                 await asyncio.sleep(0)
         problem_in(await reader.read(), 431)
+        await left(writer)
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 3, 7, 1025])
+@pytest.mark.parametrize(("size", "status"), [(1024, 200), (1025, 431)])
+async def test_a_head_may_be_as_long_as_the_limit_and_not_a_byte_longer(pieces: int, size: int, status: int) -> None:
+    app = Application()
+    app.released.set()
+    fields = b"GET / HTTP/1.1\r\nconnection: close\r\nlong: "
+    head = fields + b"x" * (size - len(fields) - 4) + b"\r\n\r\n"
+    step = -(-len(head) // pieces)
+    async with served(app, head=1024) as server:
+        reader, writer = await server.connect()
+        # The second one follows an answer, and blank lines, which are no part of it.
+        for sent in (GET, b"\r\n\r\n" + head):
+            for start in range(0, len(sent), step):
+                writer.write(sent[start : start + step])
+                for _ in range(20):
+                    await asyncio.sleep(0)
+            answer = await (reader.readuntil(b"none") if sent is GET else reader.read())
+        assert answer.startswith(b"HTTP/1.1 %d " % status)
         await left(writer)
 
 

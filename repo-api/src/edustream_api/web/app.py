@@ -25,6 +25,7 @@ from edustream_api.web.front import Front
 from edustream_api.web.operations import operations
 from edustream_api.web.reply import refusal
 from edustream_api.web.request_log import RequestLog
+from edustream_api.web.unread import REFUSED
 
 TITLE: Final = "EduStream consumer"
 DOCS: Final = "/docs"
@@ -52,11 +53,11 @@ def build_app(
     """The ASGI application; the pollers run while the server does."""
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         for poller in pollers:
             poller.start()
-        yield
+        yield {REFUSED: metrics.refused}
         for poller in pollers:
             poller.stop()
         if access is not None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import TimerHandle
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from edustream_api import problems
-from edustream_api.problems import ProblemKind, problem_document
+from edustream_api.problems import ProblemKind, RequestRefused
+from edustream_api.web import request_context, request_log
 from edustream_api.web.joined_writes import JoinedConnection
+from edustream_api.web.reply import CLOSE, refusal
+from edustream_api.web.unread import CUT_SHORT, REFUSED
 
 HEAD_END: Final = b"\r\n\r\n"
 
@@ -36,6 +40,7 @@ class BoundedConnection(JoinedConnection):
         super().__init__(*args, **options)
         self._bounds = bounds
         self._head_bytes = 0
+        self._head_tail = b""
         self._deadline: TimerHandle | None = None
         self._bounded: object = None
         self._stalled: TimerHandle | None = None
@@ -55,7 +60,7 @@ class BoundedConnection(JoinedConnection):
 
     def data_received(self, data: bytes) -> None:
         """Take what arrived; expect the rest of it in time."""
-        if len(data) > self._bounds.max_header_bytes and self._begins_a_head() and self._too_long(data):
+        if (self._head_bytes or len(data) > self._bounds.max_header_bytes) and self._too_long(data):
             self._refuse(problems.HEAD_TOO_LARGE)
             return
         super().data_received(data)
@@ -64,7 +69,11 @@ class BoundedConnection(JoinedConnection):
             if self._deadline is not None:
                 self._expect_nothing()
         elif not self.transport.is_closing():
-            self._expect_rest(len(data))
+            self._expect_rest(data)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP."""
+        self._refuse(problems.NO_HTTP)
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Answer a client that has sent its whole request and closed its side; leave any other."""
@@ -86,24 +95,30 @@ class BoundedConnection(JoinedConnection):
             self._stalled.cancel()
             self._stalled = None
 
-    def _begins_a_head(self) -> bool:
+    def _in_body(self) -> bool:
         cycle = self.cycle
-        return cycle is None or (cycle.scope is self.scope and not cycle.more_body)
+        return cycle is not None and cycle.scope is self.scope and cycle.more_body
 
     def _too_long(self, data: bytes) -> bool:
-        return not 0 <= data.find(HEAD_END) <= self._bounds.max_header_bytes
+        """Whether a head that `data` begins, or goes on with, is longer than it may be, its blank line included."""
+        if self._in_body():
+            return False
+        tail, data = (self._head_tail, data) if self._head_bytes else (b"", data.lstrip(b"\r\n"))
+        end = (tail + data).find(HEAD_END)
+        return self._head_bytes + (len(data) if end < 0 else end + len(HEAD_END) - len(tail)) > (
+            self._bounds.max_header_bytes
+        )
 
-    def _expect_rest(self, received: int) -> None:
-        cycle = self.cycle
-        if cycle is not None and cycle.scope is self.scope and cycle.more_body:
+    def _expect_rest(self, data: bytes) -> None:
+        if self._in_body():
             self._head_bytes = 0
-            self._expect(cycle, self._bounds.body_timeout_s)
+            self._expect(self.cycle, self._bounds.body_timeout_s)
             return
-        self._head_bytes += received
-        if self._head_bytes > self._bounds.max_header_bytes:
-            self._refuse(problems.HEAD_TOO_LARGE)
-        else:
-            self._expect(self.scope, self._bounds.header_timeout_s)
+        # Blank lines before a head are no part of it.
+        head = data if self._head_bytes else data.lstrip(b"\r\n")
+        self._head_bytes += len(head)
+        self._head_tail = (self._head_tail + head)[1 - len(HEAD_END) :]
+        self._expect(self.scope, self._bounds.header_timeout_s)
 
     def _expect(self, what: object, within_s: float) -> None:
         """`what` is the request whose head or body is under way: more of the same is no reason to wait longer."""
@@ -123,19 +138,43 @@ class BoundedConnection(JoinedConnection):
     def _overdue(self) -> None:
         self._deadline = None
         cycle = self.cycle
-        if cycle is not None and not cycle.response_complete and not cycle.more_body:
-            # The head of the next request is late; the answer to this one is not cut off for that.
-            cycle.keep_alive = False
-        elif self.scope is None or (cycle is not None and (cycle.response_started or cycle.response_complete)):
+        if self.scope is None or (cycle is not None and cycle.scope is self.scope and cycle.response_complete):
+            # Nothing was begun that could be refused.
             self.transport.close()
         else:
             self._refuse(problems.TOO_SLOW)
 
     def _refuse(self, kind: ProblemKind) -> None:
-        body = problems.encoded(problem_document(kind, f"{kind.title}."))
-        head = (
-            b"content-type: %s\r\ncontent-length: %d\r\nconnection: close\r\n\r\n",
-            (problems.MEDIA_TYPE.encode(), len(body)),
-        )
-        self.transport.write(STATUS_LINE[kind.status.value] + head[0] % head[1] + body)
+        """Refuse what is arriving; the answer to the request under way, if there is one, is not cut off for that."""
+        cycle = self.cycle
+        if cycle is None or (cycle.response_complete and not self._in_body()):
+            # What a request leaves in its context is not left in that of the connection.
+            copy_context().run(self._answer, kind)
+        elif cycle.response_complete:
+            self.transport.close()
+        else:
+            cycle.keep_alive = False
+            if self._in_body():
+                self._cut_short(cycle, kind)
+
+    def _cut_short(self, cycle: RequestResponseCycle, kind: ProblemKind) -> None:
+        """Wake the application, which answers; cut it off if it was woken in vain before."""
+        state = cycle.scope["state"]
+        if CUT_SHORT in state:
+            self.transport.close()
+            return
+        state[CUT_SHORT] = kind
+        cycle.message_event.set()
+        self._expect(cycle, self._bounds.body_timeout_s)
+
+    def _answer(self, kind: ProblemKind) -> None:
+        begun = self.cycle is None or self.cycle.scope is not self.scope
+        identity = request_context.enter((self.headers or ()) if begun else ()).headers()
+        reply = refusal(RequestRefused(kind, f"{kind.title}."), path="")
+        fields = [*reply.headers, (b"content-length", b"%d" % len(reply.body)), CLOSE, *identity]
+        head = b"".join(b"%s: %s\r\n" % field for field in fields)
+        self.transport.write(STATUS_LINE[reply.status] + head + b"\r\n" + reply.body)
         self.transport.close()
+        request_log.unread(kind.name, reply.status)
+        if counted := self.app_state.get(REFUSED):
+            counted(kind.name)

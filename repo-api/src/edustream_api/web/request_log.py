@@ -37,6 +37,11 @@ class RequestLog:
         LOG.log(level, "request", extra=details)
 
 
+def unread(kind: str, status: int) -> None:
+    """Write that a request was refused before its head was complete."""
+    LOG.warning("request_unread", extra={"kind": kind, "status": status})
+
+
 def unforeseen(error: Exception) -> None:
     """Write where a defect showed itself. Its message is left out: it may quote what a client sent."""
     frames = traceback.extract_tb(error.__traceback__)
