@@ -15,7 +15,7 @@ from logs import LogStream
 from uvicorn.lifespan.on import LifespanOn
 from uvicorn.server import ServerState
 
-from edustream_api.web import request_context
+from edustream_api import request_context
 from edustream_api.web.connections import BoundedConnection, Bounds
 
 LONG_S = 3600.0

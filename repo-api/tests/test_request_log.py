@@ -15,8 +15,8 @@ from edustream_contracts.contract import ModelContract
 from logs import LogStream
 from starlette.testclient import TestClient
 
+from edustream_api import request_context
 from edustream_api.consumer import Consumer
-from edustream_api.web import request_context
 
 OWN_ID = re.compile(r"[0-9a-f]{16}-[0-9a-f]+")
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

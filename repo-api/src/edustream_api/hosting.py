@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from edustream_contracts.contract import ModelContract
 
+from edustream_api import request_context
 from edustream_api.challenger.shadow import Shadow
 from edustream_api.challenger.split import Split
 from edustream_api.drift.monitor import DriftMonitor
@@ -15,7 +16,6 @@ from edustream_api.keeper import Keeper
 from edustream_api.loading import ServedModel
 from edustream_api.problems import NOT_SERVING, RequestRefused
 from edustream_api.stated_needs import StatedNeeds
-from edustream_api.web import request_context
 
 Observer: TypeAlias = Callable[[ServedModel, Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]], None]
 """Told of rows that were answered, and of their answers; runs within the request, so it only takes note of them."""

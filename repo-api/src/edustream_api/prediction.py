@@ -52,6 +52,18 @@ def predict_batch(model: ServedModel, body: bytes, max_rows: int, observers: Ite
     return orjson.dumps(answer)
 
 
+def explain(model: ServedModel, body: bytes) -> bytes:
+    """The explanation of the answer to the one row in `body`."""
+    row = json_document.parse(body)
+    if not model.accepts(row):
+        raise refused(model.problems(row))
+    try:
+        explanations = model.explainer.explain(row)
+    except AnswerUnusable as error:
+        raise failed(model, error) from error
+    return orjson.dumps({"explanations": explanations, "model": model.name, "model_version": model.version})
+
+
 def answered(model: ServedModel, rows: list[Any], observers: Iterable[Observer]) -> list[dict[str, Any]]:
     """The answers for rows that keep the contract; `observers` are told. Raises `RequestRefused` (`model-failed`)."""
     try:

@@ -10,8 +10,8 @@ from typing import Any, Final
 import orjson
 from edustream_contracts.errors import Problem
 
+from edustream_api import request_context
 from edustream_api.states import State
-from edustream_api.web import request_context
 
 MEDIA_TYPE: Final = "application/problem+json"
 MAX_ERRORS: Final = 1000

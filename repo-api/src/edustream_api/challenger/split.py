@@ -71,7 +71,8 @@ class Split:
         self._key_header = key_header.lower().encode()
         self._files = files
         self._counts = SplitCounts(Counter(), Counter())
-        self._fitting: tuple[ServedModel, ServedModel, str | None] | None = None
+        # Contracts by their digests, and no releases: those go when they no longer serve.
+        self._fitting: tuple[str, str, str | None] | None = None
 
     def meets_challenger(self, key: bytes) -> bool:
         """Whether whoever has this key is answered by the challenger.
@@ -147,11 +148,11 @@ class Split:
 
     def _unfit(self, champion: ServedModel, challenger: ServedModel) -> str | None:
         # Rows that the champion accepts must be answered by either side, with answers that its callers can read.
+        asked, answers = champion.contract, challenger.contract
         known = self._fitting
-        if known is None or known[0] is not champion or known[1] is not challenger:
-            same = champion.contract.digest == challenger.contract.digest
-            fits = same or not compare(champion.contract, challenger.contract).breaking
-            known = self._fitting = (champion, challenger, None if fits else CONTRACT)
+        if known is None or known[0] != asked.digest or known[1] != answers.digest:
+            fits = asked.digest == answers.digest or not compare(asked, answers).breaking
+            known = self._fitting = (asked.digest, answers.digest, None if fits else CONTRACT)
         return known[2]
 
 

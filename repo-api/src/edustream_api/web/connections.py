@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from edustream_api import problems
+from edustream_api import problems, request_context
 from edustream_api.problems import ProblemKind, RequestRefused
-from edustream_api.web import request_context, request_log
+from edustream_api.web import request_log
 from edustream_api.web.joined_writes import JoinedConnection
 from edustream_api.web.reply import CLOSE, refusal
 from edustream_api.web.unread import CUT_SHORT, REFUSED

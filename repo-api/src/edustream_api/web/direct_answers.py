@@ -12,16 +12,15 @@ from typing import Final, Protocol
 
 from edustream_registry.inference.session import Answer
 
-from edustream_api import json_document
+from edustream_api import json_document, request_context
 from edustream_api.challenger.divided import SIDES
 from edustream_api.challenger.split import TO_CHAMPION, row_key
 from edustream_api.hosting import HostedModel, Hosting
 from edustream_api.joint_inference import JointInference
 from edustream_api.prediction import encoded
 from edustream_api.problems import RequestRefused
-from edustream_api.web import request_context
+from edustream_api.request_context import Headers, RequestContext
 from edustream_api.web.reply import JSON_HEADER, Observe
-from edustream_api.web.request_context import Headers, RequestContext
 
 OK: Final = 200
 CONTENT_TYPE: Final = b"content-type"

@@ -11,15 +11,15 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from edustream_api import problems
+from edustream_api import problems, request_context
 from edustream_api.access.gate import Access, Admission
 from edustream_api.open_inference.protocol import is_open_inference
 from edustream_api.problems import RequestRefused
-from edustream_api.web import request_context, request_log
+from edustream_api.request_context import Headers
+from edustream_api.web import request_log
 from edustream_api.web.direct_answers import DirectAnswers
 from edustream_api.web.reply import Observe, Operation, Reply, refusal
 from edustream_api.web.request_body import ClientGone, read_body, read_json_body
-from edustream_api.web.request_context import Headers
 from edustream_api.web.request_log import RequestLog
 
 OTHER: Final = "other"

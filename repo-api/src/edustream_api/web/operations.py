@@ -10,12 +10,11 @@ from typing import Any
 from starlette.types import Scope
 
 from edustream_api.challenger.divided import divided
-from edustream_api.explanation import Explain
 from edustream_api.hosting import HostedModel, Hosting
 from edustream_api.joint_inference import JointInference
 from edustream_api.loading import ServedModel
 from edustream_api.open_inference.operations import Infer, infer_path
-from edustream_api.prediction import predict, predict_batch
+from edustream_api.prediction import explain, predict, predict_batch
 from edustream_api.web.reply import Operation, Reply
 
 
@@ -49,6 +48,18 @@ class PredictBatch:
         # A batch takes milliseconds, and onnxruntime releases the interpreter lock: others are answered meanwhile.
         serving = self._hosted.serving()
         return Reply(await asyncio.to_thread(predict_batch, serving, body, self._max_rows, self._observers))
+
+
+class Explain:
+    """Explains the answer to one row."""
+
+    def __init__(self, hosted: HostedModel) -> None:
+        self._hosted = hosted
+
+    async def __call__(self, scope: Scope, body: bytes) -> Reply:
+        """The explanation of the answer to the row in `body`."""
+        # It asks the model some two thousand times: others are answered meanwhile.
+        return Reply(await asyncio.to_thread(explain, self._hosted.serving(), body))
 
 
 def operations(hosting: Hosting, max_rows: int, count: Callable[[str, int], None]) -> Mapping[str, Operation]:

@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 from typing import Any, Final
 
-from edustream_api.web import request_context
+from edustream_api import request_context
 
 LOG: Final = logging.getLogger("edustream_api.requests")
 FAILED: Final = 400
@@ -47,15 +47,3 @@ def unforeseen(error: Exception) -> None:
     frames = traceback.extract_tb(error.__traceback__)
     where = [f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}" for frame in frames]
     LOG.error("request_broke", extra={"error": type(error).__qualname__, "where": where})
-
-
-class Identified(logging.Filter):
-    """Adds the request under way, and its trace, to every record; one handler needs it once."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record through."""
-        if context := request_context.current():
-            record.request_id = context.request_id
-            if context.trace:
-                record.trace_id = context.trace.trace_id
-        return True

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final, TypeAlias
 
-from edustream_api.web import trace_context
-from edustream_api.web.trace_context import TraceContext
+from edustream_api import trace_context
+from edustream_api.trace_context import TraceContext
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 
