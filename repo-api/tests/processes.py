@@ -185,8 +185,16 @@ class Process:
         (one,) = reasons
         return str(one)
 
-    def end(self, number: signal.Signals) -> int:
+    def tell(self, number: signal.Signals) -> None:
+        """Send a signal, and wait for nothing."""
         self._process.send_signal(number)
+
+    def end(self, number: signal.Signals) -> int:
+        self.tell(number)
+        return self.ended()
+
+    def ended(self) -> int:
+        """Wait for its end; its exit code."""
         self._process.communicate(timeout=PATIENCE_S)
         return self._process.returncode
 
