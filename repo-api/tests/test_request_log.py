@@ -127,8 +127,8 @@ class TestLines:
     def test_what_a_request_causes_names_it(
         self, client: TestClient, consumer: Consumer, stream: LogStream, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def told(name: str) -> Any:
-            logging.getLogger("anything").warning("told of %s", name)
+        def told(*names: object) -> Any:
+            logging.getLogger("anything").warning("told of %s", names)
             raise ValueError
 
         monkeypatch.setattr(type(keeper_of(consumer)), "staleness_s", told)

@@ -47,9 +47,12 @@ class Pair:
 
     def compared(self) -> Comparison:
         self.shadow.score()
-        found = self.shadow.comparison()
+        found = self.told()
         assert found is not None
         return found
+
+    def told(self) -> Comparison | None:
+        return self.shadow.comparison(self.champion.snapshot.serving, self.challenger.snapshot.serving)
 
 
 @pytest.fixture
@@ -145,7 +148,7 @@ def test_counts_start_anew_when_either_release_changes(bench: ConsumerBench, pai
     bench.registry.promote("churn", "1.2.0", channel)
     pair.champion.poll()
     pair.challenger.poll()
-    found = pair.shadow.comparison()
+    found = pair.told()
     assert found is not None
     assert (found.compared, "1.2.0" in (found.champion, found.challenger)) == (0, True)
     pair.answer(4, 5, 6)
@@ -170,7 +173,7 @@ def test_without_a_challenger_there_is_nothing_to_tell(bench: ConsumerBench) -> 
     pair = Pair(bench)
     pair.answer(1)
     pair.shadow.score()
-    assert pair.shadow.comparison() is None
+    assert pair.told() is None
     pair.shadow.show()
 
 

@@ -98,12 +98,11 @@ class Shadow:
         if counts:
             self._files.show(counts)
 
-    def comparison(self) -> Comparison | None:
-        """What all workers counted of the two releases that serve now; None where none was compared yet.
+    def comparison(self, champion: ServedModel | None, challenger: ServedModel | None) -> Comparison | None:
+        """What all workers counted of the two releases that serve; None where none was compared yet.
 
-        While the challenger cannot be served, what was counted before is told on.
+        While one of them cannot be served, what was counted before is told on.
         """
-        champion, challenger = self._champion.snapshot.serving, self.challenger.snapshot.serving
         with self._counting:
             found = deepcopy(self._comparison)
         if champion and challenger and (found is None or found.pair != pair_of(champion, challenger)):

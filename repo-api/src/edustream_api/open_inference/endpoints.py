@@ -15,13 +15,11 @@ from edustream_api.loading import ServedModel
 from edustream_api.open_inference import protocol as open_inference
 from edustream_api.open_inference.operations import Infer, serving_version
 from edustream_api.open_inference.protocol import EXTENSIONS, ROOT, model_path
-from edustream_api.problems import NOT_SERVING, RequestRefused
 from edustream_api.web.endpoints import json_response, response_of
-from edustream_api.web.request_body import ClientGone, read_body
+from edustream_api.web.request_body import CLIENT_GONE, ClientGone, read_body
 
 SERVER: Final = "edustream-api"
 VERSION: Final = "version"
-CLIENT_GONE: Final = 499
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +40,7 @@ class OpenInferenceEndpoints:
 
     async def ready(self, request: Request) -> Response:
         """Whether every model answers inference requests."""
-        for hosted in self.hosting.models:
-            hosted.serving()
-        if not self.hosting.models:
-            raise RequestRefused(NOT_SERVING, "No model is asked for; start the consumer with --model.")
+        self.hosting.serving()
         # The protocol's text calls it live, where later documents of it say ready.
         return json_response({"live": True, "ready": True})
 

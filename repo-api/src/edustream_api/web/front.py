@@ -19,12 +19,10 @@ from edustream_api.request_context import Headers
 from edustream_api.web import request_log
 from edustream_api.web.direct_answers import DirectAnswers
 from edustream_api.web.reply import Observe, Operation, Reply, refusal
-from edustream_api.web.request_body import ClientGone, read_body, read_json_body
+from edustream_api.web.request_body import CLIENT_GONE, ClientGone, read_body, read_json_body
 from edustream_api.web.request_log import RequestLog
 
 OTHER: Final = "other"
-CLIENT_GONE: Final = 499
-"""What proxies log where nobody was left to read the answer."""
 
 
 class Front:

@@ -11,6 +11,8 @@ from edustream_api.web.unread import CUT_SHORT
 
 # What a client may still send after it was refused: it reads the refusal instead of a broken connection.
 DRAINED_BODIES: Final = 16
+CLIENT_GONE: Final = 499
+"""What proxies log where nobody was left to read the answer."""
 
 
 class ClientGone(ConnectionError):
