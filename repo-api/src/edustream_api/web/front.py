@@ -92,11 +92,15 @@ class Front:
     ) -> tuple[Send, int | None]:
         """How to send the answer to a request; the status of the answer if it is sent, since it goes no further."""
         try:
-            admission = await access.admit(scope, receive, send)
+            admission = await access.admit(scope, send)
         except Exception as error:
             admission = Admission(send, _unforeseen(error))
+        if (answer := admission.answer) is not None:
+            answer.raw_headers.extend(identity)
+            await answer(scope, receive, send)
+            return send, answer.status_code
         if admission.refused is None:
-            return admission.send, admission.status
+            return admission.send, None
         reply = refusal(admission.refused, scope["path"])
         await _send(admission.send, reply, identity)
         return admission.send, reply.status
