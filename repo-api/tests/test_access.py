@@ -18,11 +18,12 @@ from edustream_contracts.errors import InvalidInput
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.testclient import TestClient
 
-from edustream_api.access.gate import ADMITTED, Access
+from edustream_api.access.gate import Access
 from edustream_api.access.key_file import KeyFile, change
 from edustream_api.access.keys import KeyRing, new_key
 from edustream_api.access.quota import Quota
 from edustream_api.consumer import Consumer, assemble
+from edustream_api.request_context import API_KEY
 from edustream_api.settings import ConsumerSettings
 
 SHOP, LAB, OLD = "edk_shop", "edk_lab", "edk_old"
@@ -198,7 +199,7 @@ class TestKeys:
         import asyncio
 
         admission = asyncio.run(access.admit(scope, nothing))
-        assert (admission.refused, scope["state"]) == (None, {ADMITTED: "old"})
+        assert (admission.refused, scope["state"]) == (None, {API_KEY: "old"})
 
 
 class TestLimits:

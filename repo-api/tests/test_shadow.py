@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from itertools import cycle
 from pathlib import Path
 from random import Random
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -111,6 +113,43 @@ def test_rows_are_dropped_and_counted_where_it_is_behind(pair: Pair) -> None:
     for _ in range(QUEUE_ROWS // ROUND_ROWS):
         found = pair.compared()
     assert (found.compared, found.dropped) == (QUEUE_ROWS, 5)
+
+
+def test_rows_that_were_dropped_of_one_pair_are_not_told_of_the_next(bench: ConsumerBench, pair: Pair) -> None:
+    pair.answer(1)
+    assert pair.compared().dropped == 0
+    pair.answer(*[1] * (QUEUE_ROWS + 5))
+    bench.release("1.2.0", promote=False)
+    bench.registry.promote("churn", "1.2.0", "candidate")
+    pair.challenger.poll()
+    assert pair.compared().dropped == 0
+    while pair.shadow._queue:
+        pair.shadow.score()
+    pair.answer(*[1] * (QUEUE_ROWS + 3))
+    assert pair.compared().dropped == 3
+
+
+def test_rows_are_noted_from_several_threads_at_the_same_rate(bench: ConsumerBench) -> None:
+    challenge(bench)
+    pair = Pair(bench, sample=0.1)
+    rows, serving = [{"tenure": 1}], pair.serving
+    answers = [{"prediction": "No", "probability": 0.1}]
+
+    def note() -> None:
+        for _ in range(4000):
+            pair.shadow.note(serving, rows, answers)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [Thread(target=note) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert abs(len(pair.shadow._queue) - 1600) < 4 * (16_000 * 0.1 * 0.9) ** 0.5
 
 
 def test_a_row_that_the_challenger_fails_on_is_reported_and_the_others_count(bench: ConsumerBench) -> None:

@@ -21,6 +21,18 @@ from edustream_api.stated_needs import StatedNeeds
 Observer: TypeAlias = Callable[[ServedModel, Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]], None]
 """Told of rows that were answered, and of their answers; runs within the request, so it only takes note of them."""
 
+CountRows: TypeAlias = Callable[[str, int], None]
+"""Told of a batch that was answered: the model, and the number of rows."""
+
+
+def counting(count: CountRows) -> Observer:
+    """Tells `count` of each batch."""
+
+    def counted(model: ServedModel, rows: Sequence[Any], answers: Sequence[Any]) -> None:
+        count(model.name, len(rows))
+
+    return counted
+
 
 @dataclass(frozen=True, slots=True)
 class HostedModel:

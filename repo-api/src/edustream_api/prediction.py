@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 from edustream_contracts.errors import Problem
+from edustream_contracts.validation import json_pointer
 from edustream_registry.inference.session import Answer, AnswerUnusable
 
 from edustream_api import json_document
@@ -89,7 +90,7 @@ def refused(problems: list[Problem]) -> RequestRefused:
 def _rows(document: Any, max_rows: int) -> list[Any]:
     if not isinstance(document, dict):
         raise refused([Problem("", 'is no object; {"rows": [...]} is expected')])
-    problems = [Problem(f"/{name}", "is not a field of a batch") for name in document if name != "rows"]
+    problems = [Problem(json_pointer([name]), "is not a field of a batch") for name in document if name != "rows"]
     rows = document.get("rows")
     if not isinstance(rows, list):
         problems.append(Problem("/rows", "is no array" if "rows" in document else "is missing"))

@@ -20,6 +20,8 @@ TRACEPARENT: Final = b"traceparent"
 TRACESTATE: Final = b"tracestate"
 IDENTITY: Final = frozenset({REQUEST_ID, TRACEPARENT, TRACESTATE})
 TRACERESPONSE: Final = b"traceresponse"
+API_KEY: Final = "api_key"
+"""The entry of `scope["state"]` that holds the name of the API key that a request was admitted with."""
 
 # What stands in a URN and in a log without being escaped.
 SANE_ID: Final = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")

@@ -22,6 +22,7 @@ from edustream_api.access.quota import Quota
 from edustream_api.hosting import Hosting
 from edustream_api.metrics import Metrics
 from edustream_api.problems import ProblemKind, RequestRefused
+from edustream_api.request_context import API_KEY
 from edustream_api.settings import ConsumerSettings
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 REDIS_URL: Final = "REDIS_URL"
 """The variable that says where requests are counted; it may hold a password, so it is no option."""
-ADMITTED: Final = "api_key"
-"""The entry of `scope["state"]` that holds the name of the key that a request was admitted with."""
 POLICY: Final = "requests"
 """The name of the quota in the RateLimit fields (draft-ietf-httpapi-ratelimit-headers-10)."""
 IPV6_CALLER_BITS: Final = 64
@@ -133,7 +132,7 @@ class Access:
             raise Refused(
                 problems.FORBIDDEN, f"The key {key.name} is good for {', '.join(key.models)}, not for {model}."
             )
-        scope.setdefault("state", {})[ADMITTED] = key.name
+        scope.setdefault("state", {})[API_KEY] = key.name
         return key
 
     async def _counted(self, key: ApiKey | None, scope: Scope) -> Headers:

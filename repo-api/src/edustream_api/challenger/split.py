@@ -13,6 +13,7 @@ from edustream_contracts.compatibility import compare
 from edustream_api.keeper import Keeper
 from edustream_api.loading import ServedModel
 from edustream_api.polling import Poller
+from edustream_api.request_context import API_KEY
 from edustream_api.stated_needs import StatedNeeds
 from edustream_api.worker_files import SHOW_INTERVAL_S, WorkerFiles
 
@@ -23,8 +24,6 @@ POINTS: Final = 2 ** (8 * DIGEST_BYTES)
 EXACT: Final = 2**53
 """Below it, every integer is a double of its own."""
 CONTRACT: Final = "contract"
-API_KEY: Final = "api_key"
-"""The entry of `scope["state"]` that holds the name of the API key that a request came with."""
 
 
 class SplitCounts(NamedTuple):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
 
 import numpy as np
 
@@ -20,9 +19,7 @@ from edustream_api.drift.statistics import (
 from edustream_api.events import Event, Swapped
 from edustream_api.loading import ServedModel
 from edustream_api.polling import Poller
-from edustream_api.worker_files import WorkerFiles
-
-COUNT_INTERVAL_S: Final = 1.0
+from edustream_api.worker_files import SHOW_INTERVAL_S, WorkerFiles
 
 
 class Verdict(StrEnum):
@@ -102,7 +99,7 @@ class DriftMonitor:
         """Each of `workers` processes keeps its part of `window_rows`; in `files` they show it to one another."""
         self.thresholds = thresholds
         self.window_rows = window_rows
-        self.poller = Poller(self._show, COUNT_INTERVAL_S, "drift")
+        self.poller = Poller(self._show, SHOW_INTERVAL_S, "drift")
         self._own_rows = window_rows // workers
         self._files = files
         self._recorder: Recorder | None = None

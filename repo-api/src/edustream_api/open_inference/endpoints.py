@@ -10,7 +10,7 @@ from typing import Any, Final
 from fastapi import Request, Response
 from starlette.routing import Route
 
-from edustream_api.hosting import HostedModel, Hosting
+from edustream_api.hosting import CountRows, HostedModel, Hosting
 from edustream_api.loading import ServedModel
 from edustream_api.open_inference import protocol as open_inference
 from edustream_api.open_inference.operations import Infer, serving_version
@@ -29,6 +29,7 @@ class OpenInferenceEndpoints:
     hosting: Hosting
     max_rows: int
     max_body_bytes: int
+    count: CountRows
 
     async def server(self, request: Request) -> Response:
         """The server's metadata."""
@@ -52,7 +53,7 @@ class OpenInferenceEndpoints:
             Route(f"{ROOT}/health/ready", self.ready, methods=["GET"]),
         ]
         for hosted in self.hosting.models:
-            routes += ModelInferenceEndpoints(hosted, self.max_rows, self.max_body_bytes).routes()
+            routes += ModelInferenceEndpoints(hosted, self.max_rows, self.max_body_bytes, self.count).routes()
         return routes
 
 
@@ -63,6 +64,7 @@ class ModelInferenceEndpoints:
     hosted: HostedModel
     max_rows: int
     max_body_bytes: int
+    count: CountRows
 
     async def metadata(self, request: Request) -> Response:
         """The tensors that it takes and gives."""
@@ -78,7 +80,7 @@ class ModelInferenceEndpoints:
             body = await read_body(request.scope, request.receive, self.max_body_bytes)
         except ClientGone:
             return Response(status_code=CLIENT_GONE)
-        answer = Infer(self.hosted, self.max_rows)
+        answer = Infer(self.hosted, self.max_rows, self.count)
         return response_of(await answer.of_version(request.path_params[VERSION], request.scope, body))
 
     def routes(self) -> list[Route]:

@@ -68,7 +68,7 @@ def build_app(
     )
     routes = [
         *ProcessEndpoints(hosting, metrics, access).routes(),
-        *OpenInferenceEndpoints(hosting, settings.max_rows, settings.max_body_bytes).routes(),
+        *OpenInferenceEndpoints(hosting, settings.max_rows, settings.max_body_bytes, metrics.observe_batch).routes(),
     ]
     # The first match answers: these come before FastAPI's own OpenAPI route, which knows no contract.
     app.router.routes[:0] = routes

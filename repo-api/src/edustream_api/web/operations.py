@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 from starlette.types import Scope
 
 from edustream_api.challenger.divided import divided
-from edustream_api.hosting import HostedModel, Hosting
+from edustream_api.hosting import CountRows, HostedModel, Hosting, counting
 from edustream_api.joint_inference import JointInference
-from edustream_api.loading import ServedModel
 from edustream_api.open_inference.operations import Infer, infer_path
 from edustream_api.prediction import explain, predict, predict_batch
 from edustream_api.web.reply import Operation, Reply
@@ -33,15 +31,10 @@ class Predict:
 class PredictBatch:
     """Answers many rows, all of them or none."""
 
-    def __init__(self, hosted: HostedModel, max_rows: int, count: Callable[[str, int], None]) -> None:
-        """`count` is told of each batch that is answered: the model and the number of rows."""
-
-        def counted(model: ServedModel, rows: Sequence[Any], answers: Sequence[Any]) -> None:
-            count(model.name, len(rows))
-
+    def __init__(self, hosted: HostedModel, max_rows: int, count: CountRows) -> None:
         self._hosted = hosted
         self._max_rows = max_rows
-        self._observers = (*hosted.observers, counted)
+        self._observers = (*hosted.observers, counting(count))
 
     async def __call__(self, scope: Scope, body: bytes) -> Reply:
         """The answers to the rows in `body`."""
@@ -62,7 +55,7 @@ class Explain:
         return Reply(await asyncio.to_thread(explain, self._hosted.serving(), body))
 
 
-def operations(hosting: Hosting, max_rows: int, count: Callable[[str, int], None]) -> Mapping[str, Operation]:
+def operations(hosting: Hosting, max_rows: int, count: CountRows) -> Mapping[str, Operation]:
     """Every operation by its path; `count` is told of each batch that is answered."""
     found: dict[str, Operation] = {}
     for prefix, hosted in hosting.prefixes():
@@ -70,5 +63,5 @@ def operations(hosting: Hosting, max_rows: int, count: Callable[[str, int], None
         found[f"{prefix}/predict/batch"] = divided(hosted, partial(PredictBatch, max_rows=max_rows, count=count))
         found[f"{prefix}/explain"] = divided(hosted, Explain)
     for hosted in hosting.models:
-        found[infer_path(hosted.name)] = divided(hosted, partial(Infer, max_rows=max_rows))
+        found[infer_path(hosted.name)] = divided(hosted, partial(Infer, max_rows=max_rows, count=count))
     return found
