@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from figures import Figure, figure
+from figures import Figure, figure, paired_figure
 
 from edustream_lab.processes import free_port
 from serving import cores
@@ -13,8 +13,9 @@ from serving.latencies import percentile
 from serving.peers import PEERS, Peers
 from serving.scene import BENCHMARKS, Scene, first_answer
 
-SECONDS: Final = 4
-ROUNDS: Final = 5
+SECONDS: Final = 2
+ROUNDS: Final = 11
+PEER_SECONDS: Final = 4
 PEER_ROUNDS: Final = 3
 LOAD_SECONDS: Final = 10
 EMPTY: Final = {
@@ -49,7 +50,7 @@ class OneRow:
         rates = rates_in_turn(targets, scene.folder, SECONDS, ROUNDS)
         self._note(targets, rates)
         found = [
-            figure(f"one-row /predict / {label}", rates["ours"], rates[name], "requests/s", target)
+            paired_figure(f"one-row /predict / {label}", rates["ours"], rates[name], "requests/s", target)
             for name, (label, target) in EMPTY.items()
         ]
         peak = sorted(rates["ours"])[ROUNDS // 2]
@@ -79,11 +80,11 @@ class OneRow:
             program, target = peer.start()
             first_answer(target, program)
             targets: dict[str, Target] = {"ours": ours, peer.package: target}
-            rates = rates_in_turn(targets, scene.folder, SECONDS, PEER_ROUNDS)
+            rates = rates_in_turn(targets, scene.folder, PEER_SECONDS, PEER_ROUNDS)
             program.stop()
             self._note({peer.package: target}, rates)
             name, bound = f"one-row /predict / {peer.label}", PEER_TARGETS[peer.package]
-            found.append(figure(name, rates["ours"], rates[peer.package], "requests/s", bound))
+            found.append(paired_figure(name, rates["ours"], rates[peer.package], "requests/s", bound))
         consumer.stop()
         return found
 
