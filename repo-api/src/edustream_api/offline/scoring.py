@@ -51,8 +51,10 @@ class Layout:
         fields = []
         for name in columns.kept:
             kind = read.column_type(name) if is_text else schema.field(name).type
-            plain = kind.value_type if to_text and pa.types.is_dictionary(kind) else kind
-            fields.append(pa.field(name, plain))
+            if pa.types.is_dictionary(kind):
+                # Together, the dictionaries of several row groups may be longer than the file's own indices can say.
+                kind = kind.value_type if to_text else pa.dictionary(pa.int32(), kind.value_type)
+            fields.append(pa.field(name, kind))
         fields.extend(pa.field(field.name, ANSWER_TYPES[field.kind]) for field in contract.outputs)
         repeated = pa.string() if to_text else TEXT
         return Layout(columns, pa.schema([*fields, (MODEL, repeated), (VERSION, repeated)]), is_text)
