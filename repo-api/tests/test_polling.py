@@ -19,17 +19,6 @@ def test_polls_until_it_is_stopped() -> None:
     assert not poller._thread.is_alive()
 
 
-def test_polls_at_once_when_it_is_hurried() -> None:
-    polled = threading.Semaphore(0)
-    poller = Poller(polled.release, 3600)
-    poller.start()
-    for _ in range(2):
-        poller.hurry()
-        assert polled.acquire(timeout=PATIENCE_S)
-    poller.stop()
-    assert not poller._thread.is_alive()
-
-
 def test_a_defect_in_one_round_does_not_end_the_next(caplog: pytest.LogCaptureFixture) -> None:
     rounds = 0
     healed = threading.Event()

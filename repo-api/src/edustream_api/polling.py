@@ -38,10 +38,6 @@ class Poller:
             # A defect in one round must not silently end all later ones: the consumer would never heal.
             LOG.exception("poll_failed")
 
-    def hurry(self) -> None:
-        """Poll now instead of at the end of the interval."""
-        self._due.set()
-
     def stop(self) -> None:
         """End after the poll under way, without waiting for it longer than a second."""
         self._stopped = True
