@@ -17,6 +17,7 @@ from uvicorn.server import ServerState
 
 from edustream_api import request_context
 from edustream_api.web.connections import BoundedConnection, Bounds
+from edustream_api.web.direct_connection import DirectConnection
 
 LONG_S = 3600.0
 SHORT_S = 0.05
@@ -75,7 +76,13 @@ class Served:
 
 @asynccontextmanager
 async def served(
-    app: Any, *, head_s: float = LONG_S, body_s: float = LONG_S, head: int = 1024, keep_alive_s: float = LONG_S
+    app: Any,
+    *,
+    head_s: float = LONG_S,
+    body_s: float = LONG_S,
+    head: int = 1024,
+    keep_alive_s: float = LONG_S,
+    protocol: type[BoundedConnection] = BoundedConnection,
 ) -> AsyncIterator[Served]:
     config = uvicorn.Config(app, lifespan="auto", log_config=None, timeout_keep_alive=keep_alive_s)
     config.load()
@@ -83,7 +90,7 @@ async def served(
     await lifespan.startup()
 
     def connection() -> BoundedConnection:
-        return BoundedConnection(config=config, server_state=state, app_state=lifespan.state, bounds=bounds)
+        return protocol(config=config, server_state=state, app_state=lifespan.state, bounds=bounds)
 
     server = await asyncio.get_running_loop().create_server(connection, "127.0.0.1", 0)
     try:
@@ -199,7 +206,7 @@ class TestRefusals:
         bench.release("1.0.0")
         consumer = bench.consumer()
         consumer.start()
-        async with served(consumer.app, **bounds) as server:
+        async with served(consumer.app, protocol=DirectConnection, **bounds) as server:
             reader, writer = await server.connect()
             writer.write(sent)
             head, _, body = (await reader.read()).partition(b"\r\n\r\n")
