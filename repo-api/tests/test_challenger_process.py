@@ -74,5 +74,6 @@ def test_a_deeply_nested_body_is_refused_whoever_is_to_answer(process: Process, 
             response = connection.getresponse()
             response.read()
             assert 400 <= response.status < 500, (path, depth, body[:100])
+            assert process.until("request")["status"] == response.status
     connection.close()
     assert process.health()["split"]["fallbacks"] == {}
