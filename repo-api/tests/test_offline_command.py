@@ -159,6 +159,25 @@ def test_columns_are_chosen_and_others_pass_through(
     assert (line["row"]["id"], line["row"]["since"]) == ("3", "2026-01-01")
 
 
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_dictionaries_that_differ_from_one_row_group_to_the_next_are_joined(
+    bench: ConsumerBench, score: Score, rows: Rows, tmp_path: Path, kind: str
+) -> None:
+    bench.release("1.0.0")
+    narrow = pa.dictionary(pa.int8(), pa.string())
+    notes = [[f"{group} {number}" for number in range(100)] for group in "ab"]
+    tables = [
+        pa.Table.from_pylist([rows[0]] * 100).append_column("note", pa.array(texts).dictionary_encode().cast(narrow))
+        for texts in notes
+    ]
+    with pq.ParquetWriter(tmp_path / "rows.parquet", tables[0].schema) as writer:
+        for table in tables:
+            writer.write_table(table)
+    assert score("rows.parquet", f"scored.{kind}", "--carry", "note") == 0
+    read = pq.read_table if kind == "parquet" else pacsv.read_csv
+    assert read(tmp_path / f"scored.{kind}")["note"].to_pylist() == [*notes[0], *notes[1]]
+
+
 def test_a_row_that_the_model_fails_on_is_rejected_alone(
     bench: ConsumerBench, score: Score, rows: Rows, tmp_path: Path
 ) -> None:
