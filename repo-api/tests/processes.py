@@ -230,15 +230,34 @@ def exit_of(registry: Registry, *argv: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+class S3Server:
+    """An S3 server for one test after the other; `lines` is what it wrote about its requests since it was emptied."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stderr is not None
+        self.lines: list[str] = []
+        self._stderr = process.stderr
+        self.address = next(
+            filter(None, (re.search(r"http://127\.0\.0\.1:\d+", line) for line in self._stderr))
+        ).group()
+
+    def read(self) -> None:
+        for line in self._stderr:
+            self.lines.append(line)
+
+    def empty(self) -> None:
+        """Let it hold nothing, as if it had just been started."""
+        urllib.request.urlopen(f"{self.address}/moto-api/reset", b"", timeout=PATIENCE_S).close()
+        self.lines = []
+
+
 @contextmanager
-def s3_server(log: list[str]) -> Iterator[str]:
-    """The address of an S3 server; `log` gets the lines that it writes about its requests."""
+def s3_server() -> Iterator[S3Server]:
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
-        assert server.stderr is not None
-        address = next(filter(None, (re.search(r"http://127\.0\.0\.1:\d+", line) for line in server.stderr)))
-        reader = Thread(target=log.extend, args=(server.stderr,))
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        server = S3Server(process)
+        reader = Thread(target=server.read)
         reader.start()
-        yield address.group()
-        server.terminate()
+        yield server
+        process.terminate()
         reader.join(PATIENCE_S)

@@ -11,7 +11,7 @@ from pathlib import Path
 from drifting import profile
 from edustream_contracts.contract import ModelContract
 from edustream_registry.release_documents import PROFILE
-from processes import BUCKET, Registry, exit_of, serving, started
+from processes import BUCKET, Registry, S3Server, exit_of, serving, started
 
 
 def test_serves_swaps_and_ends_with_exit_0(registry: Registry, contract: ModelContract) -> None:
@@ -73,9 +73,7 @@ def test_workers_share_one_set_of_metrics_and_each_replays_the_golden_vectors_of
         assert process.end(signal.SIGTERM) == 0
 
 
-def test_workers_fetch_each_file_of_a_release_once(
-    registry: Registry, s3_log: list[str], contract: ModelContract
-) -> None:
+def test_workers_fetch_each_file_of_a_release_once(registry: Registry, s3: S3Server, contract: ModelContract) -> None:
     registry.release("1.0.0")
     with serving(registry, "--workers", "3") as process:
         for _ in range(3):
@@ -86,7 +84,7 @@ def test_workers_fetch_each_file_of_a_release_once(
             swapped += process.until("release_swapped")["version"] == "1.1.0"
         assert process.predict(contract.example())["model_version"] == "1.1.0"
         assert process.end(signal.SIGTERM) == 0
-    fetched = Counter(re.findall(r'"GET /models/(\S+/(?:model\.onnx|golden\.json)) HTTP', "".join(s3_log)))
+    fetched = Counter(re.findall(r'"GET /models/(\S+/(?:model\.onnx|golden\.json)) HTTP', "".join(s3.lines)))
     assert len(fetched) == 4
     assert set(fetched.values()) == {1}
 
