@@ -79,3 +79,24 @@ def test_a_caller_who_left_keeps_no_other_waiting(served: ServedModel, row: Row)
         return await stays
 
     assert asyncio.run(ask()) == served.inference.answer(row)
+
+
+def test_a_defect_of_one_who_is_told_leaves_nobody_else_without_an_answer(
+    served: ServedModel, row: Row, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*told: Any) -> None:
+        raise ZeroDivisionError
+
+    seen: list[int] = []
+    told: list[Any] = []
+
+    async def ask() -> None:
+        inference = JointInference([broken, lambda model, rows, answers: seen.append(len(rows))])
+        for model, done in ((served, broken), (served, told.append), (replace(served), told.append)):
+            inference.ask(model, row, done)
+        await asyncio.sleep(0)
+
+    asyncio.run(ask())
+    assert told == [served.inference.answer(row)] * 2
+    assert seen == [2, 1]
+    assert [record.message for record in caplog.records] == ["answer_not_taken"] * 3

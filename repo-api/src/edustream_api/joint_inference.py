@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from edustream_registry.inference.session import Answer, AnswerUnusable
 
 from edustream_api.hosting import Observer
 from edustream_api.loading import ServedModel
+
+LOG: Final = logging.getLogger("edustream_api")
 
 Done: TypeAlias = Callable[[Answer | Exception], None]
 """Told the answer to a row, or why it has none."""
@@ -67,13 +70,20 @@ class JointInference:
                     self._answer(model, [one])
                 return
             for one in asked:
-                one.done(error)
+                _guarded(one.done, error)
             return
         for one, answer in zip(asked, answers, strict=True):
-            one.done(answer)
-        # Nobody waits for these.
+            _guarded(one.done, answer)
         for observe in self._observers:
-            observe(model, rows, answers)
+            _guarded(observe, model, rows, answers)
+
+
+def _guarded(tell: Callable[..., object], *told: Any) -> None:
+    try:
+        tell(*told)
+    except Exception as error:
+        # A defect of one who is told must leave nobody else without an answer. Its message might quote a row.
+        LOG.error("answer_not_taken", extra={"error": type(error).__qualname__})
 
 
 def _settle(future: asyncio.Future[Answer], outcome: Answer | Exception) -> None:
