@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from edustream_contracts.errors import Problem
@@ -16,17 +17,28 @@ from edustream_api.joint_inference import JointInference
 from edustream_api.loading import ServedModel
 from edustream_api.problems import INVALID, MODEL_FAILED, TOO_LARGE, RequestRefused
 
+LONG_BYTES: Final = 16 * 1024
+"""The longest body that is judged on the event loop."""
+
 
 async def predict(model: ServedModel, body: bytes, inference: JointInference) -> bytes:
     """The answer for the one row in `body`, a JSON object of the contract's input fields."""
-    row = json_document.parse(body)
-    if not model.accepts(row):
-        raise refused(model.problems(row))
+    # No row is that long: somebody's mistake must not keep the event loop from all others while it is judged.
+    long = len(body) > LONG_BYTES
+    row = await asyncio.to_thread(accepted_row, model, body) if long else accepted_row(model, body)
     try:
         answer = await inference.answer(model, row)
     except AnswerUnusable as error:
         raise failed(model, error) from error
     return encoded(model, answer)
+
+
+def accepted_row(model: ServedModel, body: bytes) -> Any:
+    """The row in `body`. Raises `RequestRefused` for one that does not keep the contract."""
+    row = json_document.parse(body)
+    if not model.accepts(row):
+        raise refused(model.problems(row))
+    return row
 
 
 def encoded(model: ServedModel, answer: Answer) -> bytes:

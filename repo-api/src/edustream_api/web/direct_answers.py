@@ -61,6 +61,7 @@ class DirectModel:
             row = json_document.parse(body)
         except RequestRefused:
             return False
+        # What is wrong with a refused row is told by the ordinary way.
         if not champion.accepts(row):
             return False
         choice = TO_CHAMPION

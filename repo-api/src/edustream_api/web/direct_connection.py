@@ -7,13 +7,14 @@ from typing import Any, Final
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from edustream_api.prediction import LONG_BYTES
 from edustream_api.request_context import Headers
 from edustream_api.web.connections import BoundedConnection
 from edustream_api.web.direct_answers import OK, DirectAnswers
 from edustream_api.web.front import Front
 
-MAX_REQUEST_BYTES: Final = 16 * 1024
-"""The longest that is answered at once: a longer one takes longer to be judged than a task costs."""
+MAX_REQUEST_BYTES: Final = LONG_BYTES
+"""The longest that is answered at once, head and body: a longer one takes longer to be judged than a task costs."""
 
 
 class WholeRequest:
