@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 from itertools import cycle
 from pathlib import Path
 from random import Random
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -127,29 +125,6 @@ def test_rows_that_were_dropped_of_one_pair_are_not_told_of_the_next(bench: Cons
         pair.shadow.score()
     pair.answer(*[1] * (QUEUE_ROWS + 3))
     assert pair.compared().dropped == 3
-
-
-def test_rows_are_noted_from_several_threads_at_the_same_rate(bench: ConsumerBench) -> None:
-    challenge(bench)
-    pair = Pair(bench, sample=0.1)
-    rows, serving = [{"tenure": 1}], pair.serving
-    answers = [{"prediction": "No", "probability": 0.1}]
-
-    def note() -> None:
-        for _ in range(4000):
-            pair.shadow.note(serving, rows, answers)
-
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        threads = [Thread(target=note) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(interval)
-    assert abs(len(pair.shadow._queue) - 1600) < 4 * (16_000 * 0.1 * 0.9) ** 0.5
 
 
 def test_a_row_that_the_challenger_fails_on_is_reported_and_the_others_count(bench: ConsumerBench) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import TimerHandle
-from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -148,8 +147,7 @@ class BoundedConnection(JoinedConnection):
         """Refuse what is arriving; the answer to the request under way, if there is one, is not cut off for that."""
         cycle = self.cycle
         if cycle is None or (cycle.response_complete and not self._in_body()):
-            # What a request leaves in its context is not left in that of the connection.
-            copy_context().run(self._answer, kind)
+            self._answer(kind)
         elif cycle.response_complete:
             self.transport.close()
         else:
