@@ -20,8 +20,8 @@ Score: TypeAlias = Callable[[Iterable[pa.RecordBatch], int], Iterator[tuple[int,
 def scoring_threads(scorer: Scorer, count: int) -> Iterator[Score]:
     """Scores in `count` threads while the caller reads and writes; what they had not begun is dropped with the block.
 
-    onnxruntime, Arrow and numpy let go of Python's lock while they work, which is nearly always. So threads use cores
-    as well as processes would, and share one model and one set of imports.
+    onnxruntime, Arrow and numpy let go of Python's lock while they work. So threads use several cores as processes
+    would, and share one model and one set of imports.
     """
     threads = ThreadPoolExecutor(count, thread_name_prefix="scoring")
     try:
