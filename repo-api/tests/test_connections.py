@@ -387,3 +387,96 @@ async def test_a_late_next_head_cuts_off_no_answer() -> None:
         assert answer.startswith(b"HTTP/1.1 200 ")
         assert answer.endswith(b"none")
         await left(writer)
+
+
+CHUNKED_POST = b"POST / HTTP/1.1\r\nhost: here\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+async def test_trailers_are_no_part_of_the_head() -> None:
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return
+        while (await receive()).get("more_body"):
+            pass
+        seen.extend(scope["headers"])
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with served(app) as server:
+        reader, writer = await server.connect()
+        writer.write(CHUNKED_POST + b"2\r\n{}\r\n0\r\nx-api-key: hidden\r\n\r\n")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        await left(writer)
+    assert seen == [(b"host", b"here"), (b"transfer-encoding", b"chunked")]
+
+
+@pytest.mark.parametrize("endless", [b"a:\r\n", b"long: " + b"x" * 500, b"y" * 500])
+async def test_trailers_without_end_are_cut_off(endless: bytes) -> None:
+    app = Application()
+    async with served(app, head=1024) as server:
+        _, writer = await server.connect()
+        writer.write(CHUNKED_POST + b"2\r\n{}\r\n0\r\n")
+        while not server.state.connections or next(iter(server.state.connections)).cycle is None:  # type: ignore[union-attr]
+            await asyncio.sleep(0)
+        (connection,) = server.state.connections
+        sent = 0
+        while connection.cycle.keep_alive and sent < 64 * 1024:  # type: ignore[union-attr]
+            writer.write(endless)
+            sent += len(endless)
+            for _ in range(10):
+                await asyncio.sleep(0)
+        # Nothing is kept of it, and it ends where a head would.
+        assert sent < 4096
+        assert connection.headers == [(b"host", b"here"), (b"transfer-encoding", b"chunked")]  # type: ignore[union-attr]
+        await left(writer)
+
+
+async def test_chunks_of_any_number_are_a_body() -> None:
+    app = Application()
+    app.released.set()
+    async with served(app, head=1024) as server:
+        reader, writer = await server.connect()
+        writer.write(CHUNKED_POST)
+        for _ in range(500):
+            writer.write(b"5\r\nchunk\r\n")
+            await asyncio.sleep(0)
+        writer.write(b"4\r\nlast\r\n0\r\n\r\n")
+        assert (await reader.readuntil(b"last")).startswith(b"HTTP/1.1 200 ")
+        await left(writer)
+
+
+async def test_a_head_that_begins_behind_a_long_request_is_no_long_head() -> None:
+    app = Application()
+    app.released.set()
+    async with served(app, head=1024) as server:
+        reader, writer = await server.connect()
+        writer.write(b"POST / HTTP/1.1\r\nhost: here\r\ncontent-length: 3004\r\n\r\n" + b"x" * 3000 + b"done" + GET[:9])
+        assert (await reader.readuntil(b"done")).startswith(b"HTTP/1.1 200 ")
+        writer.write(GET[9:])
+        assert (await reader.readuntil(b"none")).startswith(b"HTTP/1.1 200 ")
+        await left(writer)
+
+
+async def test_a_connection_whose_request_was_answered_early_is_idle_once_all_of_it_has_come() -> None:
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return
+        await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with served(app, body_s=LONG_S) as server:
+        reader, writer = await server.connect()
+        writer.write(POST + b"bo")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 404 ")
+        writer.write(b"dy")
+        (connection,) = server.state.connections
+        while connection.cycle.more_body:  # type: ignore[union-attr]
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert connection._deadline is None  # type: ignore[union-attr]
+        assert connection.timeout_keep_alive_task is not None  # type: ignore[union-attr]
+        writer.write(GET)
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 404 ")
+        await left(writer)

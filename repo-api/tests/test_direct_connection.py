@@ -208,7 +208,20 @@ HEADERS = [
 ]
 
 
+def chunked(body: bytes, trailers: bytes = b"") -> bytes:
+    lines = [b"POST /predict HTTP/1.1", b"host: here", b"x-request-id: mine", b"transfer-encoding: chunked", JSON]
+    half = len(body) // 2
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:half], body[half:]) if part)
+    return b"\r\n".join(lines) + b"\r\n\r\n" + chunks + b"0\r\n" + trailers + b"\r\n"
+
+
 def requests_of(row: dict[str, Any]) -> st.SearchStrategy[bytes]:
+    whole = orjson.dumps(row)
+    trailers = st.sampled_from([b"", b"traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n"])
+    return st.one_of(posts_of(row), posts_of(row), posts_of(row), st.builds(lambda end: chunked(whole, end), trailers))
+
+
+def posts_of(row: dict[str, Any]) -> st.SearchStrategy[bytes]:
     bodies = st.sampled_from([*BODIES, *[orjson.dumps(row)] * 8, orjson.dumps({**row, "tenure": -1})])
     return st.builds(
         lambda body, headers, path, method, version: posted(body, *headers, path=path, method=method, version=version),
@@ -285,6 +298,46 @@ def test_a_client_that_left_is_told_nothing(consumer: Consumer, row: dict[str, A
     run(talk)
 
 
+def test_a_row_whose_answer_cannot_be_written_goes_the_ordinary_way(
+    consumer: Consumer, row: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serving = consumer.hosting.models[0].serving()
+    monkeypatch.setattr(serving.inference, "answers", lambda rows: [{"prediction": 10**20} for _ in rows])
+    asked = posted(orjson.dumps(row), JSON)
+
+    async def talk() -> None:
+        direct, usual = await conversation(consumer.app, [asked]), await conversation(ordinary(consumer), [asked])
+        assert direct == usual
+        assert direct[0].startswith(b"HTTP/1.1 500 ")
+
+    asyncio.run(talk())
+    assert consumer.app.direct is not None
+    assert consumer.app.direct.under_way == 0
+
+
+@pytest.mark.parametrize("lost", [None, ConnectionResetError()])
+def test_a_connection_keeps_nothing_of_what_was_sent_on_it(
+    consumer: Consumer, row: dict[str, Any], lost: Exception | None
+) -> None:
+    async def talk() -> None:
+        caller = Caller(consumer.app)
+        for body in (orjson.dumps(row), b"{}"):
+            caller.send(posted(body, JSON))
+            await caller.rest()
+            request = caller.connection._request
+            assert (request.body, request.headers, request.url) == (b"", [], b"")
+        caller.send(posted(orjson.dumps(row), JSON))
+        await caller.rest()
+        assert caller.connection.timeout_keep_alive_task is not None
+        caller.pipe.abort()
+        caller.connection.connection_lost(lost)
+        assert caller.connection.timeout_keep_alive_task is None
+        caller.connection.timeout_keep_alive_handler()
+        assert caller.connection.timeout_keep_alive_task is None
+
+    asyncio.run(talk())
+
+
 @pytest.mark.parametrize("ending", ["eof_received", "shutdown"])
 def test_who_has_asked_is_answered_before_the_connection_closes(
     consumer: Consumer, row: dict[str, Any], ending: str
@@ -300,6 +353,21 @@ def test_who_has_asked_is_answered_before_the_connection_closes(
         assert caller.pipe.closed
 
     run(talk)
+
+
+@pytest.mark.parametrize("ending", ["eof_received", "shutdown"])
+def test_what_came_before_the_end_is_answered_too(consumer: Consumer, row: dict[str, Any], ending: str) -> None:
+    async def talk(app: Any) -> tuple[list[bytes], int, bool]:
+        caller = Caller(app)
+        for body in (orjson.dumps(row), b"{}"):
+            caller.send(posted(body, JSON))
+        getattr(caller.connection, ending)()
+        for _ in range(3):
+            await caller.rest()
+        statuses = re.findall(rb"HTTP/1.1 (\d+)", caller.told)
+        return statuses, caller.told.count(b"connection: close"), caller.pipe.closed
+
+    assert asyncio.run(talk(consumer.app)) == asyncio.run(talk(ordinary(consumer))) == ([b"200", b"422"], 1, True)
 
 
 def test_a_connection_is_kept_for_its_time_after_the_last_answer(consumer: Consumer, row: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from edustream_registry.inference.session import Answer, AnswerUnusable
+from edustream_registry.inference.session import Answer
 
 from edustream_api.hosting import Observer
 from edustream_api.loading import ServedModel
@@ -62,18 +62,19 @@ class JointInference:
     def _answer(self, model: ServedModel, asked: list[Waiting]) -> None:
         rows = [one.row for one in asked]
         try:
-            answers = model.inference.answers(rows)
+            answered = list(zip(asked, model.inference.answers(rows), strict=True))
         except Exception as error:
-            if len(asked) > 1 and isinstance(error, AnswerUnusable):
-                # One row without a usable answer takes nothing from the others.
+            if len(asked) > 1:
+                # One row that cannot be answered takes nothing from the others.
                 for one in asked:
                     self._answer(model, [one])
                 return
             for one in asked:
                 _guarded(one.done, error)
             return
-        for one, answer in zip(asked, answers, strict=True):
+        for one, answer in answered:
             _guarded(one.done, answer)
+        answers = [answer for _, answer in answered]
         for observe in self._observers:
             _guarded(observe, model, rows, answers)
 

@@ -40,6 +40,8 @@ class BoundedConnection(JoinedConnection):
         self._bounds = bounds
         self._head_bytes = 0
         self._head_tail = b""
+        self._framing_bytes = 0
+        self._completed = False
         self._deadline: TimerHandle | None = None
         self._bounded: object = None
         self._stalled: TimerHandle | None = None
@@ -62,13 +64,39 @@ class BoundedConnection(JoinedConnection):
         if (self._head_bytes or len(data) > self._bounds.max_header_bytes) and self._too_long(data):
             self._refuse(problems.HEAD_TOO_LARGE)
             return
+        self._completed = False
+        if self._in_body():
+            self._framing_bytes += len(data)
         super().data_received(data)
         cycle = self.cycle
-        if cycle is not None and cycle.scope is self.scope and not cycle.more_body and not cycle.response_complete:
+        whole = cycle is not None and cycle.scope is self.scope and not cycle.more_body
+        if whole and (self._completed or not cycle.response_complete):
             if self._deadline is not None:
                 self._expect_nothing()
+            if cycle.response_complete and self.timeout_keep_alive_task is None and not self.transport.is_closing():
+                # It was answered before all of it had come, which put an end to the time that ran since.
+                self.timeout_keep_alive_task = self.loop.call_later(
+                    self.timeout_keep_alive, self.timeout_keep_alive_handler
+                )
         elif not self.transport.is_closing():
             self._expect_rest(data)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Called by the parser: a field of a head; not one of a trailer, which is no part of it (RFC 9110, 6.5.1)."""
+        if self.cycle is None or self.cycle.scope is not self.scope:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """Called by the parser with a part of the body."""
+        self._framing_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Called by the parser: all of a request has come, whether or not it was answered before."""
+        super().on_message_complete()
+        self._completed = True
+        self._framing_bytes = 0
+        self.cycle.more_body = False
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP."""
@@ -112,7 +140,13 @@ class BoundedConnection(JoinedConnection):
         if self._in_body():
             self._head_bytes = 0
             self._expect(self.cycle, self._bounds.body_timeout_s)
+            if self._framing_bytes > self._bounds.max_header_bytes:
+                # Trailers, or what chunks are wrapped in, without end.
+                self._refuse(problems.HEAD_TOO_LARGE)
             return
+        if self._completed:
+            # The head began somewhere in this piece: it is bounded by its limit and one read.
+            data = data[1 - len(HEAD_END) :]
         # Blank lines before a head are no part of it.
         head = data if self._head_bytes else data.lstrip(b"\r\n")
         self._head_bytes += len(head)

@@ -18,7 +18,6 @@ from edustream_api.challenger.split import TO_CHAMPION, row_key
 from edustream_api.hosting import HostedModel, Hosting
 from edustream_api.joint_inference import JointInference
 from edustream_api.prediction import encoded
-from edustream_api.problems import RequestRefused
 from edustream_api.request_context import Headers, RequestContext
 from edustream_api.web.reply import JSON_HEADER, Observe
 
@@ -58,8 +57,8 @@ class DirectModel:
         if champion is None:
             return False
         try:
-            row = json_document.parse(body)
-        except RequestRefused:
+            row = json_document.parse_plain(body)
+        except ValueError:
             return False
         # What is wrong with a refused row is told by the ordinary way.
         if not champion.accepts(row):
@@ -72,18 +71,21 @@ class DirectModel:
 
         def done(outcome: Answer | Exception) -> None:
             self.under_way -= 1
-            if isinstance(outcome, Exception):
+            try:
+                if isinstance(outcome, Exception):
+                    raise outcome
+                answer = encoded(model, outcome)
+            except Exception:
+                # The ordinary way meets it too, and tells of it.
                 asker.hand_on()
                 return
-            headers = [JSON_HEADER]
+            headers = [JSON_HEADER] if split is None else [JSON_HEADER, SIDES[choice.side]]
+            asker.answer([*headers, (b"content-length", b"%d" % len(answer)), *request.headers()], answer)
+            self._observe(self._path, OK, perf_counter() - started)
             if split is not None:
                 if choice.hindrance is not None:
                     split.fell_back(choice.hindrance)
                 split.answered(choice.side, OK)
-                headers.append(SIDES[choice.side])
-            answer = encoded(model, outcome)
-            asker.answer([*headers, (b"content-length", b"%d" % len(answer)), *request.headers()], answer)
-            self._observe(self._path, OK, perf_counter() - started)
 
         self.under_way += 1
         (self._of_challenger if choice.challenger else self._of_champion).ask(model, row, done)

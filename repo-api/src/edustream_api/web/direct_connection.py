@@ -22,18 +22,24 @@ class WholeRequest:
 
     def __init__(self) -> None:
         self._parser = httptools.HttpRequestParser(self)
-        self._clear()
+        self.clear()
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
+        """Keep nothing of what was read."""
         self.url = b""
         self.headers: Headers = []
         self.body = b""
-        self._plain = False
+        self._plain = self._has_head = False
         self._begun = self._complete = 0
+
+    def close(self) -> None:
+        """Read nothing any more: the parser and this refer to each other."""
+        self.clear()
+        del self._parser
 
     def read(self, data: bytes) -> bool:
         """Whether `data` is a whole POST of HTTP/1.1, after which the connection stays open."""
-        self._clear()
+        self.clear()
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
@@ -54,10 +60,13 @@ class WholeRequest:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by the parser."""
-        self.headers.append((name.lower(), value))
+        # What comes after the head is a trailer, which is no part of it (RFC 9110, section 6.5.1).
+        if not self._has_head:
+            self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Called by the parser."""
+        self._has_head = True
         parser = self._parser
         self._plain = (
             parser.get_method() == b"POST" and parser.get_http_version() == "1.1" and parser.should_keep_alive()
@@ -108,16 +117,19 @@ class DirectConnection(BoundedConnection):
 
     def _is_asked(self, data: bytes) -> bool:
         request, direct = self._request, self._direct
-        if direct is None or not request.read(data):
-            return False
-        if len(data) - len(request.body) > self._bounds.max_header_bytes:
-            return False
-        if not direct.ask(request.url, request.headers, request.body, self):
-            return False
-        self._asked = data
-        if self._deadline is not None:
-            self._expect_nothing()
-        return True
+        asked = (
+            direct is not None
+            and request.read(data)
+            and len(data) - len(request.body) <= self._bounds.max_header_bytes
+            and direct.ask(request.url, request.headers, request.body, self)
+        )
+        # An idle connection keeps nothing of what was sent on it.
+        request.clear()
+        if asked:
+            self._asked = data
+            if self._deadline is not None:
+                self._expect_nothing()
+        return asked
 
     def answer(self, headers: Headers, body: bytes) -> None:
         """Send the answer to what was asked."""
@@ -126,11 +138,12 @@ class DirectConnection(BoundedConnection):
         if transport.is_closing():
             return
         self.server_state.total_requests += 1
-        if self._last:
+        closes = self._last and not self._early
+        if closes:
             headers.append((b"connection", b"close"))
         lines = [b"%s: %s\r\n" % header for header in headers]
         self.writes.write_whole(b"".join([self._opening(), *lines, b"\r\n", body]))
-        if self._last:
+        if closes:
             transport.close()
             return
         self._answered_at = self.loop.time()
@@ -143,15 +156,25 @@ class DirectConnection(BoundedConnection):
         asked, self._asked = self._asked, b""
         if self.transport.is_closing():
             return
-        super().data_received(asked)
+        try:
+            super().data_received(asked)
+        except Exception:
+            # Nobody else would answer.
+            self.transport.abort()
+            raise
         if self._last:
-            self.cycle.keep_alive = False
+            self.cycle.keep_alive = bool(self._early)
         self._go_on()
 
     def _go_on(self) -> None:
-        if self._early:
-            early, self._early = self._early, b""
-            self.flow.resume_reading()
+        if not self._early:
+            return
+        early, self._early = self._early, b""
+        self.flow.resume_reading()
+        if self._last:
+            super().data_received(early)
+            self.cycle.keep_alive = False
+        else:
             self.data_received(early)
 
     def _opening(self) -> bytes:
@@ -170,6 +193,8 @@ class DirectConnection(BoundedConnection):
 
         So that such a request costs no timer of its own.
         """
+        if self.transport.is_closing():
+            return
         left = self._answered_at + self.timeout_keep_alive - self.loop.time()
         if self._asked or left > 0:
             self._keep_alive(left if left > 0 else self.timeout_keep_alive)
@@ -202,5 +227,8 @@ class DirectConnection(BoundedConnection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody waits any more."""
-        self._early = b""
+        self._asked = self._early = b""
+        self._request.close()
+        # uvicorn leaves it running where the client broke the connection.
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
