@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 from collections.abc import Callable
 from typing import Final
 
 LOG: Final = logging.getLogger("edustream_api.polling")
 STOP_TIMEOUT_S: Final = 1.0
+LESS_URGENT: Final = 10
+"""What is added to the niceness of the threads that fetch, verify, load and compare."""
+MOST_NICE: Final = 19
 
 
 class Poller:
@@ -45,6 +50,10 @@ class Poller:
         self._thread.join(STOP_TIMEOUT_S)
 
     def _run(self) -> None:
+        if sys.platform == "linux":
+            # There, a thread may be less urgent than the one that answers.
+            niceness = min(os.getpriority(os.PRIO_PROCESS, 0) + LESS_URGENT, MOST_NICE)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
         while True:
             self._due.wait(self._interval_s)
             self._due.clear()

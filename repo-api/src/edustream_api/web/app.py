@@ -37,7 +37,7 @@ SWAGGER_UI: Final[dict[str, Any]] = {
     "validatorUrl": None,
 }
 
-SWITCH_INTERVAL_S: Final = 0.0005
+SWITCH_INTERVAL_S: Final = 0.0001
 """How long a thread that loads, counts or compares may keep one that answers waiting for the interpreter lock."""
 
 KINDS_BY_STATUS: Final[dict[int, ProblemKind]] = {404: problems.NOT_FOUND, 405: problems.METHOD}
