@@ -285,3 +285,17 @@ def test_bytes_that_are_no_utf8_are_named(churn: ServedModel) -> None:
     broken = pa.array([b"\xff\xfe"], pa.binary()).view(pa.string())
     with pytest.raises(InvalidInput, match="no UTF-8"):
         ColumnCheck(churn.contract).accepted(pa.RecordBatch.from_arrays([broken], ["contract"]))
+
+
+@pytest.mark.parametrize("kind", ["number", "integer"])
+@pytest.mark.parametrize("keyword", ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "enum", "const"])
+def test_integers_that_no_text_of_a_double_says_are_judged_alike(kind: str, keyword: str) -> None:
+    whole = 59780083686628992
+    # The shortest text of the double that is this integer says 59780083686628990.
+    limit = float(whole)
+    field = {"type": kind, "description": "drawn", keyword: [limit] if keyword == "enum" else limit}
+    side = {**CHURN["input"], "properties": {"a": field}, "required": [], "examples": [{}]}
+    contract = contract_from({**CHURN, "input": side})
+    values = [whole - 8, whole - 2, whole - 1, whole, whole + 8]
+    accepted = ColumnCheck(contract).accepted(pa.RecordBatch.from_pydict({"a": pa.array(values, pa.int64())}))
+    assert accepted.tolist() == [contract.input_validator.is_valid({"a": value}) for value in values]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -72,7 +73,8 @@ class NumberCheck(FieldCheck):
     """A field of numbers; every comparison is exact, of integers as integers.
 
     A contract's numbers are doubles, since it has a canonical form (RFC 8785), so floats are compared with them as
-    they are.
+    they are. Integers are compared with the decimals that the canonical form writes: beyond 2**53 the double itself may
+    be another number.
     """
 
     KINDS = (pa.types.is_integer, pa.types.is_floating)
@@ -93,10 +95,12 @@ class NumberCheck(FieldCheck):
     def _integers(self, values: npt.NDArray[Any]) -> Mask:
         if self._listed is not None:
             extent = np.iinfo(values.dtype)
-            whole = [int(value) for value in self._listed if math.isfinite(value) and value == int(value)]
+            exact = [_decimal(value) for value in self._listed]
+            whole = [int(value) for value in exact if value == value.to_integral_value()]
             return _among(values, [value for value in whole if extent.min <= value <= extent.max])
         fits = np.ones(len(values), dtype=np.bool_)
-        for keyword, bound in self._bounds.items():
+        for keyword, double in self._bounds.items():
+            bound = _decimal(double)
             if keyword == "minimum":
                 fits &= values >= math.ceil(bound)
             elif keyword == "exclusiveMinimum":
@@ -190,6 +194,11 @@ def _listed(spec: Mapping[str, Any]) -> list[Any] | None:
         return None
     values = [spec["const"]] if "const" in spec else spec["enum"]
     return [value for value in values if value is not None]
+
+
+def _decimal(number: float) -> Decimal:
+    """The number that the shortest text of a double says, as JSON has it."""
+    return Decimal(repr(number))
 
 
 def _among(values: npt.NDArray[Any], listed: Sequence[float]) -> Mask:
