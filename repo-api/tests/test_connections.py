@@ -480,3 +480,54 @@ async def test_a_connection_whose_request_was_answered_early_is_idle_once_all_of
         writer.write(GET)
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 404 ")
         await left(writer)
+
+
+UPGRADES = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n"
+
+
+@pytest.mark.parametrize("step", [1, 7, 1000])
+@pytest.mark.parametrize("body", [b"body", b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"])
+async def test_the_wish_for_another_protocol_is_ignored(step: int, body: bytes) -> None:
+    app = Application()
+    app.released.set()
+    head = b"POST / HTTP/1.1\r\nhost: here\r\n" + UPGRADES + b"content-length: %d\r\n\r\n" % len(body)
+    async with served(app) as server:
+        reader, writer = await server.connect()
+        for _ in range(2):
+            sent = head + body
+            for start in range(0, len(sent), step):
+                writer.write(sent[start : start + step])
+                for _ in range(4):
+                    await asyncio.sleep(0)
+            answer = await reader.readuntil(body)
+            # The body is read as one, and nothing of it as a request of its own.
+            assert answer.startswith(b"HTTP/1.1 200 ")
+            assert answer.count(b"HTTP/1.1 ") == 1
+        writer.write(GET)
+        assert (await reader.readuntil(b"none")).startswith(b"HTTP/1.1 200 ")
+        await left(writer)
+
+
+async def test_a_tunnel_is_refused() -> None:
+    async with served(Application()) as server:
+        reader, writer = await server.connect()
+        writer.write(b"CONNECT here:80 HTTP/1.1\r\nhost: here\r\n\r\n")
+        problem_in(await reader.read(), 400)
+        await left(writer)
+
+
+async def test_blanks_behind_a_value_are_no_part_of_it() -> None:
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            seen.extend(scope["headers"])
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+            await send({"type": "http.response.body", "body": b""})
+
+    async with served(app) as server:
+        reader, writer = await server.connect()
+        writer.write(b"GET / HTTP/1.1\r\nhost:  here \t\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        await left(writer)
+    assert seen == [(b"host", b"here")]

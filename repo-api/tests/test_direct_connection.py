@@ -204,6 +204,8 @@ HEADERS = [
     (JSON, b"connection: upgrade", b"upgrade: h2c"),
     (JSON, b"traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
     (JSON, b"content-length: 3"),
+    (b"content-type: application/json \t", b"x-request-id: mine too "),
+    (JSON, b"connection: Upgrade, HTTP2-Settings", b"upgrade: h2c", b"http2-settings: AAMAAABkAAQAAP__"),
     (JSON, b"x: " + b"y" * 9000),
 ]
 

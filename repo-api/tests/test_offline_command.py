@@ -305,3 +305,16 @@ def test_a_bar_is_drawn_on_a_terminal_alone(
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert score() == 0
     assert "12.0/12.0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("source", "output"), [("parquet", "parquet"), ("parquet", "csv"), ("csv", "parquet")])
+def test_rows_of_which_all_are_rejected_leave_an_empty_output(
+    served: ServedModel, score: Score, rows: Rows, tmp_path: Path, source: str, output: str
+) -> None:
+    write(tmp_path / "rows.parquet", [{**row, "tenure": 500} for row in rows])
+    if source == "csv":
+        pacsv.write_csv(pq.read_table(tmp_path / "rows.parquet"), tmp_path / "rows.csv")
+    assert score(f"rows.{source}", f"scored.{output}") == 0
+    assert len(rejected(tmp_path / f"scored.{output}.rejected.jsonl")) == len(rows)
+    read = pq.read_table if output == "parquet" else pacsv.read_csv
+    assert read(tmp_path / f"scored.{output}").num_rows == 0

@@ -75,7 +75,7 @@ def _malformed(body: bytes, complaint: str) -> RequestRefused:
 
 def _marked(body: bytes) -> Any:
     try:
-        return json.loads(body, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
+        return json.loads(body, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_int)
     except ValueError:
         return None
     except RecursionError as error:
@@ -90,6 +90,11 @@ def _constant(token: str) -> Marked:
 def _float(token: str) -> float | Marked:
     number = float(token)
     return number if abs(number) != float("inf") else Marked("is beyond the range of a number")
+
+
+def _int(token: str) -> int | Marked:
+    number = _float(token)
+    return number if isinstance(number, Marked) else int(token)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -168,6 +168,9 @@ def content_key(body: bytes) -> bytes:
         rows = document.get("rows")
         if rows.__class__ is list and rows:
             document = rows[0]
+        elif document.get("inputs").__class__ is list:
+            # Of an inference request of the Open Inference Protocol, which may have an id of its own.
+            document = {"inputs": document["inputs"]}
     try:
         return row_key(document)
     except orjson.JSONEncodeError:

@@ -103,7 +103,8 @@ class Scorer:
 
     def _answers(self, rows: pa.RecordBatch) -> Mapping[str, npt.NDArray[Any]]:
         if not rows.num_rows:
-            return {field.name: np.array([]) for field in self._model.contract.outputs}
+            # An array without a type becomes a column of any.
+            return {field.name: np.array([], dtype=object) for field in self._model.contract.outputs}
         return self._model.inference.columns(*tensors(rows, self._model.contract))
 
     def _rejected(

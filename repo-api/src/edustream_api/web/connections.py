@@ -7,6 +7,7 @@ from asyncio import TimerHandle
 from dataclasses import dataclass
 from typing import Any, Final
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from edustream_api import problems, request_context
@@ -17,6 +18,9 @@ from edustream_api.web.reply import CLOSE, refusal
 from edustream_api.web.unread import CUT_SHORT, REFUSED
 
 HEAD_END: Final = b"\r\n\r\n"
+BLANKS: Final = b" \t"
+"""What may stand behind a value without being part of it (RFC 9110, section 5.5)."""
+UPGRADE: Final = frozenset({b"connection", b"http2-settings", b"upgrade"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,8 @@ class BoundedConnection(JoinedConnection):
         self._completed = False
         if self._in_body():
             self._framing_bytes += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._feed(data)
         cycle = self.cycle
         whole = cycle is not None and cycle.scope is self.scope and not cycle.more_body
         if whole and (self._completed or not cycle.response_complete):
@@ -84,7 +89,12 @@ class BoundedConnection(JoinedConnection):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by the parser: a field of a head; not one of a trailer, which is no part of it (RFC 9110, 6.5.1)."""
         if self.cycle is None or self.cycle.scope is not self.scope:
-            super().on_header(name, value)
+            super().on_header(name, value.rstrip(BLANKS))
+
+    def on_headers_complete(self) -> None:
+        """Called by the parser at the end of a head."""
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Called by the parser with a part of the body."""
@@ -93,10 +103,38 @@ class BoundedConnection(JoinedConnection):
 
     def on_message_complete(self) -> None:
         """Called by the parser: all of a request has come, whether or not it was answered before."""
+        if self.parser.should_upgrade():
+            # All but its body, which the parser takes for another protocol.
+            return
         super().on_message_complete()
         self._completed = True
         self._framing_bytes = 0
         self.cycle.more_body = False
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.send_400_response("")
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Read the request anew without the wish to speak another protocol, which nobody has to grant (RFC 9110, 7.8).
+
+        `rest` is what came behind its head: its body, and what follows.
+        """
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self.send_400_response("")
+            return
+        fields = [(name, value) for name, value in self.headers if name not in UPGRADE]
+        if not self.parser.should_keep_alive():
+            fields.append(CLOSE)
+        head = b"".join(b"%s: %s\r\n" % field for field in fields)
+        line = b"%s %s HTTP/%s\r\n" % (method, self.url, self.parser.get_http_version().encode())
+        self.parser = httptools.HttpRequestParser(self)
+        self._feed(line + head + b"\r\n" + rest)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP."""

@@ -9,7 +9,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from edustream_api.prediction import LONG_BYTES
 from edustream_api.request_context import Headers
-from edustream_api.web.connections import BoundedConnection
+from edustream_api.web.connections import BLANKS, BoundedConnection
 from edustream_api.web.direct_answers import OK, DirectAnswers
 from edustream_api.web.front import Front
 
@@ -62,7 +62,7 @@ class WholeRequest:
         """Called by the parser."""
         # What comes after the head is a trailer, which is no part of it (RFC 9110, section 6.5.1).
         if not self._has_head:
-            self.headers.append((name.lower(), value))
+            self.headers.append((name.lower(), value.rstrip(BLANKS)))
 
     def on_headers_complete(self) -> None:
         """Called by the parser."""

@@ -49,7 +49,9 @@ def _is_json(media_type: bytes) -> bool:
 
 async def _limited(stated_length: bytes, scope: Scope, receive: Receive, max_bytes: int) -> bytes:
     if stated_length.isdigit() and int(stated_length) > max_bytes:
-        await _drain(scope, receive, max_bytes)
+        awaited = any(name == b"expect" for name, _ in scope["headers"])
+        if not awaited and int(stated_length) <= DRAINED_BODIES * max_bytes:
+            await _drain(scope, receive, max_bytes)
         raise _too_large(max_bytes)
     return await _read(scope, receive, max_bytes)
 
