@@ -13,7 +13,7 @@ from edustream_api.drift.reference import Reference, Rows, Values
 from edustream_api.drift.statistics import Counts
 from edustream_api.drift.window import SlidingWindow
 
-MOST_ROWS: Final = 1024
+MOST_ROWS: Final = 4096
 """Rows whose values are counted before they are binned: numbers seldom occur twice, and take memory each."""
 
 

@@ -146,8 +146,8 @@ class _Side:
     def __init__(self, names: Sequence[str]) -> None:
         self._names = names
         self._counters: list[Counter[Any]] = [Counter() for _ in names]
-        # One call for all of a row's values; of a single name it would give no tuple.
-        self._values = itemgetter(*names) if len(names) > 1 else self._each
+        # One call for all of a row's values; the first name once more, since of a single one it would give no tuple.
+        self._values = itemgetter(*names, names[0]) if names else self._each
         self._waiting: list[tuple[Any, ...]] = []
 
     def add(self, members: Rows) -> None:
