@@ -11,7 +11,7 @@ from typing import Final
 
 LOG: Final = logging.getLogger("edustream_api.polling")
 STOP_TIMEOUT_S: Final = 1.0
-LESS_URGENT: Final = 10
+LESS_URGENT: Final = 5
 """What is added to the niceness of the threads that fetch, verify, load and compare."""
 MOST_NICE: Final = 19
 
