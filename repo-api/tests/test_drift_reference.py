@@ -196,3 +196,14 @@ def test_a_damaged_copy_of_a_profile_stops_no_start_in_an_outage(bench: Consumer
     reference = served(bench).reference
     assert isinstance(reference, NoReference)
     assert PROFILE in reference.reason
+
+
+def test_rows_that_lack_a_field_are_counted_among_those_that_do_not(contract: ModelContract) -> None:
+    reference = reference_of(contract)
+    values = Values(reference)
+    whole = contract.example()
+    for row in (whole, {}, whole):
+        values.add([row], [{"prediction": "No", "probability": 0.2}])
+    values.add([{}], [{}])
+    assert [part.sum() for part in reference.split(values.binned())] == [4, 4, 4]
+    assert [int(values.binned()[end - 1]) for end in reference.ends] == [2, 2, 1]

@@ -147,7 +147,8 @@ class _Side:
         self._names = names
         self._counters: list[Counter[Any]] = [Counter() for _ in names]
         # One call for all of a row's values; the first name once more, since of a single one it would give no tuple.
-        self._values = itemgetter(*names, names[0]) if names else self._each
+        self._read = (*names, *names[:1])
+        self._values = itemgetter(*self._read) if names else self._each
         self._waiting: list[tuple[Any, ...]] = []
 
     def add(self, members: Rows) -> None:
@@ -164,7 +165,7 @@ class _Side:
         return dict(zip(self._names, self._counters, strict=True))
 
     def _each(self, member: Mapping[str, Any]) -> tuple[Any, ...]:
-        return tuple([member.get(name) for name in self._names])
+        return tuple([member.get(name) for name in self._read])
 
     def _count(self) -> None:
         for column, counter in zip(zip(*self._waiting, strict=True), self._counters, strict=False):

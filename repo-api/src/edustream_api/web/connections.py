@@ -80,9 +80,7 @@ class BoundedConnection(JoinedConnection):
                 self._expect_nothing()
             if cycle.response_complete and self.timeout_keep_alive_task is None and not self.transport.is_closing():
                 # It was answered before all of it had come, which put an end to the time that ran since.
-                self.timeout_keep_alive_task = self.loop.call_later(
-                    self.timeout_keep_alive, self.timeout_keep_alive_handler
-                )
+                self._keep_alive(self.timeout_keep_alive)
         elif not self.transport.is_closing():
             self._expect_rest(data)
 
@@ -159,6 +157,9 @@ class BoundedConnection(JoinedConnection):
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
+
+    def _keep_alive(self, within_s: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(within_s, self.timeout_keep_alive_handler)
 
     def _in_body(self) -> bool:
         cycle = self.cycle

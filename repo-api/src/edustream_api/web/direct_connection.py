@@ -185,9 +185,6 @@ class DirectConnection(BoundedConnection):
             self._head = STATUS_LINE[OK] + b"".join(b"%s: %s\r\n" % header for header in known)
         return self._head
 
-    def _keep_alive(self, within_s: float) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(within_s, self.timeout_keep_alive_handler)
-
     def timeout_keep_alive_handler(self) -> None:
         """Close the connection, unless something was answered at once since the time began to run.
 
