@@ -1,19 +1,25 @@
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from changed_contracts import months
 
 from edustream_contracts.contract import ModelContract, load_contract
 from edustream_contracts.errors import EduStreamError
+from edustream_registry.local_copy import LocalCopy, LocalRelease
 from edustream_registry.local_server import Engine, RunningServer, running_server
 from edustream_registry.manifest import ReleaseContent
 from edustream_registry.names import Reference
 from edustream_registry.provisioning import Folders, Provisioner
+from edustream_registry.publishing import Publication
 from edustream_registry.resolved import Resolved
+from edustream_registry.s3_client import make_client
 from edustream_registry.settings import RegistrySettings, with_env_file
 from edustream_registry.testing.simulator import RegistrySimulator, write_release
 
@@ -90,6 +96,55 @@ def release(registry: RegistrySimulator, tmp_path: Path, contract: ModelContract
         return published.manifest.version
 
     return publish
+
+
+@pytest.fixture
+def publish(registry: RegistrySimulator, tmp_path: Path, contract: ModelContract) -> Callable[..., Publication]:
+    """Publish a new model whose contract admits a tenure of so many months; promote it to the channels named."""
+    numbers = itertools.count()
+
+    def release(maximum: int = 120, version: str = "auto", channels: tuple[str, ...] = (), **more: Any) -> Publication:
+        directory = tmp_path / f"release-{next(numbers)}"
+        written = write_release(directory, months(contract, maximum, **more), directory.name.encode())
+        done = registry.publish(written, directory, version)
+        for channel in channels:
+            registry.promote("churn", done.manifest.version, channel)
+        registry.store.calls.clear()
+        return done
+
+    return release
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "copy"
+
+
+@pytest.fixture
+def copy(directory: Path, promoted: RegistrySimulator) -> LocalCopy:
+    return LocalCopy(directory, promoted.trust, promoted.clock)
+
+
+@pytest.fixture
+def found(promoted: RegistrySimulator) -> Resolved:
+    return promoted.reader.resolve(Reference.parse("churn@production"))
+
+
+@pytest.fixture
+def fetched(copy: LocalCopy, promoted: RegistrySimulator, found: Resolved) -> LocalRelease:
+    """A release that was fetched and committed."""
+    release = copy.fetch(promoted.reader, found)
+    copy.commit(release)
+    promoted.store.calls.clear()
+    return release
+
+
+@pytest.fixture(scope="session")
+def upstream(moto_server: RunningServer) -> RegistrySettings:
+    """A bucket on moto that all examinations share; each works below scratch keys of its own."""
+    settings = dataclasses.replace(settings_in(moto_server.admin_env), bucket="examined", prefix="a/prefix")
+    make_client("s3", settings).create_bucket(Bucket=settings.bucket)
+    return settings
 
 
 def refusal(call: Callable[[], Any]) -> tuple[type[EduStreamError], str, str]:

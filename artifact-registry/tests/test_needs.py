@@ -11,28 +11,22 @@ from typing import Any
 
 import pytest
 from conftest import refusal
-from hypothesis import given
-from hypothesis import strategies as st
 
 from edustream_contracts.canonical import canonical_json
-from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import InvalidInput, OutcomeUnknown, Rejected
 from edustream_registry import layout, needs
-from edustream_registry.names import Reference
 from edustream_registry.needs import (
     MAX_LIFETIME_S,
     ConsumerStatement,
     LivingNeeds,
     Needs,
-    matters_until,
     read_living,
     statement_id,
 )
 from edustream_registry.settings import RegistrySettings
 from edustream_registry.signing import Signer
-from edustream_registry.stating import ConsumerAuthor, expiry, open_consumer_author
+from edustream_registry.stating import ConsumerAuthor, open_consumer_author
 from edustream_registry.store import WriteCondition
-from edustream_registry.testing.clock import ManualClock
 from edustream_registry.testing.faults import Fault, FaultyStore, PlannedFault
 from edustream_registry.testing.simulator import RegistrySimulator
 from edustream_registry.trust import TrustPolicy
@@ -346,45 +340,6 @@ def test_a_key_that_the_own_trust_file_does_not_hold_states_nothing(registry: Re
     assert (kind, name) == (Rejected, "signature")
     assert "keys trust FILE.public.pem --consumer api" in text
     assert not list(registry.memory.list(layout.CONSUMERS))
-
-
-@pytest.mark.parametrize("lifetime_s", [60, 3600, 129600, 1e6 / 7])
-@given(seconds=st.integers(0, 10**9))
-def test_all_processes_arrive_at_the_same_expiry(lifetime_s: float, seconds: int) -> None:
-    now = ManualClock()() + timedelta(seconds=seconds)
-
-    left_s = (expiry(now, lifetime_s) - now).total_seconds()
-
-    assert 2 / 3 * lifetime_s - 1 <= left_s <= lifetime_s + 1
-    assert expiry(now, lifetime_s) <= expiry(now + timedelta(seconds=1), lifetime_s)
-
-
-def test_fields_are_those_of_the_contract_unless_named(contract: ModelContract) -> None:
-    found = Needs.of(Reference.parse("churn@^1"), "1.2.0", contract)
-
-    assert found.sends == tuple(field.name for field in contract.inputs)
-    assert found.reads == tuple(field.name for field in contract.outputs)
-    assert (found.model, found.major, found.running, found.follows) == ("churn", 1, "1.2.0", "^1")
-    assert Needs.of(Reference.parse("churn@production"), "1.2.0", contract, reads=["probability"], major=3).major == 3
-
-
-def test_names_that_the_contract_does_not_have_are_all_told(contract: ModelContract) -> None:
-    with pytest.raises(InvalidInput) as caught:
-        Needs.of(Reference.parse("churn@production"), "1.0.0", contract, ["tenure", "age"], ["score"])
-
-    told = " ".join(map(str, caught.value.problems))
-    required = set(contract.input_schema["required"]) - {"tenure"}
-    assert all(repr(name) in told for name in {"age", "score", *required})
-
-
-def test_an_id_tells_until_when_it_matters_and_what_is_said() -> None:
-    said = {"consumer": "api", "write_id": "x", "stated_at": "y"}
-
-    found = statement_id(said, 1_800_000_000)
-
-    assert matters_until(found) == 1_800_000_000
-    assert found == statement_id({"consumer": "api"}, 1_800_000_000) != statement_id({"consumer": "b"}, 1_800_000_000)
-    assert len(found) == 32
 
 
 def test_a_consumer_is_opened_from_its_settings(registry: RegistrySimulator, tmp_path: Any) -> None:

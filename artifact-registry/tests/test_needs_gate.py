@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Callable
 from datetime import timedelta
@@ -10,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from changed_contracts import narrower, poorer, wider
 from conftest import refusal
 
-from edustream_contracts.contract import ModelContract, contract_from
+from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import GateRefused, InvalidInput, NothingToServe, Rejected
 from edustream_registry import layout
 from edustream_registry.manifest import Manifest
@@ -25,35 +25,6 @@ from edustream_registry.testing.simulator import RegistrySimulator, write_releas
 
 PRODUCTION = Reference.parse("churn@production")
 Publish = Callable[[str, ModelContract], None]
-
-
-def changed(contract: ModelContract, change: Callable[[dict[str, Any]], object]) -> ModelContract:
-    document = copy.deepcopy(dict(contract.document))
-    change(document)
-    return contract_from(document)
-
-
-def wider(contract: ModelContract) -> ModelContract:
-    """Takes everything that `contract` takes, and longer tenures."""
-    return changed(contract, lambda document: document["input"]["properties"]["tenure"].update(maximum=999))
-
-
-def narrower(contract: ModelContract) -> ModelContract:
-    """Refuses tenures above 60."""
-    return changed(contract, lambda document: document["input"]["properties"]["tenure"].update(maximum=60))
-
-
-def poorer(contract: ModelContract) -> ModelContract:
-    """Answers no probability any more."""
-
-    def change(document: dict[str, Any]) -> None:
-        output = document["output"]
-        del output["properties"]["probability"]
-        output["required"].remove("probability")
-        for example in output["examples"]:
-            del example["probability"]
-
-    return changed(contract, change)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import (
     BotoCoreError,
@@ -234,3 +235,15 @@ def test_sessions_share_what_describes_the_services() -> None:
     one, other = (make_session(SETTINGS) for _ in range(2))
     loaders = [session._session.get_component("data_loader") for session in (one, other)]
     assert loaders[0] is loaders[1]
+
+
+@pytest.mark.parametrize("service", ["s3", "iam", "sts"])
+@pytest.mark.parametrize("region", ["us-east-1", "eu-south-2", "cn-north-1", "us-gov-west-1"])
+def test_addresses_are_those_of_boto3_though_only_those_of_our_services_are_kept(service: str, region: str) -> None:
+    settings = dataclasses.replace(SETTINGS, endpoint_url=None, region=region)
+    session = make_session(settings)
+    ours = session.client(service)
+    stock = boto3.session.Session("mykey", "mysecret", region_name=region).client(service)
+    assert ours.meta.endpoint_url == stock.meta.endpoint_url
+    addresses = session._session.get_component("data_loader").load_data("endpoints")
+    assert {name for partition in addresses["partitions"] for name in partition["services"]} == {"s3", "iam", "sts"}

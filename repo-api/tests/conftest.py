@@ -12,11 +12,13 @@ from clients import client_of
 from consumers import ConsumerBench
 from edustream_contracts.contract import ModelContract, load_contract
 from logs import LogStream
-from processes import Registry, s3_server
+from offline_runs import Rows, Score, write
+from processes import Registry, S3Server, s3_server
 from starlette.testclient import TestClient
 
 from edustream_api import log
 from edustream_api.loading import ServedModel
+from edustream_api.offline import command
 
 
 @pytest.fixture(scope="session")
@@ -75,18 +77,48 @@ def stream() -> Iterator[LogStream]:
     root.setLevel(level)
 
 
-@pytest.fixture
-def s3_log() -> list[str]:
-    """The lines that the S3 server writes about its requests."""
-    return []
+@pytest.fixture(scope="session")
+def session_s3() -> Iterator[S3Server]:
+    with s3_server() as server:
+        yield server
 
 
 @pytest.fixture
-def endpoint(s3_log: list[str]) -> Iterator[str]:
-    with s3_server(s3_log) as address:
-        yield address
+def s3(session_s3: S3Server) -> S3Server:
+    """An S3 server that holds nothing."""
+    session_s3.empty()
+    return session_s3
 
 
 @pytest.fixture
-def registry(endpoint: str, tmp_path: Path, contract: ModelContract) -> Registry:
-    return Registry(endpoint, ConsumerBench(tmp_path, contract))
+def registry(s3: S3Server, tmp_path: Path, contract: ModelContract) -> Registry:
+    return Registry(s3.address, ConsumerBench(tmp_path, contract))
+
+
+@pytest.fixture
+def rows(contract: ModelContract) -> Rows:
+    """Twelve rows, of which those with the indices 3 and 7 break the contract."""
+    found = [{**contract.example(), "tenure": tenure} for tenure in range(12)]
+    found[3]["tenure"] = 500
+    found[7] |= {"contract": "Three year", "monthly_charges": float("nan")}
+    return found
+
+
+@pytest.fixture
+def score(bench: ConsumerBench, tmp_path: Path) -> Score:
+    """The command on the files of `tmp_path`, in one process, with a registry in memory."""
+    environ = {"EDUSTREAM_CACHE_DIR": str(tmp_path / "cache")}
+
+    def score(source: str = "rows.parquet", output: str = "scored.parquet", *more: str, **changes: Any) -> int:
+        argv = ["--input", str(tmp_path / source), "--output", str(tmp_path / output), "--threads", "1", *more]
+        return command.main(argv, environ | changes, tmp_path / ".env", lambda environ: bench.registry.reader)
+
+    return score
+
+
+@pytest.fixture
+def written(bench: ConsumerBench, rows: Rows, tmp_path: Path) -> Rows:
+    """The rows, which lie in a file, and which a release can score."""
+    bench.release("1.0.0")
+    write(tmp_path / "rows.parquet", rows)
+    return rows

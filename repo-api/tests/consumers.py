@@ -99,3 +99,9 @@ class ConsumerBench:
         for key in keys:
             del objects[key]
         return keys
+
+
+def version(keeper: Keeper) -> str | None:
+    """The version of what `keeper` has served."""
+    serving = keeper.snapshot.serving
+    return serving.version if serving else None

@@ -9,16 +9,21 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
+from time import monotonic
 from typing import Any
+from urllib.error import HTTPError
 
 import boto3
+import pytest
 from consumers import ConsumerBench
 from drifting import with_file
+from edustream_registry import layout
 from edustream_registry.connection import open_reader
+from edustream_registry.manifest import ReleaseFile
 from edustream_registry.promotion import Promoter
 from edustream_registry.publishing import Publisher
 from edustream_registry.settings import RegistrySettings
@@ -60,18 +65,14 @@ class Registry:
         reader = open_reader(RegistrySettings.from_environ(self.environ))
         self._author = Author(reader.store, reader, bench.registry.signer, "tester")
 
-    def release(
-        self,
-        version: str,
-        *,
-        channel: str = "production",
-        extra: Mapping[str, bytes] | None = None,
-        **changes: Any,
-    ) -> None:
+    def publish(self, version: str, *, extra: Mapping[str, bytes] | None = None, **changes: Any) -> None:
         content, directory = self.bench.content(version, **changes)
         for name, data in (extra or {}).items():
             content = with_file(content, directory, name, data)
         Publisher(self._author, bundler=None).publish(content, directory, version)
+
+    def release(self, version: str, *, channel: str = "production", **changes: Any) -> None:
+        self.publish(version, **changes)
         self.promote(version, channel)
 
     def promote(self, version: str, channel: str = "production") -> None:
@@ -85,6 +86,16 @@ class Registry:
 
     def yank(self, version: str) -> None:
         Yanker(self._author).yank("churn", version, "a test")
+
+    def file_key(self, version: str, name: str) -> str:
+        """Where a file of a release lies in the bucket."""
+        file = ReleaseFile.of(self.bench.directory / "releases" / version / name)
+        return layout.file_key("churn", file.sha256, name)
+
+    def change(self, key: str, change: Callable[[bytes], bytes]) -> None:
+        """Put other bytes where an object lies, as the admin could."""
+        stored = self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+        self.s3.put_object(Bucket=BUCKET, Key=key, Body=change(stored))
 
     def delete(self, part: str) -> None:
         for found in self.s3.list_objects_v2(Bucket=BUCKET)["Contents"]:
@@ -123,6 +134,25 @@ class Process:
         pages = Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
+    def until_polled(self, result: str) -> None:
+        """Wait until one look at the registry that begins now has ended with `result`."""
+        # The first of two may be under way.
+        wanted, until = self._polls(result) + 2, monotonic() + PATIENCE_S
+        while self._polls(result) < wanted:
+            assert monotonic() < until, f"no look at the registry ends with {result!r}"
+
+    def _polls(self, result: str) -> float:
+        counted = rf'^edustream_polls_total\{{model="churn",result="{result}"\}} (\S+)$'
+        found = re.search(counted, self.get("/metrics"), re.MULTILINE)
+        return float(found[1]) if found else 0.0
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let nothing of the process run meanwhile."""
+        self._process.send_signal(signal.SIGSTOP)
+        yield
+        self._process.send_signal(signal.SIGCONT)
+
     def get(self, path: str) -> str:
         with urllib.request.urlopen(self.address + path, timeout=PATIENCE_S) as response:
             return str(response.read().decode())
@@ -135,8 +165,36 @@ class Process:
             answer: dict[str, Any] = json.load(response)
         return answer
 
-    def end(self, number: signal.Signals) -> int:
+    def health(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self.get("/health"))
+        return document
+
+    def version(self, row: dict[str, Any]) -> str:
+        """The version of the release that answers."""
+        return str(self.predict(row)["model_version"])
+
+    def reason(self, row: dict[str, Any]) -> str:
+        """Why a prediction is refused with 503, and readiness with it."""
+        reasons = set()
+        for path, body in (("/predict", json.dumps(row).encode()), ("/health/ready", None)):
+            request = urllib.request.Request(self.address + path, body, {"content-type": "application/json"})
+            with pytest.raises(HTTPError) as refused:
+                urllib.request.urlopen(request, timeout=PATIENCE_S)
+            assert refused.value.code == 503
+            reasons.add(json.loads(refused.value.read())["reason"])
+        (one,) = reasons
+        return str(one)
+
+    def tell(self, number: signal.Signals) -> None:
+        """Send a signal, and wait for nothing."""
         self._process.send_signal(number)
+
+    def end(self, number: signal.Signals) -> int:
+        self.tell(number)
+        return self.ended()
+
+    def ended(self) -> int:
+        """Wait for its end; its exit code."""
         self._process.communicate(timeout=PATIENCE_S)
         return self._process.returncode
 
@@ -154,14 +212,52 @@ def serving(registry: Registry, *argv: str) -> Iterator[Process]:
 
 
 @contextmanager
-def s3_server(log: list[str]) -> Iterator[str]:
-    """The address of an S3 server; `log` gets the lines that it writes about its requests."""
+def started(registry: Registry, *argv: str) -> Iterator[Process]:
+    """A consumer that answers requests."""
+    with serving(registry, *argv) as process:
+        process.until("Uvicorn running")
+        yield process
+
+
+def exit_of(registry: Registry, *argv: str) -> subprocess.CompletedProcess[str]:
+    """A consumer that cannot start, to its end."""
+    return subprocess.run(
+        [sys.executable, str(SERVE), *argv],
+        env={**os.environ, **registry.environ},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
+
+
+class S3Server:
+    """An S3 server for one test after the other; `lines` is what it wrote about its requests since it was emptied."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stderr is not None
+        self.lines: list[str] = []
+        self._stderr = process.stderr
+        self.address = next(
+            filter(None, (re.search(r"http://127\.0\.0\.1:\d+", line) for line in self._stderr))
+        ).group()
+
+    def read(self) -> None:
+        for line in self._stderr:
+            self.lines.append(line)
+
+    def empty(self) -> None:
+        """Let it hold nothing, as if it had just been started."""
+        urllib.request.urlopen(f"{self.address}/moto-api/reset", b"", timeout=PATIENCE_S).close()
+        self.lines = []
+
+
+@contextmanager
+def s3_server() -> Iterator[S3Server]:
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
-        assert server.stderr is not None
-        address = next(filter(None, (re.search(r"http://127\.0\.0\.1:\d+", line) for line in server.stderr)))
-        reader = Thread(target=log.extend, args=(server.stderr,))
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        server = S3Server(process)
+        reader = Thread(target=server.read)
         reader.start()
-        yield address.group()
-        server.terminate()
+        yield server
+        process.terminate()
         reader.join(PATIENCE_S)

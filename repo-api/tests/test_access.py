@@ -18,11 +18,12 @@ from edustream_contracts.errors import InvalidInput
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.testclient import TestClient
 
-from edustream_api.access.gate import ADMITTED, Access
+from edustream_api.access.gate import Access
 from edustream_api.access.key_file import KeyFile, change
 from edustream_api.access.keys import KeyRing, new_key
 from edustream_api.access.quota import Quota
 from edustream_api.consumer import Consumer, assemble
+from edustream_api.request_context import API_KEY
 from edustream_api.settings import ConsumerSettings
 
 SHOP, LAB, OLD = "edk_shop", "edk_lab", "edk_old"
@@ -197,8 +198,8 @@ class TestKeys:
 
         import asyncio
 
-        admission = asyncio.run(access.admit(scope, nothing, nothing))
-        assert (admission.refused, scope["state"]) == (None, {ADMITTED: "old"})
+        admission = asyncio.run(access.admit(scope, nothing))
+        assert (admission.refused, scope["state"]) == (None, {API_KEY: "old"})
 
 
 class TestLimits:
@@ -306,6 +307,7 @@ class TestOrigins:
         assert response.headers["access-control-allow-origin"] == self.HERE
         assert {"authorization", "x-api-key"} <= set(response.headers["access-control-allow-headers"].split(", "))
         assert response.headers["access-control-allow-methods"] == "GET, POST"
+        assert response.headers["x-request-id"]
         for changes in (
             {"access-control-request-method": "DELETE"},
             {"access-control-request-headers": "x-other"},
@@ -314,6 +316,26 @@ class TestOrigins:
         text = client.get("/metrics", headers=bearer(OLD)).text
         assert 'edustream_requests_total{route="/predict",status="200"} 1.0' in text
         assert 'edustream_requests_total{route="/predict",status="400"} 2.0' in text
+
+    def test_may_send_and_read_every_field_that_means_something_here(self, serve: Serve) -> None:
+        client = serve(cors_origins=(self.HERE,), split_key="x-caller")
+        asked = "authorization, content-type, inference-header-content-length, traceparent, tracestate, x-api-key, "
+        headers = {"access-control-request-headers": f"{asked}x-caller, x-request-id", "x-request-id": "mine"}
+        response = self.preflight(client, self.HERE, **headers)
+        assert (response.status_code, response.headers["x-request-id"]) == (200, "mine")
+        problem = self.preflight(client, self.HERE, **{"access-control-request-headers": "x-split-key"})
+        assert problem.status_code == 400
+        exposed = client.get("/models", headers={"origin": self.HERE}).headers["access-control-expose-headers"]
+        assert set(exposed.split(", ")) == {
+            "inference-header-content-length",
+            "ratelimit",
+            "ratelimit-policy",
+            "retry-after",
+            "traceresponse",
+            "www-authenticate",
+            "x-edustream-side",
+            "x-request-id",
+        }
 
     def test_pages_can_read_that_a_key_is_missing(self, serve: Serve, keys_file: Path) -> None:
         client = serve(cors_origins=(self.HERE,), api_keys_file=str(keys_file))

@@ -9,7 +9,9 @@ import pytest
 from challenged import CHALLENGER_SCALE, CHAMPION_SCALE, challenge, forgetful, hosted_of, rows_of, shadow_of, split_of
 from clients import client_of, problem_of
 from consumers import ConsumerBench
+from drifting import release
 from edustream_registry.testing.onnx_models import tenure_probability
+from logs import LogStream
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from edustream_api.consumer import Consumer
@@ -78,6 +80,45 @@ def test_a_challenger_that_fails_on_a_row_leaves_it_to_the_champion(bench: Consu
         assert (split["fallbacks"], split["answered"]) == ({"model-failed": 1}, {"champion": 1, "challenger": 0})
         text = client.get("/metrics").text
     assert 'edustream_split_fallbacks_total{model="churn",reason="model-failed"} 1.0' in text
+
+
+def test_a_challenger_that_cannot_be_explained_leaves_that_to_the_champion(
+    bench: ConsumerBench, row: dict[str, Any]
+) -> None:
+    release(bench, "1.0.0", scale=CHAMPION_SCALE)
+    bench.release("1.1.0", promote=False, scale=CHALLENGER_SCALE)
+    bench.registry.promote("churn", "1.1.0", "candidate")
+    consumer = bench.consumer(split=("candidate=50",))
+    with client_of(consumer) as client:
+        key = key_of(consumer, "challenger")
+        answer = client.post("/explain", json=row, headers=key)
+        assert (answer.status_code, answer.json()["model_version"]) == (200, "1.0.0")
+        assert answer.headers["x-edustream-side"] == "champion"
+        problem_of(client.post("/explain", json={}, headers=key), 422)
+        split = client.get("/health").json()["split"]
+    assert (split["fallbacks"], split["answered"]) == ({"not-explainable": 1}, {"champion": 1, "challenger": 1})
+
+
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch"])
+def test_a_challenger_with_a_defect_leaves_the_request_to_the_champion_and_is_told_of(
+    bench: ConsumerBench, row: dict[str, Any], stream: LogStream, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    def defect(*_: Any) -> Any:
+        raise KeyError("s3cr3t")
+
+    consumer = divided(bench)
+    with client_of(consumer) as client:
+        key = key_of(consumer, "challenger")
+        challenger = split_of(consumer).challenger.snapshot.serving
+        assert challenger is not None
+        monkeypatch.setattr(challenger.inference, "answers", defect)
+        answer = client.post(path, json=row if path == "/predict" else {"rows": [row]}, headers=key)
+        assert (answer.status_code, answer.json()["model_version"]) == (200, "1.0.0")
+        assert answer.headers["x-edustream-side"] == "champion"
+        assert client.get("/health").json()["split"]["fallbacks"] == {"internal-error": 1}
+    (line,) = stream.lines("request_broke")
+    assert (line["error"], line["request_id"]) == ("KeyError", answer.headers["x-request-id"])
+    assert "s3cr3t" not in stream.getvalue()
 
 
 def test_a_challenger_that_cannot_be_served_changes_nothing_else(bench: ConsumerBench, row: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from drifting import drawn, profile, release
 from edustream_contracts.contract import ModelContract, contract_from
 from edustream_registry.release_documents import MAX_BYTES, PROFILE
 
-from edustream_api.drift.reference import MAX_BINS, NoReference, ProfileUnusable, Reference, read_reference
+from edustream_api.drift.reference import MAX_BINS, NoReference, ProfileUnusable, Reference, Values, read_reference
 from edustream_api.loading import ServedModel
 
 
@@ -22,7 +23,7 @@ def reference_of(contract: ModelContract, **changes: Any) -> Reference:
 
 def counted(reference: Reference, name: str, values: list[Any]) -> dict[str, int]:
     (field,) = (field for field in reference.fields if field.name == name)
-    counts = field.bins.count(values)
+    counts = field.bins.count(Counter(values))
     assert counts.sum() == len(values)
     assert len(field.bins.labels) == len(counts) == len(field.counts)
     return {label: count for label, count in zip(field.bins.labels, counts.tolist(), strict=True) if count}
@@ -72,8 +73,11 @@ def test_all_fields_of_a_row_and_of_its_answer_are_counted(contract: ModelContra
         ("probability", True),
     ]
     rows = drawn(contract.example(), 200)
-    counts = reference.count(rows, [{"prediction": "No", "probability": 0.2} for _ in rows])
-    assert [part.sum() for part in reference.split(counts)] == [200, 200, 200]
+    values = Values(reference)
+    # Rows of which one lacks a field are counted as all others.
+    values.add([*rows[1:], {}], [{"prediction": "No", "probability": 0.2} for _ in rows])
+    assert [part.sum() for part in reference.split(values.binned())] == [200, 200, 200]
+    assert values.binned()[reference.ends[0] - 1] == 1
     assert reference.without["female"] == reference.without["prediction"] == "The profile does not describe it."
 
 
@@ -102,7 +106,7 @@ def test_many_bins_are_made_fewer_and_lose_no_row(contract: ModelContract) -> No
     assert (tenure.counts.sum(), tenure.counts[0], tenure.counts[-1]) == (1003, 1, 3)
     # One row lies in each bin of the profile, so as many as there are profile bins in each of these.
     values = [-1, *range(999), *[None] * 3]
-    assert tenure.bins.count(values).tolist() == tenure.counts.tolist()
+    assert tenure.bins.count(Counter(values)).tolist() == tenure.counts.tolist()
     assert len(kinds.counts) == MAX_BINS + 2
     assert kinds.counts[:MAX_BINS].tolist() == [6] * MAX_BINS
     assert kinds.counts.sum() == 6000
@@ -192,3 +196,14 @@ def test_a_damaged_copy_of_a_profile_stops_no_start_in_an_outage(bench: Consumer
     reference = served(bench).reference
     assert isinstance(reference, NoReference)
     assert PROFILE in reference.reason
+
+
+def test_rows_that_lack_a_field_are_counted_among_those_that_do_not(contract: ModelContract) -> None:
+    reference = reference_of(contract)
+    values = Values(reference)
+    whole = contract.example()
+    for row in (whole, {}, whole):
+        values.add([row], [{"prediction": "No", "probability": 0.2}])
+    values.add([{}], [{}])
+    assert [part.sum() for part in reference.split(values.binned())] == [4, 4, 4]
+    assert [int(values.binned()[end - 1]) for end in reference.ends] == [2, 2, 1]

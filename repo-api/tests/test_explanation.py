@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -66,6 +68,39 @@ def test_another_release_is_explained_by_itself(
     assert after["explanations"]["probability"]["base"] > before["explanations"]["probability"]["base"]
 
 
+def test_both_paths_of_a_model_share_what_is_drawn(
+    client: TestClient, consumer: Consumer, row: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[None] = []
+    monkeypatch.setattr("edustream_api.explanation._features", lambda _: drawn.append(None) or {})
+    answers = [client.post(path, json=row).json() for path in ("/explain", "/models/churn/explain", "/explain")]
+    assert answers[0] == answers[1] == answers[2]
+    assert len(drawn) == 1
+
+
+def test_a_release_that_was_swapped_out_leaves_nothing_in_memory(bench: ConsumerBench, row: dict[str, Any]) -> None:
+    release(bench, "1.0.0")
+    bench.registry.promote("churn", "1.0.0", "candidate")
+    options: dict[str, Any] = {"split": ("candidate=50",), "shadow": ("candidate",), "shadow_sample": 1.0}
+    consumer = bench.consumer(**options)
+    (hosted,) = consumer.hosting.models
+    with client_of(consumer) as client:
+        for path in ("/explain", "/models/churn/explain", "/predict", "/v2/models/churn/infer"):
+            for key in range(20):
+                client.post(path, json=row, headers={"x-split-key": str(key)})
+        assert hosted.shadow is not None
+        hosted.shadow.score()
+        keepers = [hosted.keeper, *hosted.challengers]
+        gone = [weakref.ref(keeper.snapshot.serving.inference) for keeper in keepers if keeper.snapshot.serving]
+        assert len(gone) == 2
+        bench.release("1.1.0", scale=0.05)
+        bench.registry.promote("churn", "1.1.0", "candidate")
+        for keeper in keepers:
+            keeper.poll()
+        gc.collect()
+        assert [reference() for reference in gone] == [None, None]
+
+
 def test_a_release_without_a_profile_is_not_explained(bench: ConsumerBench, row: dict[str, Any]) -> None:
     bench.release("1.0.0")
     with client_of(bench.consumer()) as client:
@@ -85,4 +120,4 @@ def test_an_answer_without_a_number_is_not_explained(bench: ConsumerBench, row: 
     release(bench, "1.0.0", profile(prediction=labels), contract=contract, golden=golden)
     with client_of(bench.consumer(contract="any")) as client:
         detail = problem_of(client.post("/explain", json=row), 409)["detail"]
-        assert detail == "churn answers with no number that fields could add up to."
+        assert detail == "churn@1.0.0 answers with no number that fields could add up to."

@@ -161,6 +161,7 @@ class TestBatch:
         ("document", "pointer"),
         [
             ({}, "/rows"),
+            ({"a/b~c": 1, "rows": []}, "/a~1b~0c"),
             ({"rows": []}, "/rows"),
             ({"rows": {}}, "/rows"),
             ({"rows": [{}], "limit": 3}, "/limit"),

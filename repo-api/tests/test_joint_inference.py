@@ -79,3 +79,44 @@ def test_a_caller_who_left_keeps_no_other_waiting(served: ServedModel, row: Row)
         return await stays
 
     assert asyncio.run(ask()) == served.inference.answer(row)
+
+
+def test_a_defect_of_one_who_is_told_leaves_nobody_else_without_an_answer(
+    served: ServedModel, row: Row, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*told: Any) -> None:
+        raise ZeroDivisionError
+
+    seen: list[int] = []
+    told: list[Any] = []
+
+    async def ask() -> None:
+        inference = JointInference([broken, lambda model, rows, answers: seen.append(len(rows))])
+        for model, done in ((served, broken), (served, told.append), (replace(served), told.append)):
+            inference.ask(model, row, done)
+        await asyncio.sleep(0)
+
+    asyncio.run(ask())
+    assert told == [served.inference.answer(row)] * 2
+    assert seen == [2, 1]
+    assert [record.message for record in caplog.records] == ["answer_not_taken"] * 3
+
+
+def test_a_row_that_breaks_its_run_takes_nothing_from_the_others(served: ServedModel, row: Row) -> None:
+    poisonous = {**row, "tenure": 13}
+
+    def answers(rows: Sequence[Row]) -> list[Row]:
+        if poisonous in rows:
+            raise OverflowError
+        return served.inference.answers(rows)
+
+    inference: Any = SimpleNamespace(answers=answers)
+    model = replace(served, inference=inference)
+    first, broken, last = asked((model, row), (model, poisonous), (model, row))
+    assert first == last == served.inference.answer(row)
+    assert isinstance(broken, OverflowError)
+
+
+def test_answers_of_another_number_than_the_rows_are_no_answers(served: ServedModel, row: Row) -> None:
+    inference: Any = SimpleNamespace(answers=lambda rows: [])
+    assert [type(found) for found in asked(*[(replace(served, inference=inference), row)] * 2)] == [ValueError] * 2

@@ -59,3 +59,12 @@ def test_every_refusal_can_be_sent() -> None:
     with pytest.raises(RequestRefused) as caught:
         parse(b'{"\\udfff": 1, "\\udfff": 1}')
     assert b"udfff" in encoded(caught.value.document())
+
+
+@pytest.mark.parametrize("digits", [400, 5000])
+def test_a_whole_number_beyond_the_range_is_named(digits: int) -> None:
+    with pytest.raises(RequestRefused) as caught:
+        parse(b'{"rows": [{"tenure": %s}]}' % (b"9" * digits))
+    assert [(error.pointer, error.message) for error in caught.value.errors] == [
+        ("/rows/0/tenure", "is beyond the range of a number")
+    ]

@@ -36,8 +36,8 @@ def function(bench: ConsumerBench, **changes: Any) -> LambdaFunction:
     return function_of(started(bench), bench, **changes)
 
 
-def started(bench: ConsumerBench) -> Consumer:
-    consumer = bench.consumer(poll_interval_s=INTERVAL_S, staleness_budget_s=BUDGET_S)
+def started(bench: ConsumerBench, **changes: Any) -> Consumer:
+    consumer = bench.consumer(poll_interval_s=INTERVAL_S, staleness_budget_s=BUDGET_S, **changes)
     consumer.start()
     return consumer
 
@@ -78,6 +78,50 @@ def test_every_senders_events_are_answered(
     assert body_of(refused)["type"] == "urn:edustream:problem:malformed-json"
     headers = refused.get("headers") or {name: value for name, (value,) in refused["multiValueHeaders"].items()}
     assert headers["content-type"] == "application/problem+json"
+
+
+def sent_from(event: dict[str, Any], address: str, forwarded: str) -> dict[str, Any]:
+    """`event` as AWS would send it of a caller at `address`; `forwarded` is what the header holds then."""
+    for found in (event["requestContext"].get("identity"), event["requestContext"].get("http")):
+        if found:
+            found["sourceIp"] = address
+    if "headers" in event:
+        event["headers"] = {**event["headers"], "x-forwarded-for": forwarded}
+    if "multiValueHeaders" in event:
+        event["multiValueHeaders"] = {**event["multiValueHeaders"], "x-forwarded-for": [forwarded]}
+    return event
+
+
+@pytest.mark.parametrize("sender", SENDERS)
+def test_callers_are_told_apart_by_the_address_that_aws_vouches_for(bench: ConsumerBench, sender: str) -> None:
+    bench.release("1.0.0")
+    handler = function_of(started(bench, rate_limit="1/hour"), bench)
+
+    def status(address: str, invented: str) -> int:
+        event = SENDERS[sender]("GET", "/model")
+        answer: int = handler(sent_from(event, address, f"{invented}{address}"), None)["statusCode"]
+        return answer
+
+    assert status("203.0.113.7", "") == 200
+    assert status("203.0.113.7", "198.51.100.1, ") == 429
+    assert status("203.0.113.8", "203.0.113.7, ") == 200
+    assert status("203.0.113.8", "203.0.113.9,") == 429
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize(
+    ("first", "second"), [("203.0.113.7:4711", "203.0.113.7:4712"), ("[2001:db8::1]:1", "2001:db8::2")]
+)
+def test_a_port_behind_an_address_makes_no_other_caller(
+    bench: ConsumerBench, first: str, second: str, several: bool
+) -> None:
+    bench.release("1.0.0")
+    handler = function_of(started(bench, rate_limit="1/hour"), bench)
+    events = [
+        sent_from(lambda_events.load_balancer("GET", "/model", several=several), "", f"1.1.1.1, {one}")
+        for one in (first, second)
+    ]
+    assert [handler(event, None)["statusCode"] for event in events] == [200, 429]
 
 
 def test_tensors_travel_as_bytes(bench: ConsumerBench, row: dict[str, Any]) -> None:

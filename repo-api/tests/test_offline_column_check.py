@@ -8,6 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
 import pyarrow as pa
 import pytest
 from consumers import ConsumerBench
@@ -19,7 +22,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from edustream_api.loading import ServedModel
-from edustream_api.offline.column_check import ColumnCheck
+from edustream_api.offline.column_check import FEW, ColumnCheck
 from edustream_api.offline.column_tensors import tensors
 from edustream_api.offline.csv_text import CsvText
 from edustream_api.offline.rejected_rows import reasons, row_of
@@ -94,7 +97,9 @@ def fields(draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.booleans()):
         nulls = st.none() if isinstance(spec["type"], list) else st.nothing()
         values = draw(
-            st.lists(VALUES[kind] | nulls, min_size=1, max_size=4, unique_by=lambda value: (value, type(value) is bool))
+            st.lists(
+                VALUES[kind] | nulls, min_size=1, max_size=10, unique_by=lambda value: (value, type(value) is bool)
+            )
         )
         spec |= draw(st.sampled_from([{"enum": values}, {"const": values[0]}]))
     return spec
@@ -184,6 +189,19 @@ def test_what_is_accepted_the_row_validator_accepts(churn: ServedModel) -> None:
     assert verdict == [churn.accepts(row) for row in rows] == [True, True, False, False, False, True, False]
 
 
+@pytest.mark.parametrize("length", [FEW, FEW + 1])
+def test_numbers_are_looked_for_in_lists_of_any_length(churn: ServedModel, length: int) -> None:
+    listed = [0.5, *range(1, length)]
+    side = {**CHURN["input"], "properties": {"a": {"type": "number", "description": "listed", "enum": listed}}}
+    side |= {"required": ["a"], "examples": [{"a": 1}]}
+    model = keeping(contract_from({**CHURN, "input": side}), churn)
+    for column in (pa.array([0, 1, length - 1, length, 300]), pa.array([0.5, 1.0, 1.5, length - 1.0, float(length)])):
+        batch = pa.RecordBatch.from_pydict({"a": column})
+        verdict = ColumnCheck(model.contract).accepted(batch).tolist()
+        assert verdict == [not reasons(row, model) for row in batch.to_pylist()]
+        assert sum(verdict) == {pa.int64(): 2, pa.float64(): 3}[column.type]
+
+
 CELLS = st.sampled_from(["", "1", "0", "-0", "1.0", "1e3", "1.5", "01", "+1", ".5", "5.", "0x1", "1e999", "NaN", "inf"])
 
 
@@ -220,14 +238,41 @@ def test_the_tensors_are_those_of_the_rows(contract: ModelContract) -> None:
         numeric, categorical = tensors(batch, contract)
         np.testing.assert_array_equal(numeric, expected)
         assert numeric.dtype == np.float32
-        assert categorical.tolist() == [[row[name] for name in contract.categorical] for row in rows]
+        assert categorical.astype(np.str_).tolist() == [[row[name] for name in contract.categorical] for row in rows]
+
+
+def received(texts: npt.NDArray[Any]) -> list[str]:
+    """What onnxruntime makes of a tensor of texts."""
+    kind = onnx.TensorProto.STRING
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Identity", ["given"], ["received"])],
+        "identity",
+        [onnx.helper.make_tensor_value_info("given", kind, [None])],
+        [onnx.helper.make_tensor_value_info("received", kind, [None])],
+    )
+    opsets = [onnx.helper.make_opsetid("", 18)]
+    model = onnx.helper.make_model(graph, ir_version=10, opset_imports=opsets).SerializeToString()
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    return list(session.run(None, {"given": texts})[0])
+
+
+@pytest.mark.parametrize(("longest", "kind"), [("x" * 63, "S64"), ("é" * 31, "S63"), ("x" * 64, "O"), ("a\0b", "O")])
+def test_a_text_reaches_the_model_as_it_does_from_a_row(contract: ModelContract, longest: str, kind: str) -> None:
+    # The longest one is last, so that nothing but its own end ends it.
+    cells = ["", "No", "😀 Fiber optic", None, longest]
+    _, categorical = tensors(pa.RecordBatch.from_pydict({"contract": cells}), contract)
+    assert categorical.dtype == np.dtype(kind)
+    column = categorical[:, contract.categorical.index("contract")]
+    row_by_row = received(np.array([text or "" for text in cells], dtype=np.object_))
+    assert received(np.ascontiguousarray(column)) == row_by_row
+    assert row_by_row[-1].startswith(longest[:1])
 
 
 def test_absent_columns_are_nan_and_empty_texts(contract: ModelContract) -> None:
     batch = pa.RecordBatch.from_arrays([pa.nulls(1), pa.array([None], pa.string())], ["tenure", "contract"])
     numeric, categorical = tensors(batch, contract)
     assert np.isnan(numeric).all()
-    assert set(categorical.ravel().tolist()) == {""}
+    assert set(categorical.ravel().tolist()) == {b""}
 
 
 def test_integers_reach_the_tensor_as_a_rows_numbers_do(contract: ModelContract) -> None:
@@ -240,3 +285,17 @@ def test_bytes_that_are_no_utf8_are_named(churn: ServedModel) -> None:
     broken = pa.array([b"\xff\xfe"], pa.binary()).view(pa.string())
     with pytest.raises(InvalidInput, match="no UTF-8"):
         ColumnCheck(churn.contract).accepted(pa.RecordBatch.from_arrays([broken], ["contract"]))
+
+
+@pytest.mark.parametrize("kind", ["number", "integer"])
+@pytest.mark.parametrize("keyword", ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "enum", "const"])
+def test_integers_that_no_text_of_a_double_says_are_judged_alike(kind: str, keyword: str) -> None:
+    whole = 59780083686628992
+    # The shortest text of the double that is this integer says 59780083686628990.
+    limit = float(whole)
+    field = {"type": kind, "description": "drawn", keyword: [limit] if keyword == "enum" else limit}
+    side = {**CHURN["input"], "properties": {"a": field}, "required": [], "examples": [{}]}
+    contract = contract_from({**CHURN, "input": side})
+    values = [whole - 8, whole - 2, whole - 1, whole, whole + 8]
+    accepted = ColumnCheck(contract).accepted(pa.RecordBatch.from_pydict({"a": pa.array(values, pa.int64())}))
+    assert accepted.tolist() == [contract.input_validator.is_valid({"a": value}) for value in values]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
-from collections.abc import Callable, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -17,46 +15,11 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 from consumers import ConsumerBench
-from edustream_contracts.contract import ModelContract
+from offline_runs import Rows, Score, predicted, refused, rejected, write
 
-from edustream_api.joint_inference import JointInference
 from edustream_api.loading import ServedModel
-from edustream_api.offline import command, run, unfinished_run
-from edustream_api.prediction import predict
+from edustream_api.offline import command, run
 from edustream_api.problems import RequestRefused
-
-Rows = list[dict[str, Any]]
-Score = Callable[..., int]
-
-
-@pytest.fixture
-def rows(contract: ModelContract) -> Rows:
-    """Twelve rows, of which those with the indices 3 and 7 break the contract."""
-    found = [{**contract.example(), "tenure": tenure} for tenure in range(12)]
-    found[3]["tenure"] = 500
-    found[7] |= {"contract": "Three year", "monthly_charges": float("nan")}
-    return found
-
-
-@pytest.fixture
-def score(bench: ConsumerBench, tmp_path: Path) -> Score:
-    """The command on the files of `tmp_path`, in one process, with a registry in memory."""
-    environ = {"EDUSTREAM_CACHE_DIR": str(tmp_path / "cache")}
-
-    def score(source: str = "rows.parquet", output: str = "scored.parquet", *more: str, **changes: Any) -> int:
-        argv = ["--input", str(tmp_path / source), "--output", str(tmp_path / output), "--processes", "1", *more]
-        return command.main(argv, environ | changes, tmp_path / ".env", lambda environ: bench.registry.reader)
-
-    return score
-
-
-def predicted(model: ServedModel, body: bytes) -> bytes:
-    """What /predict answers."""
-    return asyncio.run(predict(model, body, JointInference()))
-
-
-def write(path: Path, rows: Sequence[dict[str, Any]], **options: Any) -> None:
-    pq.write_table(pa.Table.from_pylist(list(rows)), path, **options)
 
 
 def test_answers_stand_beside_the_rows_and_rejected_rows_in_a_side_file_with_the_words_of_predict(
@@ -72,7 +35,7 @@ def test_answers_stand_beside_the_rows_and_rejected_rows_in_a_side_file_with_the
     scored = pq.read_table(tmp_path / "scored.parquet").to_pylist()
     good = [row for index, row in enumerate(rows) if index not in (3, 7)]
     assert scored == [{**row, **orjson.loads(predicted(served, orjson.dumps(row)))} for row in good]
-    lines = [json.loads(line) for line in (tmp_path / "scored.parquet.rejected.jsonl").read_text().splitlines()]
+    lines = rejected(tmp_path / "scored.parquet.rejected.jsonl")
     assert [line["index"] for line in lines] == [3, 7]
     for line, row in zip(lines, (rows[3], rows[7]), strict=True):
         with pytest.raises(RequestRefused) as refused:
@@ -107,7 +70,7 @@ def test_csv_is_read_by_the_contracts_types_and_written_again(
     assert scored == [{**row, **orjson.loads(predicted(served, orjson.dumps(row)))} for row in good]
     again = pacsv.read_csv(tmp_path / "scored.csv").to_pylist()
     assert again == scored
-    lines = [json.loads(line) for line in (tmp_path / "scored.csv.rejected.jsonl").read_text().splitlines()]
+    lines = rejected(tmp_path / "scored.csv.rejected.jsonl")
     assert [line["index"] for line in lines] == [3, 7]
     assert lines[1]["row"]["monthly_charges"] == "nan"
     assert {problem["pointer"] for problem in lines[1]["problems"]} == {"/contract", "/monthly_charges"}
@@ -159,6 +122,25 @@ def test_columns_are_chosen_and_others_pass_through(
     assert (line["row"]["id"], line["row"]["since"]) == ("3", "2026-01-01")
 
 
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_dictionaries_that_differ_from_one_row_group_to_the_next_are_joined(
+    bench: ConsumerBench, score: Score, rows: Rows, tmp_path: Path, kind: str
+) -> None:
+    bench.release("1.0.0")
+    narrow = pa.dictionary(pa.int8(), pa.string())
+    notes = [[f"{group} {number}" for number in range(100)] for group in "ab"]
+    tables = [
+        pa.Table.from_pylist([rows[0]] * 100).append_column("note", pa.array(texts).dictionary_encode().cast(narrow))
+        for texts in notes
+    ]
+    with pq.ParquetWriter(tmp_path / "rows.parquet", tables[0].schema) as writer:
+        for table in tables:
+            writer.write_table(table)
+    assert score("rows.parquet", f"scored.{kind}", "--carry", "note") == 0
+    read = pq.read_table if kind == "parquet" else pacsv.read_csv
+    assert read(tmp_path / f"scored.{kind}")["note"].to_pylist() == [*notes[0], *notes[1]]
+
+
 def test_a_row_that_the_model_fails_on_is_rejected_alone(
     bench: ConsumerBench, score: Score, rows: Rows, tmp_path: Path
 ) -> None:
@@ -167,17 +149,10 @@ def test_a_row_that_the_model_fails_on_is_rejected_alone(
     bench.release("1.0.0", model=bench.model(scale=float("inf")), golden=golden)
     write(tmp_path / "rows.parquet", rows)
     assert score() == 0
-    lines = [json.loads(line) for line in (tmp_path / "scored.parquet.rejected.jsonl").read_text().splitlines()]
+    lines = rejected(tmp_path / "scored.parquet.rejected.jsonl")
     assert [line["index"] for line in lines] == [0, 3, 7]
     assert lines[0]["problems"] == [{"pointer": "", "detail": "churn@1.0.0: a probability is nan"}]
     assert pq.read_metadata(tmp_path / "scored.parquet").num_rows == 9
-
-
-def refused(score: Score, capsys: pytest.CaptureFixture[str], *argv: str, code: int = 2, **changes: str) -> str:
-    assert score(*argv, **changes) == code
-    told = capsys.readouterr().err
-    assert "Next: " in told
-    return told
 
 
 def test_columns_that_do_not_fit_are_all_named_before_a_row_is_read(
@@ -246,11 +221,8 @@ def test_pages_that_were_damaged_are_a_usage_error(
     assert "rows.parquet cannot be read" in refused(score, capsys)
 
 
-def test_outputs_are_never_overwritten(
-    bench: ConsumerBench, score: Score, rows: Rows, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    bench.release("1.0.0")
-    write(tmp_path / "rows.parquet", rows)
+@pytest.mark.usefixtures("written")
+def test_outputs_are_never_overwritten(score: Score, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "is input and output" in refused(score, capsys, "rows.parquet", "rows.parquet")
     assert "what kind of file it shall be" in refused(score, capsys, "rows.parquet", "scored.txt")
     assert "No such file or directory" in refused(score, capsys, "rows.parquet", "nowhere/scored.csv")
@@ -264,154 +236,28 @@ def test_outputs_are_never_overwritten(
     assert (tmp_path / "elsewhere").read_bytes() == before
 
 
-def test_a_disk_that_is_full_is_said_and_the_run_can_be_gone_on_with(
-    bench: ConsumerBench,
-    score: Score,
-    rows: Rows,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    bench.release("1.0.0")
-    write(tmp_path / "rows.parquet", rows)
-
-    def full(path: Path, data: bytes) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(unfinished_run, "write_whole", full)
-        assert "No space left on device" in refused(score, capsys)
-    assert score() == 0
-
-
-def interrupted_after(segments: int, monkeypatch: pytest.MonkeyPatch, score: Score, *argv: str, chunk: int = 2) -> int:
-    """Runs until so many segments are on the disk, then Ctrl-C."""
-    append = unfinished_run.UnfinishedRun.append
-
-    def stopping(self: unfinished_run.UnfinishedRun, *given: Any) -> None:
-        if self.progress.segments == segments:
-            raise KeyboardInterrupt
-        append(self, *given)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(unfinished_run.UnfinishedRun, "append", stopping)
-        return score(*argv)
-
-
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "SEGMENT_ROWS", 4)
-    monkeypatch.setattr("edustream_api.offline.row_source.CHUNK_ROWS", 2)
-
-
-@pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("kind", ["parquet", "csv"])
-def test_an_interrupted_run_goes_on_where_it_was(
-    bench: ConsumerBench,
-    score: Score,
-    rows: Rows,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    kind: str,
-) -> None:
-    bench.release("1.0.0")
-    write(tmp_path / "rows.parquet", rows, row_group_size=5)
-    pacsv.write_csv(pa.Table.from_pylist(rows), tmp_path / "rows.csv")
-    names = (f"rows.{kind}", f"scored.{kind}")
-    assert score(names[0], f"whole.{kind}") == 0
-    assert interrupted_after(2, monkeypatch, score, *names) == 130
-    assert "the same command goes on" in capsys.readouterr().err
-    assert not (tmp_path / names[1]).exists()
-    # What a sudden death leaves behind the last segment counts for nothing.
-    with (tmp_path / f".scored.{kind}.unfinished" / "output").open("ab") as file:
-        file.write(b"half a segment")
-    assert score(*names) == 0
-    told = capsys.readouterr().out
-    assert "12 rows" in told
-    assert "8 of them before" in told
-    read = pq.read_table if kind == "parquet" else pacsv.read_csv
-    assert read(tmp_path / names[1]).equals(read(tmp_path / f"whole.{kind}"))
-    reasons = [(tmp_path / f"{name}.{kind}.rejected.jsonl").read_bytes() for name in ("whole", "scored")]
-    assert reasons[0] == reasons[1]
-
-
-@pytest.mark.usefixtures("small")
-def test_nothing_else_is_gone_on_with(
-    bench: ConsumerBench,
-    score: Score,
-    rows: Rows,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    bench.release("1.0.0")
-    write(tmp_path / "rows.parquet", rows)
-    assert interrupted_after(1, monkeypatch, score) == 130
-    bench.release("1.1.0", scale=0.05)
-    told = refused(score, capsys)
-    assert "the release: was churn@1.0.0" in told
-    assert "is churn@1.1.0" in told
-    write(tmp_path / "rows.parquet", rows[1:])
-    told = refused(score, capsys, "rows.parquet", "scored.parquet", "--model", "churn@1.0.0", "--columns", "tenure")
-    assert "the input: was" in told
-    assert "the columns of the output: was" in told
-    assert score("rows.parquet", "scored.parquet", "--restart") == 0
-    scored = pq.read_table(tmp_path / "scored.parquet")
-    assert set(scored["model_version"].to_pylist()) == {"1.1.0"}
-    assert scored.num_rows == 9
-
-
-@pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("step", ["first", "second"])
-def test_a_run_that_died_while_it_named_its_files_ends_well(
-    bench: ConsumerBench, score: Score, rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
-    bench.release("1.0.0")
-    write(tmp_path / "rows.parquet", rows)
-    name = unfinished_run._named
-
-    def dying(source: Path, target: Path) -> None:
-        if step == "second" or target.suffix == ".jsonl":
-            name(source, target)
-        if step == "first" or target.suffix == ".parquet":
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(unfinished_run, "_named", dying)
-        assert score() == 130
-    assert score() == 0
-    assert pq.read_metadata(tmp_path / "scored.parquet").num_rows == 10
-    assert len((tmp_path / "scored.parquet.rejected.jsonl").read_text().splitlines()) == 2
-    assert not (tmp_path / ".scored.parquet.unfinished").exists()
-
-
 def test_an_input_that_changes_meanwhile_is_refused(
-    bench: ConsumerBench,
     score: Score,
-    rows: Rows,
+    written: Rows,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    bench.release("1.0.0")
-    write(tmp_path / "rows.parquet", rows)
     go_on = run._go_on
 
     def disturbed(*given: Any) -> None:
         go_on(*given)
-        write(tmp_path / "rows.parquet", rows[1:])
+        write(tmp_path / "rows.parquet", written[1:])
 
     monkeypatch.setattr(run, "_go_on", disturbed)
     assert "was changed while it was read" in refused(score, capsys)
     assert not (tmp_path / "scored.parquet").exists()
 
 
+@pytest.mark.usefixtures("written")
 def test_an_outage_is_survived_within_the_budget_and_not_beyond(
-    bench: ConsumerBench, score: Score, rows: Rows, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    bench: ConsumerBench, score: Score, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bench.release("1.0.0")
-    write(tmp_path / "rows.parquet", rows)
     assert score("rows.parquet", "first.parquet") == 0
     capsys.readouterr()
     bench.registry.store.cut_off = True
@@ -440,26 +286,35 @@ def test_every_option_has_help(capsys: pytest.CaptureFixture[str]) -> None:
         command.main(["--help"])
     assert caught.value.code == 0
     told = capsys.readouterr().out
-    assert all(option in told for option in ("--carry", "--columns", "--processes", "--restart", "--cache-dir"))
+    assert all(option in told for option in ("--carry", "--columns", "--threads", "--restart", "--cache-dir"))
 
 
-@pytest.mark.parametrize("processes", ["0", "x", "257"])
-def test_a_number_of_processes_that_is_none_is_a_usage_error(score: Score, processes: str) -> None:
+@pytest.mark.parametrize("threads", ["0", "x", "257"])
+def test_a_number_of_threads_that_is_none_is_a_usage_error(score: Score, threads: str) -> None:
     with pytest.raises(SystemExit) as caught:
-        score("rows.parquet", "scored.parquet", "--processes", processes)
+        score("rows.parquet", "scored.parquet", "--threads", threads)
     assert caught.value.code == 2
 
 
+@pytest.mark.usefixtures("written")
 def test_a_bar_is_drawn_on_a_terminal_alone(
-    bench: ConsumerBench,
     score: Score,
-    rows: Rows,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    bench.release("1.0.0")
-    write(tmp_path / "rows.parquet", rows)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert score() == 0
     assert "12.0/12.0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("source", "output"), [("parquet", "parquet"), ("parquet", "csv"), ("csv", "parquet")])
+def test_rows_of_which_all_are_rejected_leave_an_empty_output(
+    served: ServedModel, score: Score, rows: Rows, tmp_path: Path, source: str, output: str
+) -> None:
+    write(tmp_path / "rows.parquet", [{**row, "tenure": 500} for row in rows])
+    if source == "csv":
+        pacsv.write_csv(pq.read_table(tmp_path / "rows.parquet"), tmp_path / "rows.csv")
+    assert score(f"rows.{source}", f"scored.{output}") == 0
+    assert len(rejected(tmp_path / f"scored.{output}.rejected.jsonl")) == len(rows)
+    read = pq.read_table if output == "parquet" else pacsv.read_csv
+    assert read(tmp_path / f"scored.{output}").num_rows == 0

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 
 import pytest
 
-from edustream_api.polling import Poller
+from edustream_api.polling import LESS_URGENT, Poller
 
 PATIENCE_S = 30
 
@@ -15,17 +17,6 @@ def test_polls_until_it_is_stopped() -> None:
     poller = Poller(polled.release, 0.001)
     poller.start()
     assert all(polled.acquire(timeout=PATIENCE_S) for _ in range(3))
-    poller.stop()
-    assert not poller._thread.is_alive()
-
-
-def test_polls_at_once_when_it_is_hurried() -> None:
-    polled = threading.Semaphore(0)
-    poller = Poller(polled.release, 3600)
-    poller.start()
-    for _ in range(2):
-        poller.hurry()
-        assert polled.acquire(timeout=PATIENCE_S)
     poller.stop()
     assert not poller._thread.is_alive()
 
@@ -47,3 +38,16 @@ def test_a_defect_in_one_round_does_not_end_the_next(caplog: pytest.LogCaptureFi
         assert healed.wait(PATIENCE_S)
     poller.stop()
     assert "poll_failed" in caplog.messages
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have a niceness of their own on Linux alone")
+def test_is_less_urgent_than_what_answers() -> None:
+    polled = threading.Semaphore(0)
+    poller = Poller(polled.release, 0.001)
+    poller.start()
+    assert polled.acquire(timeout=PATIENCE_S)
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert poller._thread.native_id is not None
+    assert os.getpriority(os.PRIO_PROCESS, poller._thread.native_id) == min(own + LESS_URGENT, 19)
+    poller.stop()
+    assert os.getpriority(os.PRIO_PROCESS, 0) == own

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 from drifting import profile
 from edustream_contracts.contract import ModelContract
 from edustream_registry.release_documents import PROFILE
-from processes import BUCKET, PATIENCE_S, SERVE, Registry, serving
+from processes import BUCKET, Registry, S3Server, exit_of, serving, started
 
 
 def test_serves_swaps_and_ends_with_exit_0(registry: Registry, contract: ModelContract) -> None:
     registry.release("1.0.0")
-    with serving(registry) as process:
-        process.until("Uvicorn running")
+    with started(registry) as process:
         assert process.predict(contract.example())["model_version"] == "1.0.0"
         registry.release("1.1.0", scale=0.05)
         assert process.until("release_swapped")["version"] == "1.1.0"
@@ -33,8 +29,7 @@ def test_nothing_is_written_at_home_and_nobody_is_told_that_it_runs(registry: Re
     home = tmp_path / "home"
     home.mkdir()
     registry.environ |= {"HOME": str(home), "TMPDIR": str(home)}
-    with serving(registry) as process:
-        process.until("Uvicorn running")
+    with started(registry) as process:
         assert process.end(signal.SIGTERM) == 0
     assert list(home.iterdir()) == []
 
@@ -43,22 +38,14 @@ def test_a_deletion_stops_the_next_one_and_a_release_heals_the_waiting_one(
     registry: Registry, contract: ModelContract
 ) -> None:
     registry.release("1.0.0")
-    with serving(registry) as running:
-        running.until("Uvicorn running")
+    with started(registry) as running:
         registry.delete("model.onnx")
-        refused = subprocess.run(
-            [sys.executable, str(SERVE)],
-            env={**os.environ, **registry.environ},
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-        )
+        refused = exit_of(registry)
         assert refused.returncode == 3
         assert "model.onnx" in refused.stderr
         assert running.predict(contract.example())["model_version"] == "1.0.0"
-        with serving(registry, "--wait") as waiting:
-            waiting.until("Uvicorn running")
-            assert json.loads(waiting.get("/health"))["state"] == "NO_RELEASE"
+        with started(registry, "--wait") as waiting:
+            assert waiting.health()["state"] == "NO_RELEASE"
             registry.release("1.0.1", scale=-0.06)
             waiting.until("release_swapped")
             assert waiting.predict(contract.example())["model_version"] == "1.0.1"
@@ -69,8 +56,7 @@ def test_workers_share_one_set_of_metrics_and_each_replays_the_golden_vectors_of
     registry: Registry, contract: ModelContract
 ) -> None:
     registry.release("1.0.0")
-    with serving(registry, "--workers", "2") as process:
-        process.until("Uvicorn running")
+    with started(registry, "--workers", "2") as process:
         for _ in range(2):
             process.until("Application startup complete")
         for _ in range(6):
@@ -87,9 +73,7 @@ def test_workers_share_one_set_of_metrics_and_each_replays_the_golden_vectors_of
         assert process.end(signal.SIGTERM) == 0
 
 
-def test_workers_fetch_each_file_of_a_release_once(
-    registry: Registry, s3_log: list[str], contract: ModelContract
-) -> None:
+def test_workers_fetch_each_file_of_a_release_once(registry: Registry, s3: S3Server, contract: ModelContract) -> None:
     registry.release("1.0.0")
     with serving(registry, "--workers", "3") as process:
         for _ in range(3):
@@ -100,7 +84,7 @@ def test_workers_fetch_each_file_of_a_release_once(
             swapped += process.until("release_swapped")["version"] == "1.1.0"
         assert process.predict(contract.example())["model_version"] == "1.1.0"
         assert process.end(signal.SIGTERM) == 0
-    fetched = Counter(re.findall(r'"GET /models/(\S+/(?:model\.onnx|golden\.json)) HTTP', "".join(s3_log)))
+    fetched = Counter(re.findall(r'"GET /models/(\S+/(?:model\.onnx|golden\.json)) HTTP', "".join(s3.lines)))
     assert len(fetched) == 4
     assert set(fetched.values()) == {1}
 
@@ -119,14 +103,13 @@ def test_workers_add_up_what_they_counted_of_a_challenger(registry: Registry, co
         # Each worker shows its counts once a second; whichever is asked adds the other's to its own.
         asked = range(5000)
         assert any(json.loads(process.get("/shadow"))["comparison"]["rows"] == versions["1.0.0"] for _ in asked)
-        assert any(json.loads(process.get("/health"))["split"]["answered"] == sides for _ in asked)
+        assert any(process.health()["split"]["answered"] == sides for _ in asked)
         assert process.end(signal.SIGTERM) == 0
 
 
 def test_workers_add_up_what_they_count_of_drift(registry: Registry, contract: ModelContract) -> None:
     registry.release("1.0.0", extra={PROFILE: json.dumps(profile()).encode()})
-    with serving(registry, "--workers", "2") as process:
-        process.until("Uvicorn running")
+    with started(registry, "--workers", "2") as process:
         for _ in range(2):
             process.until("Application startup complete")
         for _ in range(40):

@@ -7,6 +7,7 @@ from typing import Any
 from clients import client_of, keeper_of
 from consumers import ConsumerBench
 from exposition import samples
+from inference_requests import request
 
 from edustream_api.events import Swapped
 
@@ -50,8 +51,11 @@ def test_a_batch_is_counted_by_its_rows_if_it_was_answered(bench: ConsumerBench,
         for rows in ([row] * 3, [row] * 40, [{}], [row, {}]):
             client.post("/predict/batch", json={"rows": rows})
         client.post("/predict", json=row)
+        for path in ("/v2/models/churn/infer", "/v2/models/churn/versions/1.0.0/infer"):
+            assert client.post(path, json=request([row] * 7)).status_code == 200
+        assert client.post("/v2/models/churn/infer", json=request([{**row, "tenure": -1}])).status_code == 422
         told = samples(client)
-    assert told["edustream_batch_rows_count[('model', 'churn')]"] == 2
-    assert told["edustream_batch_rows_sum[('model', 'churn')]"] == 43
+    assert told["edustream_batch_rows_count[('model', 'churn')]"] == 4
+    assert told["edustream_batch_rows_sum[('model', 'churn')]"] == 57
     assert told["edustream_requests_total[('route', '/predict/batch'), ('status', '200')]"] == 2
     assert told["edustream_requests_total[('route', '/predict/batch'), ('status', '422')]"] == 2

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
+from limits.storage import MemoryStorage
 from redis_servers import RedisServer, redis_server
 
 from edustream_api.access.quota import Quota
@@ -51,6 +52,25 @@ class TestMemory:
             return admitted(await taken(limits, 1, "key:b"))
 
         assert asyncio.run(both()) == [True]
+
+    def test_callers_who_came_no_more_are_forgotten(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is remembered grows with the callers of two windows, and not with those of all time."""
+        now = 1_000_000_007.25
+        monkeypatch.setattr("time.time", lambda: now)
+        limits = RateLimits()
+        storage = limits._own.storage
+        assert isinstance(storage, MemoryStorage)
+        held = []
+        for generation in range(4):
+            for caller in range(200):
+                asyncio.run(taken(limits, 1, f"address:{generation}.{caller}"))
+            # The library forgets in a thread of its own, which each request begins if none runs.
+            storage.timer.join()
+            now += 2 * HOURLY.window_s + 1
+            asyncio.run(taken(limits, 1, "key:a"))
+            storage.timer.join()
+            held.append((len(storage.storage), len(storage.expirations), len(storage.locks)))
+        assert held == [(1, 1, 1)] * 4
 
     def test_what_was_said_to_be_free_is_free(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Whoever waits as long as told is admitted, again and again, over many windows."""

@@ -51,7 +51,7 @@ def test_refuses_more_than_the_limit(chunks: tuple[bytes, ...]) -> None:
 def test_stops_reading_from_a_client_that_does_not_stop_sending() -> None:
     client = Client(*[b"0" * LIMIT] * 100)
     with pytest.raises(RequestRefused):
-        read(client, JSON, (b"content-length", b"1000"))
+        read(client, JSON, (b"content-length", b"11"))
     assert client.taken == DRAINED_BODIES + 1
 
 
@@ -70,3 +70,21 @@ def test_refuses_other_media_types(value: bytes) -> None:
 
 def test_ignores_a_length_that_is_no_number() -> None:
     assert read(Client(b"{}"), JSON, (b"content-length", b"many")) == b"{}"
+
+
+@pytest.mark.parametrize(
+    ("length", "fields", "taken"),
+    [
+        (LIMIT + 1, (), 2),
+        (DRAINED_BODIES * LIMIT + 1, (), 0),
+        (LIMIT + 1, ((b"expect", b"100-continue"),), 0),
+    ],
+)
+def test_waits_for_no_body_that_nobody_should_send(
+    length: int, fields: tuple[tuple[bytes, bytes], ...], taken: int
+) -> None:
+    client = Client(b"x" * LIMIT, b"x")
+    with pytest.raises(RequestRefused) as caught:
+        read(client, JSON, (b"content-length", str(length).encode()), *fields)
+    assert caught.value.kind is TOO_LARGE
+    assert client.taken == taken

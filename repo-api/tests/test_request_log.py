@@ -15,8 +15,8 @@ from edustream_contracts.contract import ModelContract
 from logs import LogStream
 from starlette.testclient import TestClient
 
+from edustream_api import request_context
 from edustream_api.consumer import Consumer
-from edustream_api.web import request_context
 
 OWN_ID = re.compile(r"[0-9a-f]{16}-[0-9a-f]+")
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -127,8 +127,8 @@ class TestLines:
     def test_what_a_request_causes_names_it(
         self, client: TestClient, consumer: Consumer, stream: LogStream, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def told(name: str) -> Any:
-            logging.getLogger("anything").warning("told of %s", name)
+        def told(*names: object) -> Any:
+            logging.getLogger("anything").warning("told of %s", names)
             raise ValueError
 
         monkeypatch.setattr(type(keeper_of(consumer)), "staleness_s", told)
@@ -185,3 +185,26 @@ class TestDefects:
         assert (request["status"], request["level"]) == (500, "ERROR")
         assert "s3cr3t" not in stream.getvalue()
         assert f'edustream_requests_total{{route="{path}",status="500"}} 1.0' in broken.get("/metrics").text
+
+    @pytest.mark.parametrize(("method", "path"), [("POST", "/predict"), ("GET", "/model"), ("GET", "/v2")])
+    def test_one_in_the_gate_is_no_other(
+        self, bench: ConsumerBench, stream: LogStream, monkeypatch: pytest.MonkeyPatch, method: str, path: str
+    ) -> None:
+        def defect(*_: Any) -> Any:
+            raise KeyError("s3cr3t")
+
+        bench.release("1.0.0")
+        consumer = bench.consumer(rate_limit="1/hour", open_paths=("/metrics",))
+        access = consumer.app._access
+        assert access is not None
+        monkeypatch.setattr(type(access.limits), "take", defect)
+        with client_of(consumer) as client:
+            response = client.request(method, path, headers={"x-request-id": "mine"})
+            text = client.get("/metrics").text
+        assert (response.status_code, response.headers["x-request-id"]) == (500, "mine")
+        assert "could not be answered" in response.text
+        (line,) = stream.lines("request_broke")
+        assert (line["error"], line["request_id"]) == ("KeyError", "mine")
+        (request,) = stream.lines("request")
+        assert (request["status"], request["route"]) == (500, path)
+        assert f'edustream_requests_total{{route="{path}",status="500"}} 1.0' in text

@@ -47,9 +47,12 @@ class Pair:
 
     def compared(self) -> Comparison:
         self.shadow.score()
-        found = self.shadow.comparison()
+        found = self.told()
         assert found is not None
         return found
+
+    def told(self) -> Comparison | None:
+        return self.shadow.comparison(self.champion.snapshot.serving, self.challenger.snapshot.serving)
 
 
 @pytest.fixture
@@ -110,6 +113,20 @@ def test_rows_are_dropped_and_counted_where_it_is_behind(pair: Pair) -> None:
     assert (found.compared, found.dropped) == (QUEUE_ROWS, 5)
 
 
+def test_rows_that_were_dropped_of_one_pair_are_not_told_of_the_next(bench: ConsumerBench, pair: Pair) -> None:
+    pair.answer(1)
+    assert pair.compared().dropped == 0
+    pair.answer(*[1] * (QUEUE_ROWS + 5))
+    bench.release("1.2.0", promote=False)
+    bench.registry.promote("churn", "1.2.0", "candidate")
+    pair.challenger.poll()
+    assert pair.compared().dropped == 0
+    while pair.shadow._queue:
+        pair.shadow.score()
+    pair.answer(*[1] * (QUEUE_ROWS + 3))
+    assert pair.compared().dropped == 3
+
+
 def test_a_row_that_the_challenger_fails_on_is_reported_and_the_others_count(bench: ConsumerBench) -> None:
     challenge(bench, **forgetful(bench))
     pair = Pair(bench)
@@ -145,7 +162,7 @@ def test_counts_start_anew_when_either_release_changes(bench: ConsumerBench, pai
     bench.registry.promote("churn", "1.2.0", channel)
     pair.champion.poll()
     pair.challenger.poll()
-    found = pair.shadow.comparison()
+    found = pair.told()
     assert found is not None
     assert (found.compared, "1.2.0" in (found.champion, found.challenger)) == (0, True)
     pair.answer(4, 5, 6)
@@ -170,7 +187,7 @@ def test_without_a_challenger_there_is_nothing_to_tell(bench: ConsumerBench) -> 
     pair = Pair(bench)
     pair.answer(1)
     pair.shadow.score()
-    assert pair.shadow.comparison() is None
+    assert pair.told() is None
     pair.shadow.show()
 
 

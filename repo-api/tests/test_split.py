@@ -160,3 +160,12 @@ def test_what_workers_counted_is_added_up(keepers: tuple[Keeper, Keeper], tmp_pa
 def test_what_is_nested_more_deeply_than_is_written_has_its_bytes_for_a_key() -> None:
     body = b'{"tenure": ' + b"[" * 300 + b"]" * 300 + b"}"
     assert content_key(body) == body
+
+
+def test_what_an_inference_request_is_called_moves_it_to_no_other_side() -> None:
+    inputs = [{"name": "numeric", "shape": [1, 1], "datatype": "FP32", "data": [1]}]
+    key = content_key(json.dumps({"inputs": inputs}).encode())
+    for other in ({"id": "7"}, {"parameters": {"a": 1}}, {"outputs": [{"name": "label"}]}):
+        assert content_key(json.dumps({**other, "inputs": inputs}).encode()) == key
+    changed = [{**inputs[0], "data": [2]}]
+    assert content_key(json.dumps({"inputs": changed}).encode()) != key

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edustream_api.web import trace_context
-from edustream_api.web.trace_context import MAX_TRACESTATE
+from edustream_api import trace_context
+from edustream_api.trace_context import MAX_TRACESTATE
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"

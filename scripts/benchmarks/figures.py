@@ -6,7 +6,7 @@ import json
 import statistics
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from edustream_lab.processes import environment
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One comparison: the medians of both sides, their ratio, and the target for the ratio."""
+    """One comparison: the medians of both sides, their ratio or the median of the ratios of pairs, and its target."""
 
     name: str
     ours: float
@@ -24,12 +24,25 @@ class Figure:
     ratio: float
     target: str
     met: bool
+    paired: bool = False
 
 
 def figure(name: str, ours: list[float], theirs: list[float], unit: str, target: str) -> Figure:
     """The figure of two series; `target` reads like `<= 0.2` or `>= 0.6`, of ours / theirs."""
+    return _figure(name, ours, theirs, statistics.median(ours) / statistics.median(theirs), unit, target)
+
+
+def paired_figure(name: str, ours: list[float], theirs: list[float], unit: str, target: str) -> Figure:
+    """The figure of two series whose members were measured in turn, A B B A: the median of the rounds' own ratios.
+
+    What slows the whole machine down for some rounds slows both sides of them down, and leaves their ratio alone.
+    """
+    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
+    return replace(_figure(name, ours, theirs, statistics.median(ratios), unit, target), paired=True)
+
+
+def _figure(name: str, ours: list[float], theirs: list[float], ratio: float, unit: str, target: str) -> Figure:
     a, b = statistics.median(ours), statistics.median(theirs)
-    ratio = a / b
     sign, bound = target.split()
     met = ratio <= float(bound) if sign == "<=" else ratio >= float(bound)
     return Figure(name, _rounded(a), _rounded(b), unit, _rounded(ratio), target, met)

@@ -47,7 +47,7 @@ def _verdict(results: Mapping[str, Any]) -> str:
     aimed = sum(row["target"] != NO_TARGET for row in results["figures"])
     lines = [f"{aimed - len(missed)} of {aimed} targets were met in that run." + ("" if not missed else " Missed:")]
     lines += ["", *(f"- {name}" for name in missed)] if missed else []
-    absent = results.get("not_measured", [])
+    absent = [why.rstrip(".") for why in results.get("not_measured", [])]
     lines += ["", f"Not measured: {'; '.join(absent)}."] if absent else []
     return "\n".join(lines) + "\n"
 

@@ -23,9 +23,9 @@ CHROMIUM = [
 
 @pytest.fixture
 def consumer(checkout: Checkout, programs: Stage, tmp_path: Path) -> Iterator[Consumer]:
-    company = Company(checkout, programs, tmp_path / "company")
+    company = Company(checkout, programs, tmp_path / "company", quick=True)
     company.start_registry()
-    done = company.train("--config", str(company.quick_config(1)))
+    done = company.train()
     assert done.returncode == 0, done.output
     consumer = company.start_consumer()
     consumer.wait_until(lambda: consumer.state() == "READY", "READY")

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from figures import figure
+from figures import figure, paired_figure
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,9 @@ def test_the_ratio_is_that_of_the_medians() -> None:
 def test_digits_that_mean_nothing_are_dropped_after_the_comparison() -> None:
     row = figure("a / b", [149.9996], [1.0], "requests/s", ">= 150")
     assert (row.ours, row.ratio, row.met) == (150.0, 150.0, False)
+
+
+def test_a_paired_ratio_is_that_of_the_rounds() -> None:
+    # The machine is ten times slower in two of five rounds.
+    row = paired_figure("a / b", [9.0, 0.9, 9.0, 0.9, 9.0], [10.0, 1.0, 10.0, 1.0, 10.0], "requests/s", ">= 0.9")
+    assert (row.ratio, row.met) == (0.9, True)

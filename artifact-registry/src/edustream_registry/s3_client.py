@@ -28,7 +28,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
     SSLError,
 )
-from botocore.loaders import Loader, create_loader
+from botocore.loaders import Loader
 from botocore.parsers import ResponseParserError
 
 from edustream_contracts.errors import EduStreamError, OutcomeUnknown, Rejected, Unreachable
@@ -46,6 +46,8 @@ _DENIED: Final = frozenset({"AccessDenied", "403", "Forbidden"})
 _TRANSIENT: Final = frozenset({"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException"})
 _OBJECT_WRITES: Final = frozenset({"PutObject", "UploadPart", "CompleteMultipartUpload"})
 _MEMORY: Final = "edustream_memory"
+_ADDRESSES: Final = "endpoints"
+_SERVICES: Final = frozenset({"s3", "iam", "sts"})
 
 
 PART_BYTES: Final = 8 * 1024 * 1024
@@ -92,10 +94,27 @@ WRITING: Final = Patience(connect_timeout_s=2, read_timeout_s=10, attempts=3, bu
 ONCE: Final = Patience(connect_timeout_s=2, read_timeout_s=10, attempts=1, budget_s=0, conflicts=1)
 
 
+class _Descriptions(Loader):  # type: ignore[misc]
+    """What reads botocore's descriptions of services.
+
+    One of them lists the addresses of all services of AWS in all regions: those of the services that no client is made
+    of here would take 6 MiB of a consumer's memory.
+    """
+
+    def load_data_with_path(self, name: str) -> tuple[Any, str]:
+        """The description `name`, and where it is."""
+        data, path = super().load_data_with_path(name)
+        if name == _ADDRESSES:
+            for partition in data["partitions"]:
+                services = partition["services"]
+                partition["services"] = {service: services[service] for service in _SERVICES & services.keys()}
+        return data, path
+
+
 @cache
 def _descriptions() -> Loader:
-    """What reads botocore's descriptions of services: 12 MiB in memory, which all sessions of a process share."""
-    return create_loader()
+    """What all sessions of a process share."""
+    return _Descriptions()
 
 
 def make_session(settings: RegistrySettings) -> Any:

@@ -98,7 +98,7 @@ def assemble(
         drift = _drift(settings, environ, model) if settings.drift else None
         keeper = keeper_of(reference, model, *([drift.listen] if drift else []))
         if drift:
-            pollers.append(drift.poller)
+            pollers += drift.pollers()
         observers: tuple[Observer, ...] = (drift.observe,) if drift else ()
         needs = needs_of(keeper)
         shadow = split = None

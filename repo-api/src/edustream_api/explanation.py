@@ -1,62 +1,51 @@
-"""Explains the answer to one row, against the release's own profile."""
+"""Explains the answers of a release against its own profile."""
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Mapping
 from typing import Any
 
-import orjson
+from edustream_contracts.contract import ModelContract
 from edustream_registry.inference.explanation import Explainer, Explanation
-from edustream_registry.inference.session import AnswerUnusable
-from starlette.types import Scope
+from edustream_registry.inference.session import Inference
 
-from edustream_api import json_document
 from edustream_api.drift.reference import NoReference, NumericBins, Reference
-from edustream_api.hosting import HostedModel
-from edustream_api.loading import ServedModel
-from edustream_api.prediction import refused
-from edustream_api.problems import MODEL_FAILED, NOT_EXPLAINED, RequestRefused
-from edustream_api.web.reply import Reply
+from edustream_api.problems import NOT_EXPLAINED, RequestRefused
 
 
-class Explain:
-    """Explains one row; what is drawn from a release's profile is kept until the next release."""
+class ReleaseExplainer:
+    """Explains answers of one release, and goes with it; what it draws from the profile waits for the first question.
 
-    def __init__(self, hosted: HostedModel) -> None:
-        self._hosted = hosted
-        self._kept: tuple[ServedModel, Explainer] | None = None
+    Safe to call from several threads.
+    """
 
-    async def __call__(self, scope: Scope, body: bytes) -> Reply:
-        """The explanation of the answer to the row in `body`."""
-        # It asks the model some two thousand times: others are answered meanwhile.
-        return Reply(await asyncio.to_thread(self._explained, self._hosted.serving(), body))
+    def __init__(
+        self, name: str, inference: Inference, contract: ModelContract, reference: Reference | NoReference
+    ) -> None:
+        """`name` is what the release is called where it cannot be explained."""
+        self._name = name
+        self._inference = inference
+        self._contract = contract
+        self._reference = reference
+        self._drawn: Explainer | None = None
 
-    def _explained(self, model: ServedModel, body: bytes) -> bytes:
-        row = json_document.parse(body)
-        if not model.accepts(row):
-            raise refused(model.problems(row))
-        try:
-            explanations = self._explainer(model).explain(row)
-        except AnswerUnusable as error:
-            raise RequestRefused(MODEL_FAILED, f"{model.name}@{model.version}: {error}.") from error
-        outputs = {one.output: _document(one, row) for one in explanations}
-        return orjson.dumps({"explanations": outputs, "model": model.name, "model_version": model.version})
+    def explain(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """The explanation of each number that a row which keeps the contract is answered with, by the number's field.
 
-    def _explainer(self, model: ServedModel) -> Explainer:
-        kept = self._kept
-        if kept is None or kept[0].inference is not model.inference:
-            kept = model, _made(model)
-            self._kept = kept
-        return kept[1]
+        Raises `RequestRefused` (`not-explainable`), and `AnswerUnusable` where the model fails on a background row.
+        """
+        # Two threads that ask first may both draw: the same.
+        if self._drawn is None:
+            self._drawn = self._draw()
+        return {one.output: _document(one, row) for one in self._drawn.explain(row)}
 
-
-def _made(model: ServedModel) -> Explainer:
-    if isinstance(model.reference, NoReference):
-        raise RequestRefused(NOT_EXPLAINED, f"{model.name}@{model.version} has no baseline: {model.reference.reason}")
-    explainer = Explainer(model.inference, model.contract, _features(model.reference))
-    if not explainer.outputs:
-        raise RequestRefused(NOT_EXPLAINED, f"{model.name} answers with no number that fields could add up to.")
-    return explainer
+    def _draw(self) -> Explainer:
+        if isinstance(self._reference, NoReference):
+            raise RequestRefused(NOT_EXPLAINED, f"{self._name} has no baseline: {self._reference.reason}")
+        explainer = Explainer(self._inference, self._contract, _features(self._reference))
+        if not explainer.outputs:
+            raise RequestRefused(NOT_EXPLAINED, f"{self._name} answers with no number that fields could add up to.")
+        return explainer
 
 
 def _features(reference: Reference) -> dict[str, dict[str, Any]]:
@@ -81,7 +70,7 @@ def _features(reference: Reference) -> dict[str, dict[str, Any]]:
     return features
 
 
-def _document(explanation: Explanation, row: dict[str, Any]) -> dict[str, Any]:
+def _document(explanation: Explanation, row: Mapping[str, Any]) -> dict[str, Any]:
     ranked = sorted(explanation.contributions, key=lambda one: -abs(one.amount))
     return {
         "base": explanation.base,

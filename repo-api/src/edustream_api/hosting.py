@@ -8,17 +8,30 @@ from typing import Any, TypeAlias
 
 from edustream_contracts.contract import ModelContract
 
+from edustream_api import request_context
 from edustream_api.challenger.shadow import Shadow
 from edustream_api.challenger.split import Split
 from edustream_api.drift.monitor import DriftMonitor
+from edustream_api.events import Snapshot
 from edustream_api.keeper import Keeper
 from edustream_api.loading import ServedModel
 from edustream_api.problems import NOT_SERVING, RequestRefused
 from edustream_api.stated_needs import StatedNeeds
-from edustream_api.web import request_context
 
 Observer: TypeAlias = Callable[[ServedModel, Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]], None]
 """Told of rows that were answered, and of their answers; runs within the request, so it only takes note of them."""
+
+CountRows: TypeAlias = Callable[[str, int], None]
+"""Told of a batch that was answered: the model, and the number of rows."""
+
+
+def counting(count: CountRows) -> Observer:
+    """Tells `count` of each batch."""
+
+    def counted(model: ServedModel, rows: Sequence[Any], answers: Sequence[Any]) -> None:
+        count(model.name, len(rows))
+
+    return counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +61,16 @@ class HostedModel:
         """The model's name."""
         return self.keeper.reference.model
 
-    @property
-    def contract(self) -> ModelContract | None:
-        """The contract of the release that answers; the pinned one while none does."""
-        serving = self.keeper.snapshot.serving
-        return serving.contract if serving else self.keeper.pinned
+    def contract(self, snapshot: Snapshot) -> ModelContract | None:
+        """The contract of the release that answers in `snapshot`; the pinned one where none does."""
+        return snapshot.serving.contract if snapshot.serving else self.keeper.pinned
 
     def serving(self) -> ServedModel:
         """The release that answers. Raises `RequestRefused` (`not-serving`) with the state as its reason."""
-        snapshot = self.keeper.snapshot
+        return self.serving_in(self.keeper.snapshot)
+
+    def serving_in(self, snapshot: Snapshot) -> ServedModel:
+        """The release that answers in `snapshot`, one of this model's keeper. Raises as `serving` does."""
         if snapshot.serving is not None:
             request_context.answered_by(snapshot.serving.version)
             return snapshot.serving
@@ -81,10 +95,11 @@ class Hosting:
         """The model, where there is just one: paths that name none mean it."""
         return self.models[0] if len(self.models) == 1 else None
 
-    @property
-    def ready(self) -> bool:
-        """Whether every model answers; never where there is none."""
-        return bool(self.models) and all(model.keeper.snapshot.state.serves for model in self.models)
+    def serving(self) -> list[ServedModel]:
+        """The release of each model. Raises `RequestRefused` (`not-serving`) unless all answer, and where none is."""
+        if not self.models:
+            raise RequestRefused(NOT_SERVING, "No model is asked for; start the consumer with --model.")
+        return [hosted.serving() for hosted in self.models]
 
     def prefixes(self) -> list[tuple[str, HostedModel]]:
         """Below which paths each model answers: its own, and the root for the only one."""

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, NamedTuple
+import logging
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from edustream_registry.inference.session import Answer, AnswerUnusable
+from edustream_registry.inference.session import Answer
 
+from edustream_api.hosting import Observer
 from edustream_api.loading import ServedModel
+
+LOG: Final = logging.getLogger("edustream_api")
+
+Done: TypeAlias = Callable[[Answer | Exception], None]
+"""Told the answer to a row, or why it has none."""
 
 
 class Waiting(NamedTuple):
-    """A row that keeps the contract of `model`, and where its answer is expected."""
+    """A row that keeps the contract of `model`, and who is told the answer."""
 
     model: ServedModel
     row: Any
-    answer: asyncio.Future[Answer]
+    done: Done
 
 
 class JointInference:
@@ -25,16 +34,21 @@ class JointInference:
     order of summation may depend on the number of rows, can differ in the last bit.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, observers: Iterable[Observer] = ()) -> None:
+        """`observers` are told of all rows that one run answered."""
+        self._observers = tuple(observers)
         self._waiting: list[Waiting] = []
+
+    def ask(self, model: ServedModel, row: Any, done: Done) -> None:
+        """Have `model` answer a row that keeps its contract; `done` is called in the next turn of the event loop."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._run)
+        self._waiting.append(Waiting(model, row, done))
 
     async def answer(self, model: ServedModel, row: Any) -> Answer:
         """The answer of `model` to a row that keeps its contract. Raises `AnswerUnusable`."""
-        loop = asyncio.get_running_loop()
-        if not self._waiting:
-            loop.call_soon(self._run)
-        answer: asyncio.Future[Answer] = loop.create_future()
-        self._waiting.append(Waiting(model, row, answer))
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.ask(model, row, partial(_settle, answer))
         return await answer
 
     def _run(self) -> None:
@@ -42,23 +56,41 @@ class JointInference:
         # During a swap, two releases are asked.
         while waiting:
             model = waiting[0].model
-            _answer(model, [one for one in waiting if one.model is model])
+            self._answer(model, [one for one in waiting if one.model is model])
             waiting = [one for one in waiting if one.model is not model]
 
-
-def _answer(model: ServedModel, asked: list[Waiting]) -> None:
-    try:
-        answers = model.inference.answers([one.row for one in asked])
-    except Exception as error:
-        if len(asked) > 1 and isinstance(error, AnswerUnusable):
-            # One row without a usable answer takes nothing from the others.
+    def _answer(self, model: ServedModel, asked: list[Waiting]) -> None:
+        rows = [one.row for one in asked]
+        try:
+            answered = list(zip(asked, model.inference.answers(rows), strict=True))
+        except Exception as error:
+            if len(asked) > 1:
+                # One row that cannot be answered takes nothing from the others.
+                for one in asked:
+                    self._answer(model, [one])
+                return
             for one in asked:
-                _answer(model, [one])
+                _guarded(one.done, error)
             return
-        for one in asked:
-            if not one.answer.cancelled():
-                one.answer.set_exception(error)
+        for one, answer in answered:
+            _guarded(one.done, answer)
+        answers = [answer for _, answer in answered]
+        for observe in self._observers:
+            _guarded(observe, model, rows, answers)
+
+
+def _guarded(tell: Callable[..., object], *told: Any) -> None:
+    try:
+        tell(*told)
+    except Exception as error:
+        # A defect of one who is told must leave nobody else without an answer. Its message might quote a row.
+        LOG.error("answer_not_taken", extra={"error": type(error).__qualname__})
+
+
+def _settle(future: asyncio.Future[Answer], outcome: Answer | Exception) -> None:
+    if future.cancelled():
         return
-    for one, answer in zip(asked, answers, strict=True):
-        if not one.answer.cancelled():
-            one.answer.set_result(answer)
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)

@@ -76,9 +76,9 @@ class Keeper:
         """The contract that this consumer pins; None when it accepts any."""
         return self._loader.pin.contract
 
-    def staleness_s(self) -> float | None:
-        """Seconds since the registry last confirmed what is loaded; None when it never did."""
-        contacted_at = self.snapshot.contacted_at
+    def staleness_s(self, snapshot: Snapshot | None = None) -> float | None:
+        """Seconds since the registry last confirmed what is loaded, now or in `snapshot`; None when it never did."""
+        contacted_at = (snapshot or self.snapshot).contacted_at
         return None if contacted_at is None else (self._clock() - contacted_at).total_seconds()
 
     def start(self) -> Snapshot:

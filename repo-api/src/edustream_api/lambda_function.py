@@ -18,10 +18,12 @@ from typing import Any, Final, TypeAlias
 from edustream_registry.reading import utc_now
 from mangum import Mangum
 from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
-from mangum.types import LambdaContext
+from mangum.handlers import ALB
+from mangum.types import LambdaContext, Scope
 
 from edustream_api import log, problems
 from edustream_api.consumer import Consumer, consumer_from
+from edustream_api.keeper import Keeper
 from edustream_api.polling import Poller
 from edustream_api.settings import PREFIX
 
@@ -43,7 +45,7 @@ class LambdaFunction:
         self._consumer = consumer
         self._polls = [LazyPoll(poller, clock) for poller in consumer.pollers]
         self._patience_s = patience_s
-        self._adapter = Mangum(consumer.app, lifespan="off", text_mime_types=list(TEXT))
+        self._adapter = Mangum(consumer.app, lifespan="off", text_mime_types=list(TEXT), custom_handlers=[LoadBalancer])
 
     def __call__(self, event: Event, context: LambdaContext) -> dict[str, Any]:
         """The answer to one event, in the form that its sender expects."""
@@ -55,11 +57,22 @@ class LambdaFunction:
 
     def _must_wait(self) -> bool:
         """Whether a model cannot answer, or may not any more, unless a poll finds something."""
-        keepers = [hosted.keeper for hosted in self._consumer.hosting.models]
-        return any(
-            keeper.snapshot.serving is None or (keeper.staleness_s() or 0.0) > keeper.staleness_budget_s
-            for keeper in keepers
-        )
+        return any(_over(hosted.keeper) for hosted in self._consumer.hosting.models)
+
+
+class LoadBalancer(ALB):
+    """Events of an Application Load Balancer, whose client is the one that the balancer saw.
+
+    The other senders state it beside the headers. A balancer appends it to whatever `x-forwarded-for` the caller wrote,
+    so that only the last entry is nobody's invention; where it is set to leave the header alone, no entry is.
+    """
+
+    @property
+    def scope(self) -> Scope:
+        """The request, with the address that the balancer vouches for."""
+        scope = super().scope
+        forwarded, port = scope["client"]
+        return {**scope, "client": (_without_port(forwarded.rpartition(",")[2].strip()), port)}
 
 
 class LazyPoll:
@@ -102,6 +115,11 @@ def lambda_function(environ: Mapping[str, str]) -> LambdaFunction:
     return LambdaFunction(consumer)
 
 
+def _over(keeper: Keeper) -> bool:
+    snapshot = keeper.snapshot
+    return snapshot.serving is None or (keeper.staleness_s(snapshot) or 0.0) > keeper.staleness_budget_s
+
+
 def _without_stage(event: Event) -> Event:
     # An HTTP API puts the name of its stage before the path, unless it is the default one.
     context = event.get("requestContext", {})
@@ -110,3 +128,10 @@ def _without_stage(event: Event) -> Event:
     if not f"{path}/".startswith(f"{stage}/"):
         return event
     return {**event, "requestContext": {**context, "http": {**http, "path": path.removeprefix(stage) or "/"}}}
+
+
+def _without_port(address: str) -> str:
+    # Balancers may be set to add the caller's port, which is another one for each connection.
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    return address.partition(":")[0] if address.count(":") == 1 else address

@@ -17,6 +17,7 @@ from edustream_registry.local_copy import LocalRelease
 from edustream_registry.resolved import Resolved
 
 from edustream_api.drift.reference import NoReference, Reference, reference_of
+from edustream_api.explanation import ReleaseExplainer
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +34,15 @@ class ServedModel:
     """The model's name."""
     version: str = field(init=False)
     """The release's version."""
+    explainer: ReleaseExplainer = field(init=False, repr=False, compare=False)
+    """Explains its answers, for as long as it serves."""
 
     def __post_init__(self) -> None:
         # Every answer tells both, and the way to them is long.
         object.__setattr__(self, "name", self.release.manifest.content.model)
         object.__setattr__(self, "version", self.release.manifest.version)
+        explainer = ReleaseExplainer(f"{self.name}@{self.version}", self.inference, self.contract, self.reference)
+        object.__setattr__(self, "explainer", explainer)
 
     def accepts(self, row: Any) -> bool:
         """Whether `row` satisfies the contract and fits the model's tensors."""

@@ -8,10 +8,22 @@ from typing import Any, Final, TextIO
 
 from pythonjsonlogger.orjson import OrjsonFormatter
 
+from edustream_api import request_context
 from edustream_api.events import Event, Listener, Refused, StateChanged, Swapped
-from edustream_api.web.request_log import Identified
 
 LOG: Final = logging.getLogger("edustream_api")
+
+
+class Identified(logging.Filter):
+    """Adds the request under way, and its trace, to every record; one handler needs it once."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record through."""
+        if context := request_context.current():
+            record.request_id = context.request_id
+            if context.trace:
+                record.trace_id = context.trace.trace_id
+        return True
 
 
 def configure(stream: TextIO = sys.stderr) -> None:

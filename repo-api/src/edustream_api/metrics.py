@@ -162,6 +162,6 @@ class HostingCollector(Collector):
                 state.add_metric([hosted.name, possible.value], float(snapshot.state is possible))
             if serving := snapshot.serving:
                 release.add_metric([hosted.name, serving.version, serving.release.manifest_digest], 1.0)
-            if (seconds := hosted.keeper.staleness_s()) is not None:
+            if (seconds := hosted.keeper.staleness_s(snapshot)) is not None:
                 staleness.add_metric([hosted.name], seconds)
         yield from (state, release, staleness, swapped)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 from collections.abc import Callable
 from typing import Final
 
 LOG: Final = logging.getLogger("edustream_api.polling")
 STOP_TIMEOUT_S: Final = 1.0
+LESS_URGENT: Final = 5
+"""What is added to the niceness of the threads that fetch, verify, load and compare."""
+MOST_NICE: Final = 19
 
 
 class Poller:
@@ -38,10 +43,6 @@ class Poller:
             # A defect in one round must not silently end all later ones: the consumer would never heal.
             LOG.exception("poll_failed")
 
-    def hurry(self) -> None:
-        """Poll now instead of at the end of the interval."""
-        self._due.set()
-
     def stop(self) -> None:
         """End after the poll under way, without waiting for it longer than a second."""
         self._stopped = True
@@ -49,6 +50,10 @@ class Poller:
         self._thread.join(STOP_TIMEOUT_S)
 
     def _run(self) -> None:
+        if sys.platform == "linux":
+            # There, a thread may be less urgent than the one that answers.
+            niceness = min(os.getpriority(os.PRIO_PROCESS, 0) + LESS_URGENT, MOST_NICE)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
         while True:
             self._due.wait(self._interval_s)
             self._due.clear()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from edustream_contracts.errors import Problem
-from edustream_registry.inference.session import AnswerUnusable
+from edustream_contracts.validation import json_pointer
+from edustream_registry.inference.session import Answer, AnswerUnusable
 
 from edustream_api import json_document
 from edustream_api.hosting import Observer
@@ -15,20 +17,32 @@ from edustream_api.joint_inference import JointInference
 from edustream_api.loading import ServedModel
 from edustream_api.problems import INVALID, MODEL_FAILED, TOO_LARGE, RequestRefused
 
+LONG_BYTES: Final = 16 * 1024
+"""The longest body that is judged on the event loop."""
 
-async def predict(
-    model: ServedModel, body: bytes, inference: JointInference, observers: Iterable[Observer] = ()
-) -> bytes:
-    """The answer for the one row in `body`, a JSON object of the contract's input fields; `observers` are told."""
-    row = json_document.parse(body)
-    if not model.accepts(row):
-        raise refused(model.problems(row))
+
+async def predict(model: ServedModel, body: bytes, inference: JointInference) -> bytes:
+    """The answer for the one row in `body`, a JSON object of the contract's input fields."""
+    # No row is that long: somebody's mistake must not keep the event loop from all others while it is judged.
+    long = len(body) > LONG_BYTES
+    row = await asyncio.to_thread(accepted_row, model, body) if long else accepted_row(model, body)
     try:
         answer = await inference.answer(model, row)
     except AnswerUnusable as error:
         raise failed(model, error) from error
-    for observe in observers:
-        observe(model, [row], [answer])
+    return encoded(model, answer)
+
+
+def accepted_row(model: ServedModel, body: bytes) -> Any:
+    """The row in `body`. Raises `RequestRefused` for one that does not keep the contract."""
+    row = json_document.parse(body)
+    if not model.accepts(row):
+        raise refused(model.problems(row))
+    return row
+
+
+def encoded(model: ServedModel, answer: Answer) -> bytes:
+    """The JSON of the answer to one row."""
     return orjson.dumps({**answer, "model": model.name, "model_version": model.version})
 
 
@@ -49,6 +63,18 @@ def predict_batch(model: ServedModel, body: bytes, max_rows: int, observers: Ite
     answers = answered(model, rows, observers)
     answer = {"predictions": answers, "model": model.name, "model_version": model.version}
     return orjson.dumps(answer)
+
+
+def explain(model: ServedModel, body: bytes) -> bytes:
+    """The explanation of the answer to the one row in `body`."""
+    row = json_document.parse(body)
+    if not model.accepts(row):
+        raise refused(model.problems(row))
+    try:
+        explanations = model.explainer.explain(row)
+    except AnswerUnusable as error:
+        raise failed(model, error) from error
+    return orjson.dumps({"explanations": explanations, "model": model.name, "model_version": model.version})
 
 
 def answered(model: ServedModel, rows: list[Any], observers: Iterable[Observer]) -> list[dict[str, Any]]:
@@ -76,7 +102,7 @@ def refused(problems: list[Problem]) -> RequestRefused:
 def _rows(document: Any, max_rows: int) -> list[Any]:
     if not isinstance(document, dict):
         raise refused([Problem("", 'is no object; {"rows": [...]} is expected')])
-    problems = [Problem(f"/{name}", "is not a field of a batch") for name in document if name != "rows"]
+    problems = [Problem(json_pointer([name]), "is not a field of a batch") for name in document if name != "rows"]
     rows = document.get("rows")
     if not isinstance(rows, list):
         problems.append(Problem("/rows", "is no array" if "rows" in document else "is missing"))

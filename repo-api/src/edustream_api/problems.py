@@ -10,8 +10,8 @@ from typing import Any, Final
 import orjson
 from edustream_contracts.errors import Problem
 
+from edustream_api import request_context
 from edustream_api.states import State
-from edustream_api.web import request_context
 
 MEDIA_TYPE: Final = "application/problem+json"
 MAX_ERRORS: Final = 1000
@@ -31,6 +31,7 @@ class ProblemKind:
         return f"urn:edustream:problem:{self.name}"
 
 
+NO_HTTP: Final = ProblemKind("malformed-http", HTTPStatus.BAD_REQUEST, "The request is not valid HTTP")
 MALFORMED: Final = ProblemKind("malformed-json", HTTPStatus.BAD_REQUEST, "The body is not a JSON document")
 NO_REQUEST: Final = ProblemKind("inference-request", HTTPStatus.BAD_REQUEST, "The body is not an inference request")
 INVALID: Final = ProblemKind("invalid-input", HTTPStatus.UNPROCESSABLE_ENTITY, "The input breaks the model's contract")

@@ -17,7 +17,8 @@ import uvicorn
 from edustream_contracts.errors import InvalidInput
 
 from edustream_api.consumer import Consumer
-from edustream_api.web.connections import BoundedConnection, Bounds
+from edustream_api.web.connections import Bounds
+from edustream_api.web.direct_connection import DirectConnection
 from edustream_api.worker_files import MULTIPROCESS_DIR
 
 GRACE_S: Final = 30
@@ -55,7 +56,7 @@ def serve(consumer: Consumer, environ: dict[str, str]) -> None:
         "timeout_graceful_shutdown": GRACE_S,
         "timeout_keep_alive": settings.keep_alive_s,
         "http": partial(
-            BoundedConnection,
+            DirectConnection,
             bounds=Bounds(settings.header_timeout_s, settings.body_timeout_s, settings.max_header_bytes),
         ),
     }

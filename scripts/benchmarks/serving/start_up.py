@@ -57,7 +57,7 @@ class StartUp:
         """Resident memory after a few seconds of load: of the process that serves, and of one of two workers."""
         scene = self._scene
         command = [*cores.on(cores.SERVER), scene.consumer_python, str(HERE / "imports_memory.py")]
-        alone = [printed_json(command, BENCHMARKS) / 1024]
+        alone, parts = ([mib] for mib in printed_json([*command, str(scene.release / "model.onnx")], BENCHMARKS))
         consumer = scene.start_consumer(cache="cache-memory")
         rate(scene.one_row("POST /predict", consumer.url), scene.folder, WARM_UP_S)
         single = [resident_mib(consumer.program.process.pid)]
@@ -71,6 +71,13 @@ class StartUp:
         return [
             figure("resident memory of the one worker / imports alone", single, alone, "MiB", "<= 1.3"),
             figure("resident memory of one of two workers / imports alone", workers, alone, "MiB", "<= 1.3"),
+            figure(
+                "resident memory of the one worker / imports with model, S3 client, validator and key loaded",
+                single,
+                parts,
+                "MiB",
+                "<= 1.1",
+            ),
         ]
 
     def _first_prediction(self, cache: str) -> float:

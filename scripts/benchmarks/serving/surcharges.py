@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from figures import Figure, figure
+from figures import Figure, paired_figure
 
 from serving.closed_loop import rates_in_turn
 from serving.scene import Scene
 
-SECONDS: Final = 3
-ROUNDS: Final = 9
+SECONDS: Final = 1
+ROUNDS: Final = 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Surcharges:
         rates = rates_in_turn(targets, scene.folder, SECONDS, ROUNDS)
         for consumer in consumers.values():
             consumer.stop()
-        return [figure(surcharge.name, rates["with"], rates["without"], "requests/s", surcharge.target)]
+        return [paired_figure(surcharge.name, rates["with"], rates["without"], "requests/s", surcharge.target)]
 
     def shadow(self) -> list[Figure]:
         """The challenger is scored outside the request path."""

@@ -69,11 +69,15 @@ class Consumer:
 
 @dataclass(frozen=True, slots=True)
 class Company:
-    """Everything that the two teams and the administrator can do, each with the own key only."""
+    """Everything that the two teams and the administrator can do, each with the own key only.
+
+    In a `quick` one the data scientist trains by `quick_config`, unless told otherwise.
+    """
 
     checkout: Checkout
     stage: Stage
     home: Path
+    quick: bool = False
 
     def start_registry(self, port: int = 0) -> Program:
         """Start a registry with its users and keys, and wait until it is ready."""
@@ -88,6 +92,8 @@ class Company:
         """Run the data scientist's command."""
         repo = self.checkout.producer
         command = [self.checkout.python(repo), "train_publish.py", "--env-file", str(self.home / "repo-ml" / ".env")]
+        if self.quick and "--config" not in arguments:
+            command += ["--config", str(self.quick_config(1))]
         command += ["--out", str(self.home / "release"), *arguments]
         return self.stage.run("producer", command, cwd=repo, echo=echo)
 

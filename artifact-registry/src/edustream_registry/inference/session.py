@@ -103,12 +103,13 @@ class Inference:
                     answer[name] = _probability(probabilities[column])
         return answers
 
-    def columns(self, numeric: npt.NDArray[np.float32], categorical: npt.NDArray[np.object_]) -> dict[str, Column]:
+    def columns(self, numeric: npt.NDArray[np.float32], categorical: npt.NDArray[Any]) -> dict[str, Column]:
         """The answers for many rows, one array (n,) for each field of an answer, in the order of the rows.
 
-        `numeric`: float32 (n, k), NaN for null and absent; `categorical`: object (n, m) of str, empty for null and
-        absent; their columns are in the contract's order, and every row satisfies the contract. The values are those
-        of `answers`. Raises `AnswerUnusable` where one of the rows has no usable answer.
+        `numeric`: float32 (n, k), NaN for null and absent; `categorical`: (n, m), empty for null and absent, either
+        object of str, or bytes of fixed width (`S`, which costs less) of UTF-8 with a zero byte after the longest.
+        Their columns are in the contract's order, and every row satisfies the contract. The values are those of
+        `answers`. Raises `AnswerUnusable` where one of the rows has no usable answer.
         """
         rows = len(numeric)
         tensors = {name: numeric if dtype == "float32" else categorical for name, dtype, _ in self._inputs}

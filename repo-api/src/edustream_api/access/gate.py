@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from edustream_contracts.errors import InvalidInput
 from edustream_registry.reading import Clock
-from starlette.types import Message, Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import Message, Scope, Send
 
 from edustream_api import problems
 from edustream_api.access.cross_origin import CrossOrigin
@@ -21,6 +22,7 @@ from edustream_api.access.quota import Quota
 from edustream_api.hosting import Hosting
 from edustream_api.metrics import Metrics
 from edustream_api.problems import ProblemKind, RequestRefused
+from edustream_api.request_context import API_KEY
 from edustream_api.settings import ConsumerSettings
 
 if TYPE_CHECKING:
@@ -30,8 +32,6 @@ Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 REDIS_URL: Final = "REDIS_URL"
 """The variable that says where requests are counted; it may hold a password, so it is no option."""
-ADMITTED: Final = "api_key"
-"""The entry of `scope["state"]` that holds the name of the key that a request was admitted with."""
 POLICY: Final = "requests"
 """The name of the quota in the RateLimit fields (draft-ietf-httpapi-ratelimit-headers-10)."""
 IPV6_CALLER_BITS: Final = 64
@@ -71,12 +71,12 @@ class Access:
         self._only_model = only_model
         self._on_refusal = on_refusal
 
-    async def admit(self, scope: Scope, receive: Receive, send: Send) -> Admission:
+    async def admit(self, scope: Scope, send: Send) -> Admission:
         """Decide about one request; what it is told of its origin and its quota is told by any answer."""
         if self._origins is not None:
-            status = await self._origins.preflight(scope, receive, send)
-            if status is not None:
-                return Admission(send, status=status)
+            answer = self._origins.preflight(scope)
+            if answer is not None:
+                return Admission(send, answer=answer)
             send = self._origins.allowing(scope, send)
         if self.is_open(scope["path"]):
             return Admission(send)
@@ -132,7 +132,7 @@ class Access:
             raise Refused(
                 problems.FORBIDDEN, f"The key {key.name} is good for {', '.join(key.models)}, not for {model}."
             )
-        scope.setdefault("state", {})[ADMITTED] = key.name
+        scope.setdefault("state", {})[API_KEY] = key.name
         return key
 
     async def _counted(self, key: ApiKey | None, scope: Scope) -> Headers:
@@ -164,7 +164,7 @@ def open_access(
     """
     keys = KeyFile(Path(settings.api_keys_file), clock) if settings.api_keys_file else None
     quota = Quota.parse(settings.rate_limit) if settings.rate_limit else None
-    origins = CrossOrigin(settings.cors_origins) if settings.cors_origins else None
+    origins = CrossOrigin(settings.cors_origins, [settings.split_key]) if settings.cors_origins else None
     if keys is None and quota is None and origins is None:
         return None
     counted = keys is not None or quota is not None
@@ -195,11 +195,11 @@ def _limits(redis_url: str, on_fallback: Callable[[], object]) -> RateLimits:
 
 
 class Admission(NamedTuple):
-    """How to send the answer to a request; why it is refused, if it is; the status of an answer that was sent."""
+    """How to send the answer to a request; why it is refused, if it is; its answer, where that is the gate's."""
 
     send: Send
     refused: RequestRefused | None = None
-    status: int | None = None
+    answer: Response | None = None
 
 
 class Refused(RequestRefused):

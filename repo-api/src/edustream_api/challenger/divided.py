@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Final
 
 from starlette.types import Scope
 
 from edustream_api.challenger.split import CHALLENGER, CHAMPION, Split
 from edustream_api.hosting import HostedModel
-from edustream_api.problems import RequestRefused
+from edustream_api.problems import INTERNAL, MODEL_FAILED, NOT_EXPLAINED, NOT_SERVING, RequestRefused
+from edustream_api.web import request_log
 from edustream_api.web.reply import Operation, Reply, refusal
 
 SIDE_HEADER: Final = b"x-edustream-side"
 SIDES: Final = {side: (SIDE_HEADER, side.encode()) for side in (CHAMPION, CHALLENGER)}
-FAILURES: Final = {HTTPStatus.INTERNAL_SERVER_ERROR: "model-failed", HTTPStatus.SERVICE_UNAVAILABLE: "not-serving"}
-"""Statuses of answers that the champion gives in the challenger's place, and why."""
+FAILURES: Final = frozenset({MODEL_FAILED, NOT_EXPLAINED, NOT_SERVING})
+"""What is a challenger's failing and not its caller's: the champion answers in its place."""
 
 
 def divided(hosted: HostedModel, operation: Callable[[HostedModel], Operation]) -> Operation:
@@ -32,21 +32,35 @@ class Divided:
 
     def __init__(self, split: Split, champion: Operation, challenger: Operation) -> None:
         self._split = split
-        self._operations = {CHAMPION: champion, CHALLENGER: challenger}
+        self._champion = champion
+        self._challenger = challenger
 
     async def __call__(self, scope: Scope, body: bytes) -> Reply:
         """The answer of the request's side; the champion's where the challenger fails."""
         side = self._split.side(self._split.key(scope, body))
-        reply = await self._reply(side, scope, body)
-        if side is CHALLENGER and reply.status in FAILURES:
-            self._split.fell_back(FAILURES[HTTPStatus(reply.status)])
+        reply = await self._of_challenger(scope, body) if side is CHALLENGER else None
+        if reply is None:
             side = CHAMPION
-            reply = await self._reply(side, scope, body)
+            reply = await self._of_champion(scope, body)
         self._split.answered(side, reply.status)
         return reply._replace(headers=(*reply.headers, SIDES[side]))
 
-    async def _reply(self, side: str, scope: Scope, body: bytes) -> Reply:
+    async def _of_champion(self, scope: Scope, body: bytes) -> Reply:
         try:
-            return await self._operations[side](scope, body)
+            return await self._champion(scope, body)
         except RequestRefused as refused:
             return refusal(refused, scope["path"])
+
+    async def _of_challenger(self, scope: Scope, body: bytes) -> Reply | None:
+        """None, and why is counted, where the champion is to answer."""
+        try:
+            return await self._challenger(scope, body)
+        except RequestRefused as refused:
+            if refused.kind not in FAILURES:
+                return refusal(refused, scope["path"])
+            kind = refused.kind
+        except Exception as error:
+            request_log.unforeseen(error)
+            kind = INTERNAL
+        self._split.fell_back(kind.name)
+        return None

@@ -68,7 +68,10 @@ def _shadows(models: Iterable[HostedModel]) -> Iterator[Metric]:
         labels=["model", "side"],
     )
     for hosted in models:
-        comparison = hosted.shadow.comparison() if hosted.shadow else None
+        shadow = hosted.shadow
+        if shadow is None:
+            continue
+        comparison = shadow.comparison(hosted.keeper.snapshot.serving, shadow.challenger.snapshot.serving)
         if comparison is None:
             continue
         for outcome in ("compared", "failed", "dropped"):

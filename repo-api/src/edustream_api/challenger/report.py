@@ -12,13 +12,14 @@ from edustream_api.web import reports
 
 def document(champion: Keeper, shadow: Shadow) -> dict[str, Any]:
     """Both releases, how the challenger is, and what all workers counted of the two."""
-    serving = champion.snapshot.serving
+    serving, challenger = champion.snapshot.serving, shadow.challenger.snapshot
+    comparison = shadow.comparison(serving, challenger.serving)
     return {
         "model": champion.reference.model,
         "champion": {"reference": str(champion.reference), "model_version": serving.version if serving else None},
-        "challenger": reports.challenger(shadow.challenger),
+        "challenger": reports.challenger(shadow.challenger.reference, challenger),
         "sample": shadow.sample,
-        "comparison": _comparison(found) if (found := shadow.comparison()) else None,
+        "comparison": _comparison(comparison) if comparison else None,
     }
 
 

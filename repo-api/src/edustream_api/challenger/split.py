@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
@@ -13,6 +13,7 @@ from edustream_contracts.compatibility import compare
 from edustream_api.keeper import Keeper
 from edustream_api.loading import ServedModel
 from edustream_api.polling import Poller
+from edustream_api.request_context import API_KEY
 from edustream_api.stated_needs import StatedNeeds
 from edustream_api.worker_files import SHOW_INTERVAL_S, WorkerFiles
 
@@ -23,8 +24,6 @@ POINTS: Final = 2 ** (8 * DIGEST_BYTES)
 EXACT: Final = 2**53
 """Below it, every integer is a double of its own."""
 CONTRACT: Final = "contract"
-API_KEY: Final = "api_key"
-"""The entry of `scope["state"]` that holds the name of the API key that a request came with."""
 
 
 class SplitCounts(NamedTuple):
@@ -32,6 +31,21 @@ class SplitCounts(NamedTuple):
 
     answered: Counter[tuple[str, int]]
     fallbacks: Counter[str]
+
+
+class Choice(NamedTuple):
+    """The challenger, where it answers; why it does not where it should."""
+
+    challenger: ServedModel | None = None
+    hindrance: str | None = None
+
+    @property
+    def side(self) -> str:
+        """Whose answer it is."""
+        return CHALLENGER if self.challenger else CHAMPION
+
+
+TO_CHAMPION: Final = Choice()
 
 
 class Split:
@@ -56,7 +70,8 @@ class Split:
         self._key_header = key_header.lower().encode()
         self._files = files
         self._counts = SplitCounts(Counter(), Counter())
-        self._fitting: tuple[ServedModel, ServedModel, str | None] | None = None
+        # Contracts by their digests, and no releases: those go when they no longer serve.
+        self._fitting: tuple[str, str, str | None] | None = None
 
     def meets_challenger(self, key: bytes) -> bool:
         """Whether whoever has this key is answered by the challenger.
@@ -70,26 +85,39 @@ class Split:
 
     def key(self, scope: Mapping[str, Any], body: bytes) -> bytes:
         """The key of a request: its header, else the name of its API key, else the content of its (first) row."""
-        wanted = self._key_header
-        for name, value in scope["headers"]:
-            if name == wanted:
-                return bytes(value)
+        stated = self.stated_key(scope["headers"])
+        if stated is not None:
+            return stated
         caller: str | None = scope.get("state", {}).get(API_KEY)
         return caller.encode() if caller else content_key(body)
 
-    def side(self, key: bytes) -> str:
-        """Who answers now: the champion too where the challenger should and cannot, which is counted.
+    def stated_key(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+        """The key that a request states in its header; None where it states none."""
+        wanted = self._key_header
+        for name, value in headers:
+            if name == wanted:
+                return bytes(value)
+        return None
+
+    def choose(self, key: bytes) -> Choice:
+        """Who answers now.
 
         Where the champion cannot be served nobody answers in its place: its state is the model's.
         """
-        champion, challenger = self._champion.snapshot.serving, self.challenger.snapshot.serving
+        champion = self._champion.snapshot.serving
         if champion is None or not self.meets_challenger(key):
-            return CHAMPION
-        hindrance = self._unfit(champion, challenger) if challenger else self.challenger.snapshot.state.value
-        if hindrance is None:
-            return CHALLENGER
-        self.fell_back(hindrance)
-        return CHAMPION
+            return TO_CHAMPION
+        snapshot = self.challenger.snapshot
+        challenger = snapshot.serving
+        hindrance = self._unfit(champion, challenger) if challenger else snapshot.state.value
+        return Choice(challenger) if hindrance is None else Choice(None, hindrance)
+
+    def side(self, key: bytes) -> str:
+        """Who answers now: the champion too where the challenger should and cannot, which is counted."""
+        choice = self.choose(key)
+        if choice.hindrance is not None:
+            self.fell_back(choice.hindrance)
+        return choice.side
 
     def fell_back(self, reason: str) -> None:
         """Count a request that was the challenger's and that the champion is to answer."""
@@ -119,11 +147,11 @@ class Split:
 
     def _unfit(self, champion: ServedModel, challenger: ServedModel) -> str | None:
         # Rows that the champion accepts must be answered by either side, with answers that its callers can read.
+        asked, answers = champion.contract, challenger.contract
         known = self._fitting
-        if known is None or known[0] is not champion or known[1] is not challenger:
-            same = champion.contract.digest == challenger.contract.digest
-            fits = same or not compare(champion.contract, challenger.contract).breaking
-            known = self._fitting = (champion, challenger, None if fits else CONTRACT)
+        if known is None or known[0] != asked.digest or known[1] != answers.digest:
+            fits = asked.digest == answers.digest or not compare(asked, answers).breaking
+            known = self._fitting = (asked.digest, answers.digest, None if fits else CONTRACT)
         return known[2]
 
 
@@ -140,13 +168,23 @@ def content_key(body: bytes) -> bytes:
         rows = document.get("rows")
         if rows.__class__ is list and rows:
             document = rows[0]
-    if document.__class__ is dict:
-        for name, value in document.items():
-            # 70 and 70.0 are one number.
-            if value.__class__ is float and value.is_integer() and abs(value) < EXACT:
-                document[name] = int(value)
+        elif document.get("inputs").__class__ is list:
+            # Of an inference request of the Open Inference Protocol, which may have an id of its own.
+            document = {"inputs": document["inputs"]}
     try:
-        return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+        return row_key(document)
     except orjson.JSONEncodeError:
         # What can be read can be nested deeper than what is written; no row is.
         return body
+
+
+def row_key(row: Any) -> bytes:
+    """The bytes that stand for a row however it is spelt. Raises `orjson.JSONEncodeError` for one that is too deep."""
+    if row.__class__ is dict:
+        row = {name: _number(value) if value.__class__ is float else value for name, value in row.items()}
+    return orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
+
+
+def _number(value: float) -> float:
+    # 70 and 70.0 are one number.
+    return int(value) if value.is_integer() and abs(value) < EXACT else value

@@ -32,22 +32,16 @@ class DriftCollector(Collector):
             "edustream_drift_alarm", "1 while a field shows a major shift in enough rows", labels=of_a_field
         )
         samples = GaugeMetricFamily("edustream_drift_samples", "Rows in the window", labels=["model"])
-        unrecorded = GaugeMetricFamily(
-            "edustream_drift_unrecorded",
-            "Rows that came too fast to be counted since the release came into service",
-            labels=["model"],
-        )
         for hosted in self._hosting.models:
             serving = hosted.keeper.snapshot.serving
             if hosted.drift is None or serving is None or not isinstance(serving.reference, Reference):
                 continue
             drift = hosted.drift.compare(serving.reference)
             samples.add_metric([hosted.name], drift.rows)
-            unrecorded.add_metric([hosted.name], drift.unrecorded)
             for field in drift.fields:
                 labels = [hosted.name, field.reference.name]
                 alarm.add_metric(labels, float(field.verdict is Verdict.MAJOR_SHIFT))
                 if field.stability_index is not None and field.distance is not None:
                     index.add_metric(labels, field.stability_index)
                     distance.add_metric(labels, field.distance)
-        yield from (index, distance, alarm, samples, unrecorded)
+        yield from (index, distance, alarm, samples)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
 
 import numpy as np
 
@@ -20,9 +19,7 @@ from edustream_api.drift.statistics import (
 from edustream_api.events import Event, Swapped
 from edustream_api.loading import ServedModel
 from edustream_api.polling import Poller
-from edustream_api.worker_files import WorkerFiles
-
-COUNT_INTERVAL_S: Final = 1.0
+from edustream_api.worker_files import SHOW_INTERVAL_S, WorkerFiles
 
 
 class Verdict(StrEnum):
@@ -79,10 +76,9 @@ class FieldDrift:
 
 @dataclass(frozen=True, slots=True)
 class ModelDrift:
-    """How far the `rows` of a window lie from their reference; `unrecorded` ones came too fast to be counted."""
+    """How far the `rows` of a window lie from their reference."""
 
     rows: int
-    unrecorded: int
     fields: tuple[FieldDrift, ...]
 
     @property
@@ -102,10 +98,13 @@ class DriftMonitor:
         """Each of `workers` processes keeps its part of `window_rows`; in `files` they show it to one another."""
         self.thresholds = thresholds
         self.window_rows = window_rows
-        self.poller = Poller(self._show, COUNT_INTERVAL_S, "drift")
         self._own_rows = window_rows // workers
         self._files = files
         self._recorder: Recorder | None = None
+
+    def pollers(self) -> list[Poller]:
+        """The threads that this needs while the server runs."""
+        return [Poller(self._show, SHOW_INTERVAL_S, "drift-counts")] if self._files.shared else []
 
     def listen(self, event: Event) -> None:
         """Begin a window when a release comes into service."""
@@ -123,44 +122,41 @@ class DriftMonitor:
     def observe(self, model: ServedModel, rows: Rows, answers: Rows) -> None:
         """Take note of rows that were answered; those of another release than the window's are left out."""
         recorder = self._recorder
-        if recorder is not None and model.reference is recorder.reference and recorder.take(rows, answers):
-            self.poller.hurry()
+        if recorder is not None and model.reference is recorder.reference:
+            recorder.take(rows, answers)
 
     def compare(self, reference: Reference) -> ModelDrift:
         """How far the rows that all workers answered with the release of `reference` lie from it."""
         recorder = self._recorder
         if recorder is None or recorder.reference is not reference:
-            recorded = Recorded(0, np.zeros(reference.ends[-1], dtype=np.int64), 0)
+            recorded = Recorded(0, np.zeros(reference.ends[-1], dtype=np.int64))
         else:
             recorded = self._with_others(recorder)
         fields = zip(reference.fields, reference.split(recorded.counts), strict=True)
         return ModelDrift(
             recorded.rows,
-            recorded.unrecorded,
             tuple(FieldDrift.of(field, counts, self.thresholds) for field, counts in fields),
         )
 
     def _with_others(self, recorder: Recorder) -> Recorded:
-        own = recorder.count()
-        rows, counts, unrecorded = own.rows, own.counts, own.unrecorded
+        own = recorder.recorded()
+        rows, counts = own.rows, own.counts
         for shown in self._files.others():
             if shown["release"] == recorder.release and _runs(shown["process"]):
                 rows += shown["rows"]
                 counts = counts + np.array(shown["counts"], dtype=np.int64)
-                unrecorded += shown["unrecorded"]
-        return Recorded(rows, counts, unrecorded)
+        return Recorded(rows, counts)
 
     def _show(self) -> None:
         recorder = self._recorder
         if recorder is None:
             return
-        recorded = recorder.count()
+        recorded = recorder.recorded()
         self._files.show(
             {
                 "process": os.getpid(),
                 "release": recorder.release,
                 "rows": recorded.rows,
-                "unrecorded": recorded.unrecorded,
                 "counts": recorded.counts.tolist(),
             }
         )

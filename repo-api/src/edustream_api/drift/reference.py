@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from math import isfinite
+from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -25,6 +26,8 @@ from edustream_api.drift.statistics import Counts
 MAX_BINS: Final = 50
 """The most bins of one field beside those for what is missing and what is other: chance alone moves many small ones."""
 MAX_ROWS: Final = 2**53
+MOST_WAITING: Final = 128
+"""So few that they stay in the processor's cache."""
 OTHER: Final = "other"
 MISSING: Final = "missing"
 
@@ -57,11 +60,13 @@ class NumericBins:
         between = [f"{low} to {high}" for low, high in pairwise(texts)]
         return [f"below {texts[0]}", *between, f"{texts[-1]} or more", MISSING]
 
-    def count(self, values: Sequence[Any]) -> Counts:
+    def count(self, values: Counter[Any]) -> Counts:
         """How many of `values`, numbers and None, lie in each bin: int64 (e + 2,)."""
-        numbers = np.array(values, dtype=np.float64)
         # None becomes NaN, which is sorted behind every number, infinity too.
-        return np.bincount(np.searchsorted(self.bounds, numbers, side="right"), minlength=len(self.bounds) + 1)
+        places = np.searchsorted(self.bounds, np.array(list(values), dtype=np.float64), side="right")
+        counts = np.zeros(len(self.bounds) + 1, dtype=np.int64)
+        np.add.at(counts, places, list(values.values()))
+        return counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +80,11 @@ class CategoricalBins:
         """What the bins are called."""
         return [*(orjson.dumps(category).decode() for category in self.categories), OTHER, MISSING]
 
-    def count(self, values: Sequence[Any]) -> Counts:
+    def count(self, values: Counter[Any]) -> Counts:
         """How many of `values`, None among them, lie in each bin: int64 (c + 2,)."""
-        found = Counter(values)
-        known = [found.pop(category, 0) for category in self.categories]
-        missing = found.pop(None, 0)
-        return np.array([*known, found.total(), missing])
+        known = [values.get(category, 0) for category in self.categories]
+        missing = values.get(None, 0)
+        return np.array([*known, values.total() - sum(known) - missing, missing], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,17 +110,67 @@ class Reference:
         """Where each field's bins end in the counts of all fields."""
         return tuple(np.cumsum([len(field.counts) for field in self.fields]).tolist())
 
-    def count(self, rows: Rows, answers: Rows) -> Counts:
-        """How many of `rows` and `answers` lie in each bin of each field, one field after the other."""
-        counts = []
-        for field in self.fields:
-            name = field.name
-            counts.append(field.bins.count([row.get(name) for row in (answers if field.answered else rows)]))
-        return np.concatenate(counts)
-
     def split(self, counts: Counts) -> list[Counts]:
         """The counts of each field."""
         return np.split(counts, self.ends[:-1])
+
+
+class Values:
+    """How often each value occurred in each field of a reference, in rows and their answers."""
+
+    def __init__(self, reference: Reference) -> None:
+        self.rows = 0
+        self._reference = reference
+        self._sides = {
+            answered: _Side([field.name for field in reference.fields if field.answered is answered])
+            for answered in (False, True)
+        }
+
+    def add(self, rows: Rows, answers: Rows) -> None:
+        """Count the values of rows, and of as many answers."""
+        self._sides[False].add(rows)
+        self._sides[True].add(answers)
+        self.rows += len(rows)
+
+    def binned(self) -> Counts:
+        """How many rows lie in each bin of each field, one field after the other."""
+        counters = {answered: side.counters() for answered, side in self._sides.items()}
+        return np.concatenate(
+            [field.bins.count(counters[field.answered][field.name]) for field in self._reference.fields]
+        )
+
+
+class _Side:
+    """The values of rows, or those of answers: some of them as they came, which is cheap, the others counted."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._counters: list[Counter[Any]] = [Counter() for _ in names]
+        # One call for all of a row's values; the first name once more, since of a single one it would give no tuple.
+        self._read = (*names, *names[:1])
+        self._values = itemgetter(*self._read) if names else self._each
+        self._waiting: list[tuple[Any, ...]] = []
+
+    def add(self, members: Rows) -> None:
+        try:
+            values = list(map(self._values, members))
+        except KeyError:
+            values = list(map(self._each, members))
+        self._waiting += values
+        if len(self._waiting) >= MOST_WAITING:
+            self._count()
+
+    def counters(self) -> dict[str, Counter[Any]]:
+        self._count()
+        return dict(zip(self._names, self._counters, strict=True))
+
+    def _each(self, member: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple([member.get(name) for name in self._read])
+
+    def _count(self) -> None:
+        for column, counter in zip(zip(*self._waiting, strict=True), self._counters, strict=False):
+            counter.update(column)
+        self._waiting.clear()
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,6 @@ def _compared(reference: Reference, monitor: DriftMonitor) -> dict[str, Any]:
         "alarm": drift.verdict is Verdict.MAJOR_SHIFT,
         "rows": drift.rows,
         "window_rows": monitor.window_rows,
-        "unrecorded_rows": drift.unrecorded,
         "reference_rows": reference.rows,
         "thresholds": {
             "psi_minor": thresholds.minor,

@@ -13,14 +13,14 @@ Mask = npt.NDArray[np.bool_]
 
 
 class Numbers(NamedTuple):
-    """`values` (n,) of the column's own type, 0 where `null` (n,)."""
+    """`values` (n,) of the column's own type, 0 where `null` (n,); `null` is None where no cell is null."""
 
     values: npt.NDArray[Any]
-    null: Mask
+    null: Mask | None
 
 
 class Texts(NamedTuple):
-    """`values[codes[i]]` is the text of row i; the last of `values` is None and stands for null."""
+    """`values[codes[i]]` is the text of row i; None stands for null, and is there only where a cell may be null."""
 
     codes: npt.NDArray[np.integer[Any]]
     values: list[str | None]
@@ -34,9 +34,10 @@ def null_mask(column: pa.Array) -> Mask:
 def numbers(column: pa.Array) -> Numbers:
     """The cells of a column of integers, floats or booleans."""
     plain = _plain(column)
-    null = _mask(plain.is_null())
-    filled = plain.fill_null(False if pa.types.is_boolean(plain.type) else 0) if plain.null_count else plain
-    return Numbers(filled.to_numpy(zero_copy_only=False), null)
+    if not plain.null_count:
+        return Numbers(plain.to_numpy(zero_copy_only=False), None)
+    filled = plain.fill_null(False if pa.types.is_boolean(plain.type) else 0)
+    return Numbers(filled.to_numpy(zero_copy_only=False), _mask(plain.is_null()))
 
 
 def texts(column: pa.Array) -> Texts:
@@ -47,7 +48,7 @@ def texts(column: pa.Array) -> Texts:
     # A file's dictionary may be longer than the rows at hand, and each of its entries costs as much as a row.
     shared = pa.types.is_dictionary(column.type) and len(column.dictionary) <= max(len(column), 1)
     encoded = column if shared else _plain(column).dictionary_encode()
-    codes = encoded.indices.cast(pa.int64()).fill_null(len(encoded.dictionary))
+    codes = encoded.indices
     try:
         values = encoded.dictionary.to_pylist()
     except UnicodeDecodeError as error:
@@ -56,7 +57,11 @@ def texts(column: pa.Array) -> Texts:
             f"A text is no UTF-8: {error.object!r:.80}.",
             remedy="have the file written again with texts in UTF-8.",
         ) from error
-    return Texts(codes.to_numpy(zero_copy_only=False), [*values, None])
+    if codes.null_count:
+        # In its own type the number of the entry after the last may have no room.
+        codes = codes.cast(pa.int64()).fill_null(len(values))
+        values.append(None)
+    return Texts(codes.to_numpy(zero_copy_only=False), values)
 
 
 def _plain(column: pa.Array) -> pa.Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -18,6 +19,8 @@ from edustream_contracts.value_set import admitted
 from edustream_api.offline.cells import Mask, null_mask, numbers, texts
 
 MAX_REMEMBERED: Final = 100_000
+# So many comparisons of a whole column cost less than a search.
+FEW: Final = 8
 
 
 class ColumnCheck:
@@ -70,7 +73,8 @@ class NumberCheck(FieldCheck):
     """A field of numbers; every comparison is exact, of integers as integers.
 
     A contract's numbers are doubles, since it has a canonical form (RFC 8785), so floats are compared with them as
-    they are.
+    they are. Integers are compared with the decimals that the canonical form writes: beyond 2**53 the double itself may
+    be another number.
     """
 
     KINDS = (pa.types.is_integer, pa.types.is_floating)
@@ -84,16 +88,19 @@ class NumberCheck(FieldCheck):
 
     def _own(self, column: pa.Array) -> Mask:
         values, null = numbers(column)
-        fits = self._integers(values) if values.dtype.kind in "iu" else self._floats(values.astype(np.float64))
-        return np.where(null, self._null, fits)
+        whole = values.dtype.kind in "iu"
+        fits = self._integers(values) if whole else self._floats(values.astype(np.float64, copy=False))
+        return fits if null is None else np.where(null, self._null, fits)
 
     def _integers(self, values: npt.NDArray[Any]) -> Mask:
         if self._listed is not None:
             extent = np.iinfo(values.dtype)
-            whole = [int(value) for value in self._listed if math.isfinite(value) and value == int(value)]
+            exact = [_decimal(value) for value in self._listed]
+            whole = [int(value) for value in exact if value == value.to_integral_value()]
             return _among(values, [value for value in whole if extent.min <= value <= extent.max])
         fits = np.ones(len(values), dtype=np.bool_)
-        for keyword, bound in self._bounds.items():
+        for keyword, double in self._bounds.items():
+            bound = _decimal(double)
             if keyword == "minimum":
                 fits &= values >= math.ceil(bound)
             elif keyword == "exclusiveMinimum":
@@ -136,7 +143,8 @@ class BooleanCheck(FieldCheck):
 
     def _own(self, column: pa.Array) -> Mask:
         values, null = numbers(column)
-        return np.where(null, self._null, np.where(values, self._admits[True], self._admits[False]))
+        fits = np.where(values, self._admits[True], self._admits[False])
+        return fits if null is None else np.where(null, self._null, fits)
 
 
 class TextCheck(FieldCheck):
@@ -153,7 +161,9 @@ class TextCheck(FieldCheck):
         codes, values = texts(column)
         if len(self._known) > MAX_REMEMBERED:
             self._known.clear()
-        judged: Mask = np.array([self._judged(value) for value in values], dtype=np.bool_)[codes]
+        verdicts = np.array([self._judged(value) for value in values], dtype=np.bool_)
+        # Mostly all of them are admitted, and then no cell has to be looked at.
+        judged: Mask = np.ones(len(codes), dtype=np.bool_) if verdicts.all() else verdicts[codes]
         return judged
 
     def _judged(self, text: str | None) -> bool:
@@ -186,10 +196,17 @@ def _listed(spec: Mapping[str, Any]) -> list[Any] | None:
     return [value for value in values if value is not None]
 
 
+def _decimal(number: float) -> Decimal:
+    """The number that the shortest text of a double says, as JSON has it."""
+    return Decimal(repr(number))
+
+
 def _among(values: npt.NDArray[Any], listed: Sequence[float]) -> Mask:
-    if not listed:
-        return np.zeros(len(values), dtype=np.bool_)
-    found: Mask = np.isin(values, np.array(listed, dtype=values.dtype))
+    if len(listed) > FEW:
+        return np.isin(values, np.array(listed, dtype=values.dtype))
+    found: Mask = np.zeros(len(values), dtype=np.bool_)
+    for value in listed:
+        found |= values == values.dtype.type(value)
     return found
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,24 +13,52 @@ from edustream_contracts.contract import ModelContract
 from edustream_api.offline.cells import numbers, texts
 
 ABSENT_TEXT: Final = ""
+WIDEST: Final = 64
+
+Columns = Mapping[str, pa.Array]
 
 
-def tensors(batch: pa.RecordBatch, contract: ModelContract) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.object_]]:
-    """`numeric` float32 (n, k) and `categorical` object (n, m) of str, columns in the contract's order.
+def tensors(batch: pa.RecordBatch, contract: ModelContract) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:
+    """`numeric` float32 (n, k) and `categorical` (n, m), as `Inference.columns` takes them.
 
-    Null and absent numbers are NaN, null and absent texts empty, as `Inference` has them.
+    Null and absent numbers are NaN, null and absent texts empty.
     """
-    numeric = np.full((batch.num_rows, len(contract.numeric)), np.nan, dtype=np.float32)
-    categorical = np.full((batch.num_rows, len(contract.categorical)), ABSENT_TEXT, dtype=np.object_)
-    present = dict(zip(batch.schema.names, batch.columns, strict=True))
+    columns = zip(batch.schema.names, batch.columns, strict=True)
+    present = {name: column for name, column in columns if not pa.types.is_null(column.type)}
+    return _numeric(present, contract, batch.num_rows), _categorical(present, contract, batch.num_rows)
+
+
+def _numeric(present: Columns, contract: ModelContract, rows: int) -> npt.NDArray[np.float32]:
+    tensor = np.full((rows, len(contract.numeric)), np.nan, dtype=np.float32)
     for place, name in enumerate(contract.numeric):
-        if name in present and not pa.types.is_null(present[name].type):
+        if name in present:
             values, null = numbers(present[name])
             # As numpy does with a row's own numbers: by way of a double.
-            numeric[:, place] = values.astype(np.float64)
-            numeric[null, place] = np.nan
+            tensor[:, place] = values.astype(np.float64, copy=False)
+            if null is not None:
+                tensor[null, place] = np.nan
+    return tensor
+
+
+def _categorical(present: Columns, contract: ModelContract, rows: int) -> npt.NDArray[Any]:
+    different = [ABSENT_TEXT]
+    places = np.zeros((rows, len(contract.categorical)), dtype=np.intp)
     for place, name in enumerate(contract.categorical):
-        if name in present and not pa.types.is_null(present[name].type):
-            codes, different = texts(present[name])
-            categorical[:, place] = np.array([text or ABSENT_TEXT for text in different], dtype=np.object_)[codes]
-    return numeric, categorical
+        if name in present:
+            codes, values = texts(present[name])
+            places[:, place] = codes
+            places[:, place] += len(different)
+            different.extend(value or ABSENT_TEXT for value in values)
+    return _table(different).take(places)
+
+
+def _table(different: Sequence[str]) -> npt.NDArray[Any]:
+    """Texts as bytes of one width where that takes little memory: onnxruntime reads them without a Python object each.
+
+    It reads each up to its first zero byte, so there has to be one after the longest.
+    """
+    encoded = [text.encode() for text in different]
+    width = max(map(len, encoded)) + 1
+    if width > WIDEST or any(b"\0" in text for text in encoded):
+        return np.array(different, dtype=np.object_)
+    return np.array(encoded, dtype=f"S{width}")

@@ -49,7 +49,7 @@ def main(
         output=options.output,
         kept=None if options.columns is None else _names(options.columns),
         carried=_names(options.carry),
-        processes=options.processes,
+        threads=options.threads,
         restart=options.restart,
     )
     try:
@@ -62,10 +62,10 @@ def main(
         given = {PREFIX + name.upper(): value for name in SHARED if (value := getattr(options, name)) is not None}
         merged = with_env_file({**environ, **given}, options.env_file or env_file)
         source = ModelSource(ConsumerSettings.from_environ(merged))
-        # What several processes share out among them, one must not do with several threads.
+        # Arrow's own threads would come on top of those that were asked for.
         pa.set_cpu_count(1)
         model = source.load(open_registry(merged), _tell)
-        summary = run(task, source, model)
+        summary = run(task, model)
     except EduStreamError as error:
         _tell(str(error))
         return exit_code(error)
@@ -115,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--output", type=Path, required=True, metavar="FILE", help="accepted rows with their answers: Parquet or CSV")
     add("--columns", metavar="NAME,...", help="columns of the input that the output holds, too (default: all)")
     add("--carry", default="", metavar="NAME,...", help="columns that are no fields and only pass to the output")
-    add("--processes", type=_count, default=cores, metavar="N", help=f"processes that score (default: cores, {cores})")
+    add("--threads", type=_count, default=cores, metavar="N", help=f"threads that score (default: cores, {cores})")
     add("--restart", action="store_true", help="give up what an interrupted run left, and begin anew")
     for name, text in SHARED.items():
         default = getattr(ConsumerSettings(), name)

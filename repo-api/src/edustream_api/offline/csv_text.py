@@ -21,6 +21,7 @@ NUMBER: Final = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 WHOLE: Final = re.compile(r"-?[0-9]+")
 MAX_DIGITS: Final = 18
 BOOLEANS: Final = {"true": True, "false": False}
+TEXT: Final = pa.dictionary(pa.int32(), pa.string())
 INT64: Final = np.iinfo(np.int64)
 
 
@@ -58,8 +59,11 @@ class CsvText:
 
     def _column(self, name: str, column: pa.Array) -> pa.Array:
         kind = self._kinds.get(name)
-        if kind in (None, "string"):
+        if kind is None:
             return column
+        if kind == "string":
+            # The check, the tensor and Parquet all ask for it.
+            return column.dictionary_encode()
         if kind == "boolean":
             lower = pc.utf8_lower(column)
             known = pc.is_in(lower, value_set=pa.array(list(BOOLEANS)))
@@ -94,7 +98,7 @@ def _numbers(column: pa.Array, *, whole: bool) -> pa.Array:
 
 def _column_type(field: Field, contract: ModelContract) -> pa.DataType:
     if field.kind == "string":
-        return pa.string()
+        return TEXT
     if field.kind == "boolean":
         return pa.bool_()
     fits = _greatest(values_of(contract.document["input"]["properties"][field.name])) < INT64.max

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from edustream_contracts.errors import InvalidInput
 from edustream_registry.connection import open_reader
-from edustream_registry.local_copy import LocalCopy, LocalRelease
+from edustream_registry.local_copy import LocalCopy
 from edustream_registry.names import Reference
 from edustream_registry.reading import Clock, ReleaseReader, utc_now
-from edustream_registry.resolved import Resolved
 from edustream_registry.settings import RegistrySettings
 
 from edustream_api.events import Event, Refused
@@ -54,7 +53,7 @@ class ModelSource:
             reference,
             reader,
             LocalCopy(self.settings.cache_dir, reader.trust, clock),
-            self._loader(reference),
+            ModelLoader(ContractPin.of(self.settings.contract, reference.model)),
             self.settings.staleness_budget_s,
             clock,
             (listen,),
@@ -68,16 +67,6 @@ class ModelSource:
                 f"{snapshot.error}"
             )
         return snapshot.serving
-
-    def reload(self, resolved: Resolved) -> ServedModel:
-        """A release that `load` found, from the verified local copy; for another process.
-
-        Raises `Rejected` and `Incompatible`, as every load does.
-        """
-        return self._loader(resolved.reference).load(LocalRelease(resolved, self.settings.cache_dir))
-
-    def _loader(self, reference: Reference) -> ModelLoader:
-        return ModelLoader(ContractPin.of(self.settings.contract, reference.model))
 
 
 def reader_from(environ: Mapping[str, str]) -> ReleaseReader:

@@ -14,6 +14,7 @@ from edustream_contracts.errors import InvalidInput
 
 CHUNK_ROWS: Final = 20_000
 BLOCK_BYTES: Final = 4 * 1024 * 1024
+BUFFER_BYTES: Final = 256 * 1024
 PARQUET: Final = (".parquet", ".pq")
 CSV: Final = (".csv",)
 
@@ -37,10 +38,11 @@ class ParquetRows:
         self._path = path
         with _readable(path):
             with pq.ParquetFile(path) as file:
-                self.schema = file.schema_arrow
-            texts = [field.name for field in self.schema if pa.types.is_string(field.type)]
-            # Without buffering ahead, what is held is one chunk, whatever the size of a row group.
-            self._file = pq.ParquetFile(path, read_dictionary=texts, pre_buffer=False)
+                texts = [field.name for field in file.schema_arrow if _is_text(field.type)]
+            # With buffers of a size of their own, and without reading ahead, what is held of a row group does not grow
+            # with it.
+            self._file = pq.ParquetFile(path, read_dictionary=texts, pre_buffer=False, buffer_size=BUFFER_BYTES)
+            self.schema = self._file.schema_arrow
         self.rows: int | None = self._file.metadata.num_rows
 
     def batches(self, start: int) -> Iterator[pa.RecordBatch]:
@@ -97,6 +99,10 @@ def open_rows(path: Path) -> RowSource:
         f"The name {path} does not say what kind of file it is.",
         remedy=f"give a file whose name ends in {', '.join((*PARQUET, *CSV))}.",
     )
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _from(batches: Iterator[pa.RecordBatch] | Sequence[pa.RecordBatch], start: int) -> Iterator[pa.RecordBatch]:

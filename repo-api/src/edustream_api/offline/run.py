@@ -5,31 +5,24 @@ from __future__ import annotations
 import hashlib
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 from edustream_contracts.errors import InvalidInput
-from edustream_registry.resolved import Resolved
 from tqdm import tqdm
 
 from edustream_api.loading import ServedModel
 from edustream_api.offline.file_columns import assigned
-from edustream_api.offline.processes import Score, score_elsewhere, score_here
-from edustream_api.offline.released_model import ModelSource
 from edustream_api.offline.row_source import CSV, RowSource, open_rows
 from edustream_api.offline.scoring import Layout, Scorer
+from edustream_api.offline.threads import Score, scoring_threads
 from edustream_api.offline.unfinished_run import Progress, RunIdentity, UnfinishedRun, unfinished_run
 
 # What a sudden death costs at most, and what is held in memory at once.
-SEGMENT_ROWS: Final = 200_000
+SEGMENT_ROWS: Final = 100_000
 SEGMENT_BYTES: Final = 64 * 1024 * 1024
-# A process takes a second to start, in which it could have scored so many rows itself.
-ROWS_PER_PROCESS: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +33,7 @@ class Task:
     output: Path
     kept: tuple[str, ...] | None
     carried: tuple[str, ...]
-    processes: int
+    threads: int
     restart: bool
 
     @property
@@ -58,7 +51,7 @@ class Summary:
     seconds: float
 
 
-def run(task: Task, source: ModelSource, model: ServedModel) -> Summary:
+def run(task: Task, model: ServedModel) -> Summary:
     """Score the file; what was interrupted goes on.
 
     Raises `InvalidInput`: (kind `argument`) for paths that do not fit or exist, (kind `data`) for a file that cannot
@@ -85,7 +78,7 @@ def run(task: Task, source: ModelSource, model: ServedModel) -> Summary:
     )
     with unfinished_run(task.output, task.rejected, layout.output, identity, restart=task.restart) as unfinished:
         before = unfinished.progress
-        with _scoring(_process_count(task, rows, before.read), source, model, layout) as score:
+        with scoring_threads(Scorer(model, layout), task.threads) as score:
             _go_on(unfinished, rows, score, layout.output)
         if _digest(task.input) != identity.input_sha256:
             raise InvalidInput(
@@ -95,26 +88,6 @@ def run(task: Task, source: ModelSource, model: ServedModel) -> Summary:
             )
         unfinished.finish()
         return Summary(unfinished.progress, before, time.monotonic() - began)
-
-
-def make_scorer(source: ModelSource, resolved: Resolved, layout: Layout) -> Scorer:
-    """The scorer of a process of its own."""
-    return Scorer(source.reload(resolved), layout)
-
-
-@contextmanager
-def _scoring(count: int, source: ModelSource, model: ServedModel, layout: Layout) -> Iterator[Score]:
-    if count == 1:
-        yield score_here(Scorer(model, layout))
-        return
-    with score_elsewhere(partial(make_scorer, source, model.release, layout), count) as score:
-        yield score
-
-
-def _process_count(task: Task, rows: RowSource, read: int) -> int:
-    if rows.rows is None:
-        return task.processes
-    return max(1, min(task.processes, (rows.rows - read) // ROWS_PER_PROCESS))
 
 
 def _go_on(unfinished: UnfinishedRun, rows: RowSource, score: Score, schema: pa.Schema) -> None:

@@ -17,7 +17,7 @@ from edustream_api.loading import ServedModel
 from edustream_api.offline.cells import Mask
 from edustream_api.offline.column_check import ColumnCheck
 from edustream_api.offline.column_tensors import tensors
-from edustream_api.offline.csv_text import CsvText
+from edustream_api.offline.csv_text import TEXT, CsvText
 from edustream_api.offline.file_columns import MODEL, VERSION, FileColumns
 from edustream_api.offline.rejected_rows import reasons, record, row_of
 
@@ -27,7 +27,6 @@ ANSWER_TYPES: Final = {
     "integer": pa.int64(),
     "boolean": pa.bool_(),
 }
-REPEATED: Final = pa.dictionary(pa.int32(), pa.string())
 
 
 class Scored(NamedTuple):
@@ -52,15 +51,17 @@ class Layout:
         fields = []
         for name in columns.kept:
             kind = read.column_type(name) if is_text else schema.field(name).type
-            plain = kind.value_type if to_text and pa.types.is_dictionary(kind) else kind
-            fields.append(pa.field(name, plain))
+            if pa.types.is_dictionary(kind):
+                # Together, the dictionaries of several row groups may be longer than the file's own indices can say.
+                kind = kind.value_type if to_text else pa.dictionary(pa.int32(), kind.value_type)
+            fields.append(pa.field(name, kind))
         fields.extend(pa.field(field.name, ANSWER_TYPES[field.kind]) for field in contract.outputs)
-        repeated = pa.string() if to_text else REPEATED
+        repeated = pa.string() if to_text else TEXT
         return Layout(columns, pa.schema([*fields, (MODEL, repeated), (VERSION, repeated)]), is_text)
 
 
 class Scorer:
-    """Scores chunks of one file with one model; belongs to one process."""
+    """Scores chunks of one file with one model; several threads may call it at once."""
 
     def __init__(self, model: ServedModel, layout: Layout) -> None:
         self._model = model
@@ -102,7 +103,8 @@ class Scorer:
 
     def _answers(self, rows: pa.RecordBatch) -> Mapping[str, npt.NDArray[Any]]:
         if not rows.num_rows:
-            return {field.name: np.array([]) for field in self._model.contract.outputs}
+            # An array without a type becomes a column of any.
+            return {field.name: np.array([], dtype=object) for field in self._model.contract.outputs}
         return self._model.inference.columns(*tensors(rows, self._model.contract))
 
     def _rejected(

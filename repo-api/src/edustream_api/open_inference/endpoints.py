@@ -10,18 +10,16 @@ from typing import Any, Final
 from fastapi import Request, Response
 from starlette.routing import Route
 
-from edustream_api.hosting import HostedModel, Hosting
+from edustream_api.hosting import CountRows, HostedModel, Hosting
 from edustream_api.loading import ServedModel
 from edustream_api.open_inference import protocol as open_inference
 from edustream_api.open_inference.operations import Infer, serving_version
 from edustream_api.open_inference.protocol import EXTENSIONS, ROOT, model_path
-from edustream_api.problems import NOT_SERVING, RequestRefused
 from edustream_api.web.endpoints import json_response, response_of
-from edustream_api.web.request_body import ClientGone, read_body
+from edustream_api.web.request_body import CLIENT_GONE, ClientGone, read_body
 
 SERVER: Final = "edustream-api"
 VERSION: Final = "version"
-CLIENT_GONE: Final = 499
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +29,7 @@ class OpenInferenceEndpoints:
     hosting: Hosting
     max_rows: int
     max_body_bytes: int
+    count: CountRows
 
     async def server(self, request: Request) -> Response:
         """The server's metadata."""
@@ -42,10 +41,7 @@ class OpenInferenceEndpoints:
 
     async def ready(self, request: Request) -> Response:
         """Whether every model answers inference requests."""
-        for hosted in self.hosting.models:
-            hosted.serving()
-        if not self.hosting.models:
-            raise RequestRefused(NOT_SERVING, "No model is asked for; start the consumer with --model.")
+        self.hosting.serving()
         # The protocol's text calls it live, where later documents of it say ready.
         return json_response({"live": True, "ready": True})
 
@@ -57,7 +53,7 @@ class OpenInferenceEndpoints:
             Route(f"{ROOT}/health/ready", self.ready, methods=["GET"]),
         ]
         for hosted in self.hosting.models:
-            routes += ModelInferenceEndpoints(hosted, self.max_rows, self.max_body_bytes).routes()
+            routes += ModelInferenceEndpoints(hosted, self.max_rows, self.max_body_bytes, self.count).routes()
         return routes
 
 
@@ -68,6 +64,7 @@ class ModelInferenceEndpoints:
     hosted: HostedModel
     max_rows: int
     max_body_bytes: int
+    count: CountRows
 
     async def metadata(self, request: Request) -> Response:
         """The tensors that it takes and gives."""
@@ -83,7 +80,7 @@ class ModelInferenceEndpoints:
             body = await read_body(request.scope, request.receive, self.max_body_bytes)
         except ClientGone:
             return Response(status_code=CLIENT_GONE)
-        answer = Infer(self.hosted, self.max_rows)
+        answer = Infer(self.hosted, self.max_rows, self.count)
         return response_of(await answer.of_version(request.path_params[VERSION], request.scope, body))
 
     def routes(self) -> list[Route]:

@@ -9,7 +9,7 @@ from typing import Final
 
 from starlette.types import Scope
 
-from edustream_api.hosting import HostedModel, Observer
+from edustream_api.hosting import CountRows, HostedModel, Observer, counting
 from edustream_api.loading import ServedModel
 from edustream_api.open_inference.protocol import (
     EncodedResponse,
@@ -34,9 +34,10 @@ INLINE_BYTES: Final = 16 * 1024
 class Infer:
     """Answers inference requests to one model."""
 
-    def __init__(self, hosted: HostedModel, max_rows: int) -> None:
+    def __init__(self, hosted: HostedModel, max_rows: int, count: CountRows) -> None:
         self._hosted = hosted
         self._max_rows = max_rows
+        self._observers = (*hosted.observers, counting(count))
 
     async def __call__(self, scope: Scope, body: bytes) -> Reply:
         """The response to the request in `body`, by whichever release answers."""
@@ -48,7 +49,7 @@ class Infer:
 
     async def _response(self, model: ServedModel, scope: Scope, body: bytes) -> Reply:
         length = _header_length(scope)
-        arguments = (model, body, length, self._max_rows, self._hosted.observers)
+        arguments = (model, body, length, self._max_rows, self._observers)
         if len(body) <= INLINE_BYTES:
             response = infer(*arguments)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -18,11 +19,13 @@ from edustream_api.open_inference.endpoints import OpenInferenceEndpoints
 from edustream_api.polling import Poller
 from edustream_api.problems import ProblemKind, RequestRefused
 from edustream_api.settings import ConsumerSettings
+from edustream_api.web.direct_answers import DirectAnswers
 from edustream_api.web.endpoints import ProcessEndpoints, response_of
 from edustream_api.web.front import Front
 from edustream_api.web.operations import operations
 from edustream_api.web.reply import refusal
 from edustream_api.web.request_log import RequestLog
+from edustream_api.web.unread import REFUSED
 
 TITLE: Final = "EduStream consumer"
 DOCS: Final = "/docs"
@@ -33,6 +36,9 @@ SWAGGER_UI: Final[dict[str, Any]] = {
     # By default Swagger UI sends the document to a public validator; nothing here may leave the machine.
     "validatorUrl": None,
 }
+
+SWITCH_INTERVAL_S: Final = 0.0001
+"""How long a thread that loads, counts or compares may keep one that answers waiting for the interpreter lock."""
 
 KINDS_BY_STATUS: Final[dict[int, ProblemKind]] = {404: problems.NOT_FOUND, 405: problems.METHOD}
 
@@ -47,10 +53,11 @@ def build_app(
     """The ASGI application; the pollers run while the server does."""
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         for poller in pollers:
             poller.start()
-        yield
+        yield {REFUSED: metrics.refused}
         for poller in pollers:
             poller.stop()
         if access is not None:
@@ -61,7 +68,7 @@ def build_app(
     )
     routes = [
         *ProcessEndpoints(hosting, metrics, access).routes(),
-        *OpenInferenceEndpoints(hosting, settings.max_rows, settings.max_body_bytes).routes(),
+        *OpenInferenceEndpoints(hosting, settings.max_rows, settings.max_body_bytes, metrics.observe_batch).routes(),
     ]
     # The first match answers: these come before FastAPI's own OpenAPI route, which knows no contract.
     app.router.routes[:0] = routes
@@ -69,6 +76,12 @@ def build_app(
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestRefused, _refused)
     app.add_exception_handler(Exception, _broken)
+    # A gate, and a line for every request, are for all requests alike.
+    direct = (
+        DirectAnswers(hosting, metrics.observe, settings.max_body_bytes)
+        if access is None and not settings.access_log
+        else None
+    )
     front = Front(
         app,
         paths,
@@ -77,8 +90,9 @@ def build_app(
         settings.max_body_bytes,
         RequestLog(every=settings.access_log),
         access,
+        direct,
     )
-    metrics.in_progress = lambda: front.in_progress
+    metrics.in_progress = lambda: front.in_progress + (direct.under_way if direct else 0)
     return front
 
 

@@ -7,13 +7,20 @@ from asyncio import TimerHandle
 from dataclasses import dataclass
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from edustream_api import problems
-from edustream_api.problems import ProblemKind, problem_document
+from edustream_api import problems, request_context
+from edustream_api.problems import ProblemKind, RequestRefused
+from edustream_api.web import request_log
 from edustream_api.web.joined_writes import JoinedConnection
+from edustream_api.web.reply import CLOSE, refusal
+from edustream_api.web.unread import CUT_SHORT, REFUSED
 
 HEAD_END: Final = b"\r\n\r\n"
+BLANKS: Final = b" \t"
+"""What may stand behind a value without being part of it (RFC 9110, section 5.5)."""
+UPGRADE: Final = frozenset({b"connection", b"http2-settings", b"upgrade"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,9 @@ class BoundedConnection(JoinedConnection):
         super().__init__(*args, **options)
         self._bounds = bounds
         self._head_bytes = 0
+        self._head_tail = b""
+        self._framing_bytes = 0
+        self._completed = False
         self._deadline: TimerHandle | None = None
         self._bounded: object = None
         self._stalled: TimerHandle | None = None
@@ -55,16 +65,78 @@ class BoundedConnection(JoinedConnection):
 
     def data_received(self, data: bytes) -> None:
         """Take what arrived; expect the rest of it in time."""
-        if len(data) > self._bounds.max_header_bytes and self._begins_a_head() and self._too_long(data):
+        if (self._head_bytes or len(data) > self._bounds.max_header_bytes) and self._too_long(data):
             self._refuse(problems.HEAD_TOO_LARGE)
             return
-        super().data_received(data)
+        self._completed = False
+        if self._in_body():
+            self._framing_bytes += len(data)
+        self._unset_keepalive_if_required()
+        self._feed(data)
         cycle = self.cycle
-        if cycle is not None and cycle.scope is self.scope and not cycle.more_body and not cycle.response_complete:
+        whole = cycle is not None and cycle.scope is self.scope and not cycle.more_body
+        if whole and (self._completed or not cycle.response_complete):
             if self._deadline is not None:
                 self._expect_nothing()
+            if cycle.response_complete and self.timeout_keep_alive_task is None and not self.transport.is_closing():
+                # It was answered before all of it had come, which put an end to the time that ran since.
+                self._keep_alive(self.timeout_keep_alive)
         elif not self.transport.is_closing():
-            self._expect_rest(len(data))
+            self._expect_rest(data)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Called by the parser: a field of a head; not one of a trailer, which is no part of it (RFC 9110, 6.5.1)."""
+        if self.cycle is None or self.cycle.scope is not self.scope:
+            super().on_header(name, value.rstrip(BLANKS))
+
+    def on_headers_complete(self) -> None:
+        """Called by the parser at the end of a head."""
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Called by the parser with a part of the body."""
+        self._framing_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Called by the parser: all of a request has come, whether or not it was answered before."""
+        if self.parser.should_upgrade():
+            # All but its body, which the parser takes for another protocol.
+            return
+        super().on_message_complete()
+        self._completed = True
+        self._framing_bytes = 0
+        self.cycle.more_body = False
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.send_400_response("")
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Read the request anew without the wish to speak another protocol, which nobody has to grant (RFC 9110, 7.8).
+
+        `rest` is what came behind its head: its body, and what follows.
+        """
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self.send_400_response("")
+            return
+        fields = [(name, value) for name, value in self.headers if name not in UPGRADE]
+        if not self.parser.should_keep_alive():
+            fields.append(CLOSE)
+        head = b"".join(b"%s: %s\r\n" % field for field in fields)
+        line = b"%s %s HTTP/%s\r\n" % (method, self.url, self.parser.get_http_version().encode())
+        self.parser = httptools.HttpRequestParser(self)
+        self._feed(line + head + b"\r\n" + rest)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP."""
+        self._refuse(problems.NO_HTTP)
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Answer a client that has sent its whole request and closed its side; leave any other."""
@@ -86,24 +158,39 @@ class BoundedConnection(JoinedConnection):
             self._stalled.cancel()
             self._stalled = None
 
-    def _begins_a_head(self) -> bool:
+    def _keep_alive(self, within_s: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(within_s, self.timeout_keep_alive_handler)
+
+    def _in_body(self) -> bool:
         cycle = self.cycle
-        return cycle is None or (cycle.scope is self.scope and not cycle.more_body)
+        return cycle is not None and cycle.scope is self.scope and cycle.more_body
 
     def _too_long(self, data: bytes) -> bool:
-        return not 0 <= data.find(HEAD_END) <= self._bounds.max_header_bytes
+        """Whether a head that `data` begins, or goes on with, is longer than it may be, its blank line included."""
+        if self._in_body():
+            return False
+        tail, data = (self._head_tail, data) if self._head_bytes else (b"", data.lstrip(b"\r\n"))
+        end = (tail + data).find(HEAD_END)
+        return self._head_bytes + (len(data) if end < 0 else end + len(HEAD_END) - len(tail)) > (
+            self._bounds.max_header_bytes
+        )
 
-    def _expect_rest(self, received: int) -> None:
-        cycle = self.cycle
-        if cycle is not None and cycle.scope is self.scope and cycle.more_body:
+    def _expect_rest(self, data: bytes) -> None:
+        if self._in_body():
             self._head_bytes = 0
-            self._expect(cycle, self._bounds.body_timeout_s)
+            self._expect(self.cycle, self._bounds.body_timeout_s)
+            if self._framing_bytes > self._bounds.max_header_bytes:
+                # Trailers, or what chunks are wrapped in, without end.
+                self._refuse(problems.HEAD_TOO_LARGE)
             return
-        self._head_bytes += received
-        if self._head_bytes > self._bounds.max_header_bytes:
-            self._refuse(problems.HEAD_TOO_LARGE)
-        else:
-            self._expect(self.scope, self._bounds.header_timeout_s)
+        if self._completed:
+            # The head began somewhere in this piece: it is bounded by its limit and one read.
+            data = data[1 - len(HEAD_END) :]
+        # Blank lines before a head are no part of it.
+        head = data if self._head_bytes else data.lstrip(b"\r\n")
+        self._head_bytes += len(head)
+        self._head_tail = (self._head_tail + head)[1 - len(HEAD_END) :]
+        self._expect(self.scope, self._bounds.header_timeout_s)
 
     def _expect(self, what: object, within_s: float) -> None:
         """`what` is the request whose head or body is under way: more of the same is no reason to wait longer."""
@@ -123,19 +210,42 @@ class BoundedConnection(JoinedConnection):
     def _overdue(self) -> None:
         self._deadline = None
         cycle = self.cycle
-        if cycle is not None and not cycle.response_complete and not cycle.more_body:
-            # The head of the next request is late; the answer to this one is not cut off for that.
-            cycle.keep_alive = False
-        elif self.scope is None or (cycle is not None and (cycle.response_started or cycle.response_complete)):
+        if self.scope is None or (cycle is not None and cycle.scope is self.scope and cycle.response_complete):
+            # Nothing was begun that could be refused.
             self.transport.close()
         else:
             self._refuse(problems.TOO_SLOW)
 
     def _refuse(self, kind: ProblemKind) -> None:
-        body = problems.encoded(problem_document(kind, f"{kind.title}."))
-        head = (
-            b"content-type: %s\r\ncontent-length: %d\r\nconnection: close\r\n\r\n",
-            (problems.MEDIA_TYPE.encode(), len(body)),
-        )
-        self.transport.write(STATUS_LINE[kind.status.value] + head[0] % head[1] + body)
+        """Refuse what is arriving; the answer to the request under way, if there is one, is not cut off for that."""
+        cycle = self.cycle
+        if cycle is None or (cycle.response_complete and not self._in_body()):
+            self._answer(kind)
+        elif cycle.response_complete:
+            self.transport.close()
+        else:
+            cycle.keep_alive = False
+            if self._in_body():
+                self._cut_short(cycle, kind)
+
+    def _cut_short(self, cycle: RequestResponseCycle, kind: ProblemKind) -> None:
+        """Wake the application, which answers; cut it off if it was woken in vain before."""
+        state = cycle.scope["state"]
+        if CUT_SHORT in state:
+            self.transport.close()
+            return
+        state[CUT_SHORT] = kind
+        cycle.message_event.set()
+        self._expect(cycle, self._bounds.body_timeout_s)
+
+    def _answer(self, kind: ProblemKind) -> None:
+        begun = self.cycle is None or self.cycle.scope is not self.scope
+        identity = request_context.enter((self.headers or ()) if begun else ()).headers()
+        reply = refusal(RequestRefused(kind, f"{kind.title}."), path="")
+        fields = [*reply.headers, (b"content-length", b"%d" % len(reply.body)), CLOSE, *identity]
+        head = b"".join(b"%s: %s\r\n" % field for field in fields)
+        self.transport.write(STATUS_LINE[reply.status] + head + b"\r\n" + reply.body)
         self.transport.close()
+        request_log.unread(kind.name, reply.status)
+        if counted := self.app_state.get(REFUSED):
+            counted(kind.name)

@@ -17,7 +17,7 @@ from edustream_api.challenger import report as shadow_report
 from edustream_api.drift import report as drift_report
 from edustream_api.hosting import HostedModel, Hosting
 from edustream_api.metrics import Metrics
-from edustream_api.problems import NOT_FOUND, NOT_SERVING, RequestRefused
+from edustream_api.problems import NOT_FOUND, RequestRefused
 from edustream_api.web import health_page, openapi, reports
 from edustream_api.web.openapi import DescribedModel
 from edustream_api.web.reply import Reply
@@ -40,19 +40,18 @@ class ModelEndpoints:
 
     async def contract(self, request: Request) -> Response:
         """The contract of the release that answers; the pinned one while none does."""
-        contract = self.hosted.contract
-        if contract is None:
-            self.hosted.serving()
-        return json_response(contract.document if contract else {})
+        snapshot = self.hosted.keeper.snapshot
+        contract = self.hosted.contract(snapshot) or self.hosted.serving_in(snapshot).contract
+        return json_response(contract.document)
 
     async def health(self, request: Request) -> Response:
         """The model's state, for people."""
-        return _health_response(request, reports.model_health(self.hosted), self.hosted.name)
+        told = await asyncio.to_thread(reports.model_health, self.hosted)
+        return _health_response(request, told, self.hosted.name)
 
     async def ready(self, request: Request) -> Response:
         """Whether this model's predictions are answered."""
-        self.hosted.serving()
-        return json_response({"status": "ready", "state": self.hosted.keeper.snapshot.state.value})
+        return _ready_response(self.hosted)
 
     async def drift(self, request: Request) -> Response:
         """How far rows and answers lie from the release's profile."""
@@ -98,7 +97,8 @@ class ProcessEndpoints:
     async def health(self, request: Request) -> Response:
         """The state, for people."""
         only = self.hosting.only
-        told = reports.health(self.hosting)
+        # What other workers counted is in files.
+        told = await asyncio.to_thread(reports.health, self.hosting)
         if self.access:
             told |= self.access.report()
         return _health_response(request, told, only.name if only else "EduStream consumer")
@@ -109,11 +109,9 @@ class ProcessEndpoints:
 
     async def ready(self, request: Request) -> Response:
         """Whether the predictions of every model are answered."""
-        serving = [hosted.serving() for hosted in self.hosting.models]
-        if not serving:
-            raise RequestRefused(NOT_SERVING, "No model is asked for; start the consumer with --model.")
         if only := self.hosting.only:
-            return json_response({"status": "ready", "state": only.keeper.snapshot.state.value})
+            return _ready_response(only)
+        serving = self.hosting.serving()
         return json_response({"status": "ready", "models": {model.name: model.version for model in serving}})
 
     async def exposition(self, request: Request) -> Response:
@@ -152,8 +150,15 @@ class ProcessEndpoints:
 
 
 def _described(hosted: HostedModel, *, alone: bool) -> DescribedModel:
-    serving = hosted.keeper.snapshot.serving
-    return DescribedModel(hosted.name, hosted.contract, serving.version if serving else None, alone)
+    snapshot = hosted.keeper.snapshot
+    version = snapshot.serving.version if snapshot.serving else None
+    return DescribedModel(hosted.name, hosted.contract(snapshot), version, alone)
+
+
+def _ready_response(hosted: HostedModel) -> Response:
+    snapshot = hosted.keeper.snapshot
+    hosted.serving_in(snapshot)
+    return json_response({"status": "ready", "state": snapshot.state.value})
 
 
 def json_response(document: Any) -> Response:

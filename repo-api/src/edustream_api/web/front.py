@@ -5,28 +5,24 @@ Predictions skip FastAPI's routing, middleware and serialisation, which would co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from time import perf_counter
-from typing import Final, TypeAlias
+from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from edustream_api import problems
-from edustream_api.access.gate import Access
+from edustream_api import problems, request_context
+from edustream_api.access.gate import Access, Admission
 from edustream_api.open_inference.protocol import is_open_inference
 from edustream_api.problems import RequestRefused
-from edustream_api.web import request_context, request_log
-from edustream_api.web.reply import Operation, Reply, refusal
-from edustream_api.web.request_body import ClientGone, read_body, read_json_body
-from edustream_api.web.request_context import Headers
+from edustream_api.request_context import Headers
+from edustream_api.web import request_log
+from edustream_api.web.direct_answers import DirectAnswers
+from edustream_api.web.reply import Observe, Operation, Reply, refusal
+from edustream_api.web.request_body import CLIENT_GONE, ClientGone, read_body, read_json_body
 from edustream_api.web.request_log import RequestLog
 
 OTHER: Final = "other"
-CLIENT_GONE: Final = 499
-"""What proxies log where nobody was left to read the answer."""
-
-Observe: TypeAlias = Callable[[str, int, float], None]
-"""Told of every request: its route, the status of its answer, its seconds."""
 
 
 class Front:
@@ -41,7 +37,9 @@ class Front:
         max_body_bytes: int,
         log: RequestLog,
         access: Access | None = None,
+        direct: DirectAnswers | None = None,
     ) -> None:
+        """`direct` answers requests before they get here, where the connection knows how to ask it."""
         self._rest = rest
         self._paths = paths
         self._operations = operations
@@ -51,6 +49,7 @@ class Front:
         self._max_body_bytes = max_body_bytes
         self._log = log
         self._access = access
+        self.direct = direct
         self.in_progress = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,9 +91,16 @@ class Front:
         self, access: Access, scope: Scope, receive: Receive, send: Send, identity: Headers
     ) -> tuple[Send, int | None]:
         """How to send the answer to a request; the status of the answer if it is sent, since it goes no further."""
-        admission = await access.admit(scope, receive, send)
+        try:
+            admission = await access.admit(scope, send)
+        except Exception as error:
+            admission = Admission(send, _unforeseen(error))
+        if (answer := admission.answer) is not None:
+            answer.raw_headers.extend(identity)
+            await answer(scope, receive, send)
+            return send, answer.status_code
         if admission.refused is None:
-            return admission.send, admission.status
+            return admission.send, None
         reply = refusal(admission.refused, scope["path"])
         await _send(admission.send, reply, identity)
         return admission.send, reply.status
@@ -112,8 +118,7 @@ class Front:
         except ClientGone:
             return CLIENT_GONE
         except Exception as error:
-            request_log.unforeseen(error)
-            reply = refusal(RequestRefused(problems.INTERNAL, problems.UNFORESEEN), scope["path"])
+            reply = refusal(_unforeseen(error), scope["path"])
         await _send(send, reply, identity)
         return reply.status
 
@@ -133,6 +138,11 @@ class Front:
             # The application has answered already, and raises what it could not foresee for us to tell.
             request_log.unforeseen(error)
         return status
+
+
+def _unforeseen(error: Exception) -> RequestRefused:
+    request_log.unforeseen(error)
+    return RequestRefused(problems.INTERNAL, problems.UNFORESEEN)
 
 
 async def _send(send: Send, reply: Reply, identity: Headers) -> None:

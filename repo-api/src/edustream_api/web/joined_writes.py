@@ -33,6 +33,11 @@ class JoinedWrites:
             self._held = data
             self._loop.call_soon(self._send_held)
 
+    def write_whole(self, answer: bytes) -> None:
+        """Send an answer, head and body, after what is held back."""
+        held, self._held = self._held, b""
+        self._transport.write(held + answer if held else answer)
+
     def close(self) -> None:
         """Send what is held back, and close."""
         self._send_held()
@@ -47,6 +52,9 @@ class JoinedWrites:
 class JoinedConnection(HttpToolsProtocol):
     """uvicorn's connection, whose answers leave in one piece."""
 
+    writes: JoinedWrites
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Write through `JoinedWrites`."""
-        super().connection_made(cast(asyncio.Transport, JoinedWrites(transport, self.loop)))
+        self.writes = JoinedWrites(transport, self.loop)
+        super().connection_made(cast(asyncio.Transport, self.writes))

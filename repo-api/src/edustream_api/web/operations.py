@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 from starlette.types import Scope
 
 from edustream_api.challenger.divided import divided
-from edustream_api.explanation import Explain
-from edustream_api.hosting import HostedModel, Hosting
+from edustream_api.hosting import CountRows, HostedModel, Hosting, counting
 from edustream_api.joint_inference import JointInference
-from edustream_api.loading import ServedModel
 from edustream_api.open_inference.operations import Infer, infer_path
-from edustream_api.prediction import predict, predict_batch
+from edustream_api.prediction import explain, predict, predict_batch
 from edustream_api.web.reply import Operation, Reply
 
 
@@ -24,25 +21,20 @@ class Predict:
 
     def __init__(self, hosted: HostedModel) -> None:
         self._hosted = hosted
-        self._inference = JointInference()
+        self._inference = JointInference(hosted.observers)
 
     async def __call__(self, scope: Scope, body: bytes) -> Reply:
         """The answer to the row in `body`."""
-        return Reply(await predict(self._hosted.serving(), body, self._inference, self._hosted.observers))
+        return Reply(await predict(self._hosted.serving(), body, self._inference))
 
 
 class PredictBatch:
     """Answers many rows, all of them or none."""
 
-    def __init__(self, hosted: HostedModel, max_rows: int, count: Callable[[str, int], None]) -> None:
-        """`count` is told of each batch that is answered: the model and the number of rows."""
-
-        def counted(model: ServedModel, rows: Sequence[Any], answers: Sequence[Any]) -> None:
-            count(model.name, len(rows))
-
+    def __init__(self, hosted: HostedModel, max_rows: int, count: CountRows) -> None:
         self._hosted = hosted
         self._max_rows = max_rows
-        self._observers = (*hosted.observers, counted)
+        self._observers = (*hosted.observers, counting(count))
 
     async def __call__(self, scope: Scope, body: bytes) -> Reply:
         """The answers to the rows in `body`."""
@@ -51,7 +43,19 @@ class PredictBatch:
         return Reply(await asyncio.to_thread(predict_batch, serving, body, self._max_rows, self._observers))
 
 
-def operations(hosting: Hosting, max_rows: int, count: Callable[[str, int], None]) -> Mapping[str, Operation]:
+class Explain:
+    """Explains the answer to one row."""
+
+    def __init__(self, hosted: HostedModel) -> None:
+        self._hosted = hosted
+
+    async def __call__(self, scope: Scope, body: bytes) -> Reply:
+        """The explanation of the answer to the row in `body`."""
+        # It asks the model some two thousand times: others are answered meanwhile.
+        return Reply(await asyncio.to_thread(explain, self._hosted.serving(), body))
+
+
+def operations(hosting: Hosting, max_rows: int, count: CountRows) -> Mapping[str, Operation]:
     """Every operation by its path; `count` is told of each batch that is answered."""
     found: dict[str, Operation] = {}
     for prefix, hosted in hosting.prefixes():
@@ -59,5 +63,5 @@ def operations(hosting: Hosting, max_rows: int, count: Callable[[str, int], None
         found[f"{prefix}/predict/batch"] = divided(hosted, partial(PredictBatch, max_rows=max_rows, count=count))
         found[f"{prefix}/explain"] = divided(hosted, Explain)
     for hosted in hosting.models:
-        found[infer_path(hosted.name)] = divided(hosted, partial(Infer, max_rows=max_rows))
+        found[infer_path(hosted.name)] = divided(hosted, partial(Infer, max_rows=max_rows, count=count))
     return found

@@ -30,6 +30,10 @@ Operation: TypeAlias = Callable[[Scope, bytes], Awaitable[Reply]]
 """Answers a POST: its ASGI scope and its body. Raises `RequestRefused`."""
 
 
+Observe: TypeAlias = Callable[[str, int, float], None]
+"""Told of every request: its route, the status of its answer, its seconds."""
+
+
 def refusal(refused: RequestRefused, path: str) -> Reply:
     """The reply to a request that is refused: a problem document, or the Open Inference Protocol's error below /v2."""
     headers = []

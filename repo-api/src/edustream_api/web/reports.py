@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from edustream_contracts.errors import EduStreamError
+from edustream_registry.names import Reference
 
 from edustream_api.challenger.split import CHALLENGER, CHAMPION, Split
-from edustream_api.events import Refusal
+from edustream_api.events import Refusal, Snapshot
 from edustream_api.hosting import HostedModel, Hosting
-from edustream_api.keeper import Keeper
 from edustream_api.loading import ServedModel
 from edustream_api.stated_needs import NeedsReport
 
@@ -21,13 +22,16 @@ def health(hosting: Hosting) -> dict[str, Any]:
     if hosting.only:
         return model_health(hosting.only)
     models = {hosted.name: model_health(hosted) for hosted in hosting.models}
-    return {"live": True, "ready": hosting.ready, "models": models}
+    # Never ready where there is none.
+    ready = bool(models) and all(model["ready"] for model in models.values())
+    return {"live": True, "ready": ready, "models": models}
 
 
 def model_health(hosted: HostedModel) -> dict[str, Any]:
     """The same of one model."""
     keeper, needs = hosted.keeper, hosted.needs
     snapshot = keeper.snapshot
+    challengers = {one: challenger(one.reference, one.snapshot) for one in hosted.challengers}
     return {
         "state": snapshot.state.value,
         "meaning": snapshot.state.meaning,
@@ -39,20 +43,19 @@ def model_health(hosted: HostedModel) -> dict[str, Any]:
         "model_version": snapshot.serving.version if snapshot.serving else None,
         "error": _explained(snapshot.error) if snapshot.error else None,
         "last_contact": _time(snapshot.contacted_at),
-        "staleness_s": keeper.staleness_s(),
+        "staleness_s": keeper.staleness_s(snapshot),
         "staleness_budget_s": keeper.staleness_budget_s,
         "last_refusal": _refusal(snapshot.refusal),
         "needs": _needs(needs.report) if needs else None,
-        "shadow": challenger(hosted.shadow.challenger) if hosted.shadow else None,
-        "split": _split(hosted.split) if hosted.split else None,
+        "shadow": challengers[hosted.shadow.challenger] if hosted.shadow else None,
+        "split": _split(hosted.split, challengers[hosted.split.challenger]) if hosted.split else None,
     }
 
 
-def challenger(keeper: Keeper) -> dict[str, Any]:
+def challenger(reference: Reference, snapshot: Snapshot) -> dict[str, Any]:
     """How a challenger is, which changes nothing of how its champion is."""
-    snapshot = keeper.snapshot
     return {
-        "reference": str(keeper.reference),
+        "reference": str(reference),
         "state": snapshot.state.value,
         "meaning": snapshot.state.meaning,
         "model_version": snapshot.serving.version if snapshot.serving else None,
@@ -63,18 +66,7 @@ def challenger(keeper: Keeper) -> dict[str, Any]:
 
 def models(hosting: Hosting) -> dict[str, Any]:
     """The models that are asked for, in order, and how each is."""
-    return {
-        "models": [
-            {
-                "model": hosted.name,
-                "reference": str(hosted.keeper.reference),
-                "state": hosted.keeper.snapshot.state.value,
-                "ready": hosted.keeper.snapshot.state.serves,
-                "model_version": serving.version if (serving := hosted.keeper.snapshot.serving) else None,
-            }
-            for hosted in hosting.models
-        ]
-    }
+    return {"models": [_listed(hosted) for hosted in hosting.models]}
 
 
 def model(served: ServedModel) -> dict[str, Any]:
@@ -109,13 +101,24 @@ def model(served: ServedModel) -> dict[str, Any]:
     }
 
 
-def _split(split: Split) -> dict[str, Any]:
+def _listed(hosted: HostedModel) -> dict[str, Any]:
+    snapshot = hosted.keeper.snapshot
+    return {
+        "model": hosted.name,
+        "reference": str(hosted.keeper.reference),
+        "state": snapshot.state.value,
+        "ready": snapshot.state.serves,
+        "model_version": snapshot.serving.version if snapshot.serving else None,
+    }
+
+
+def _split(split: Split, challenger: Mapping[str, Any]) -> dict[str, Any]:
     answered, fallbacks = split.counts()
     sides: Counter[str] = Counter()
     for (side, _), count in answered.items():
         sides[side] += count
     return {
-        **challenger(split.challenger),
+        **challenger,
         "percent": split.percent,
         "answered": {side: sides[side] for side in (CHAMPION, CHALLENGER)},
         "fallbacks": dict(fallbacks),

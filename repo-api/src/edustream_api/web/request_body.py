@@ -7,9 +7,12 @@ from typing import Final
 from starlette.types import Message, Receive, Scope
 
 from edustream_api.problems import MEDIA, TOO_LARGE, RequestRefused
+from edustream_api.web.unread import CUT_SHORT
 
 # What a client may still send after it was refused: it reads the refusal instead of a broken connection.
 DRAINED_BODIES: Final = 16
+CLIENT_GONE: Final = 499
+"""What proxies log where nobody was left to read the answer."""
 
 
 class ClientGone(ConnectionError):
@@ -17,15 +20,15 @@ class ClientGone(ConnectionError):
 
 
 async def read_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
-    """The body of a request. Raises `RequestRefused` (`too-large`), `ClientGone`."""
+    """The body of a request. Raises `RequestRefused` (`too-large`, `too-slow`, `malformed-http`), `ClientGone`."""
     stated_length = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
-    return await _limited(stated_length, receive, max_bytes)
+    return await _limited(stated_length, scope, receive, max_bytes)
 
 
 async def read_json_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
     """The body of a request that says it is JSON.
 
-    Raises `RequestRefused` (`media-type`, `too-large`), `ClientGone`.
+    Raises `RequestRefused` (`media-type`, and as `read_body` does), `ClientGone`.
     """
     media_type = stated_length = b""
     for name, value in scope["headers"]:
@@ -33,7 +36,7 @@ async def read_json_body(scope: Scope, receive: Receive, max_bytes: int) -> byte
             media_type = value
         elif name == b"content-length":
             stated_length = value
-    body = await _limited(stated_length, receive, max_bytes)
+    body = await _limited(stated_length, scope, receive, max_bytes)
     if media_type != b"application/json" and not _is_json(media_type):
         given = media_type.decode("latin-1") or "nothing"
         raise RequestRefused(MEDIA, f"The content type is {given}; application/json is expected.")
@@ -44,15 +47,17 @@ def _is_json(media_type: bytes) -> bool:
     return media_type.partition(b";")[0].strip().lower() == b"application/json"
 
 
-async def _limited(stated_length: bytes, receive: Receive, max_bytes: int) -> bytes:
+async def _limited(stated_length: bytes, scope: Scope, receive: Receive, max_bytes: int) -> bytes:
     if stated_length.isdigit() and int(stated_length) > max_bytes:
-        await _drain(receive, max_bytes)
+        awaited = any(name == b"expect" for name, _ in scope["headers"])
+        if not awaited and int(stated_length) <= DRAINED_BODIES * max_bytes:
+            await _drain(scope, receive, max_bytes)
         raise _too_large(max_bytes)
-    return await _read(receive, max_bytes)
+    return await _read(scope, receive, max_bytes)
 
 
-async def _read(receive: Receive, max_bytes: int) -> bytes:
-    body, more = _part(await receive())
+async def _read(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
+    body, more = _part(scope, await receive())
     if not more:
         if len(body) > max_bytes:
             raise _too_large(max_bytes)
@@ -60,9 +65,9 @@ async def _read(receive: Receive, max_bytes: int) -> bytes:
     chunks, length = [body], len(body)
     while more:
         if length > max_bytes:
-            await _drain(receive, max_bytes)
+            await _drain(scope, receive, max_bytes)
             raise _too_large(max_bytes)
-        chunk, more = _part(await receive())
+        chunk, more = _part(scope, await receive())
         chunks.append(chunk)
         length += len(chunk)
     if length > max_bytes:
@@ -70,16 +75,19 @@ async def _read(receive: Receive, max_bytes: int) -> bytes:
     return b"".join(chunks)
 
 
-def _part(message: Message) -> tuple[bytes, bool]:
+def _part(scope: Scope, message: Message) -> tuple[bytes, bool]:
     if message["type"] == "http.disconnect":
         raise ClientGone
-    return message.get("body", b""), message.get("more_body", False)
+    more = message.get("more_body", False)
+    if more and (kind := scope.get("state", {}).get(CUT_SHORT)):
+        raise RequestRefused(kind, f"{kind.title}.")
+    return message.get("body", b""), more
 
 
-async def _drain(receive: Receive, max_bytes: int) -> None:
+async def _drain(scope: Scope, receive: Receive, max_bytes: int) -> None:
     length, more = 0, True
     while more and length <= DRAINED_BODIES * max_bytes:
-        chunk, more = _part(await receive())
+        chunk, more = _part(scope, await receive())
         length += len(chunk)
 
 

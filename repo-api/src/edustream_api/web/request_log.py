@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 from typing import Any, Final
 
-from edustream_api.web import request_context
+from edustream_api import request_context
 
 LOG: Final = logging.getLogger("edustream_api.requests")
 FAILED: Final = 400
@@ -37,20 +37,13 @@ class RequestLog:
         LOG.log(level, "request", extra=details)
 
 
+def unread(kind: str, status: int) -> None:
+    """Write that a request was refused before its head was complete."""
+    LOG.warning("request_unread", extra={"kind": kind, "status": status})
+
+
 def unforeseen(error: Exception) -> None:
     """Write where a defect showed itself. Its message is left out: it may quote what a client sent."""
     frames = traceback.extract_tb(error.__traceback__)
     where = [f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}" for frame in frames]
     LOG.error("request_broke", extra={"error": type(error).__qualname__, "where": where})
-
-
-class Identified(logging.Filter):
-    """Adds the request under way, and its trace, to every record; one handler needs it once."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record through."""
-        if context := request_context.current():
-            record.request_id = context.request_id
-            if context.trace:
-                record.trace_id = context.trace.trace_id
-        return True

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final, TypeAlias
 
-from edustream_api.web import trace_context
-from edustream_api.web.trace_context import TraceContext
+from edustream_api import trace_context
+from edustream_api.trace_context import TraceContext
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 
@@ -20,6 +20,8 @@ TRACEPARENT: Final = b"traceparent"
 TRACESTATE: Final = b"tracestate"
 IDENTITY: Final = frozenset({REQUEST_ID, TRACEPARENT, TRACESTATE})
 TRACERESPONSE: Final = b"traceresponse"
+API_KEY: Final = "api_key"
+"""The entry of `scope["state"]` that holds the name of the API key that a request was admitted with."""
 
 # What stands in a URN and in a log without being escaped.
 SANE_ID: Final = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
@@ -61,6 +63,13 @@ def current() -> RequestContext | None:
 
 def enter(headers: Iterable[tuple[bytes, bytes]]) -> RequestContext:
     """Begin a request that came with these headers (lower-case names), as the one under way in this task."""
+    context = read(headers)
+    _CURRENT.set(context)
+    return context
+
+
+def read(headers: Iterable[tuple[bytes, bytes]]) -> RequestContext:
+    """The request that came with these headers (lower-case names)."""
     request_id, parent, states = None, None, []
     for name, value in headers:
         if name not in IDENTITY:
@@ -77,7 +86,6 @@ def enter(headers: Iterable[tuple[bytes, bytes]]) -> RequestContext:
     )
     if parent:
         context.trace = trace_context.read(parent.decode("latin-1"), b",".join(states).decode("latin-1"))
-    _CURRENT.set(context)
     return context
 
 

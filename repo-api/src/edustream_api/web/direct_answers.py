@@ -1,0 +1,130 @@
+"""Answers the commonest request before it becomes a task: one row that keeps the contract, as JSON, to one model.
+
+What a framework does for a request costs several times what the model does. Nothing but success is told here: whatever
+ends otherwise, or differs in any way, is handed on to `Front`, whose answers callers cannot tell from these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import perf_counter
+from typing import Final, Protocol
+
+from edustream_registry.inference.session import Answer
+
+from edustream_api import json_document, request_context
+from edustream_api.challenger.divided import SIDES
+from edustream_api.challenger.split import TO_CHAMPION, row_key
+from edustream_api.hosting import HostedModel, Hosting
+from edustream_api.joint_inference import JointInference
+from edustream_api.prediction import encoded
+from edustream_api.request_context import Headers, RequestContext
+from edustream_api.web.reply import JSON_HEADER, Observe
+
+OK: Final = 200
+CONTENT_TYPE: Final = b"content-type"
+UNCOMMON: Final = frozenset({b"content-encoding", b"expect"})
+
+
+class Asker(Protocol):
+    """Who has asked, and waits to be told."""
+
+    def answer(self, headers: Headers, body: bytes) -> None:
+        """Send this, with status 200; `headers` are complete."""
+
+    def hand_on(self) -> None:
+        """Have the request answered in the ordinary way."""
+
+
+class DirectModel:
+    """What answers the rows of one model: the release that serves, or where answers are split, that of either side."""
+
+    def __init__(self, path: str, hosted: HostedModel, observe: Observe) -> None:
+        """`observe` is told of every request that was asked at `path` and answered."""
+        self._path = path
+        self._champion = hosted.keeper
+        self._split = hosted.split
+        self._observe = observe
+        self._of_champion = JointInference(hosted.observers)
+        # As in the ordinary way, nobody observes a challenger.
+        self._of_challenger = JointInference()
+        self.under_way = 0
+
+    def ask(self, headers: Headers, body: bytes, request: RequestContext, asker: Asker) -> bool:
+        """Have the row in `body` answered; False, with nothing done, where it is none that can be."""
+        started = perf_counter()
+        champion, split = self._champion.snapshot.serving, self._split
+        if champion is None:
+            return False
+        try:
+            row = json_document.parse_plain(body)
+        except ValueError:
+            return False
+        # What is wrong with a refused row is told by the ordinary way.
+        if not champion.accepts(row):
+            return False
+        choice = TO_CHAMPION
+        if split is not None:
+            key = split.stated_key(headers)
+            choice = split.choose(row_key(row) if key is None else key)
+        model = choice.challenger or champion
+
+        def done(outcome: Answer | Exception) -> None:
+            self.under_way -= 1
+            try:
+                if isinstance(outcome, Exception):
+                    raise outcome
+                answer = encoded(model, outcome)
+            except Exception:
+                # The ordinary way meets it too, and tells of it.
+                asker.hand_on()
+                return
+            headers = [JSON_HEADER] if split is None else [JSON_HEADER, SIDES[choice.side]]
+            asker.answer([*headers, (b"content-length", b"%d" % len(answer)), *request.headers()], answer)
+            self._observe(self._path, OK, perf_counter() - started)
+            if split is not None:
+                if choice.hindrance is not None:
+                    split.fell_back(choice.hindrance)
+                split.answered(choice.side, OK)
+
+        self.under_way += 1
+        (self._of_challenger if choice.challenger else self._of_champion).ask(model, row, done)
+        return True
+
+
+class DirectAnswers:
+    """The models of a process by the path at which one row of theirs is asked for."""
+
+    def __init__(self, hosting: Hosting, observe: Observe, max_body_bytes: int) -> None:
+        self._max_body_bytes = max_body_bytes
+        paths = {f"{prefix}/predict": hosted for prefix, hosted in hosting.prefixes()}
+        self._models: Mapping[bytes, DirectModel] = {
+            path.encode(): DirectModel(path, hosted, observe) for path, hosted in paths.items()
+        }
+
+    @property
+    def under_way(self) -> int:
+        """How many requests are not answered yet."""
+        return sum(model.under_way for model in self._models.values())
+
+    def ask(self, url: bytes, headers: Headers, body: bytes, asker: Asker) -> bool:
+        """Have a POST answered; False, with nothing done, where it is none of those that are answered here.
+
+        `asker` is told in the next turn of the event loop.
+        """
+        model = self._models.get(url)
+        if model is None or len(body) > self._max_body_bytes or not _is_common(headers):
+            return False
+        return model.ask(headers, body, request_context.read(headers), asker)
+
+
+def _is_common(headers: Headers) -> bool:
+    media_types = 0
+    for name, value in headers:
+        if name == CONTENT_TYPE:
+            if value != JSON_HEADER[1]:
+                return False
+            media_types += 1
+        elif name in UNCOMMON:
+            return False
+    return media_types == 1

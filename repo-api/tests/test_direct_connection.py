@@ -1,0 +1,475 @@
+"""What is answered at once differs in nothing that callers see from what goes the ordinary way."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import orjson
+import pytest
+import uvicorn
+from challenged import challenge
+from consumers import ConsumerBench
+from drifting import release
+from edustream_registry.inference.session import AnswerUnusable
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from uvicorn.server import ServerState
+
+from edustream_api.consumer import Consumer
+from edustream_api.drift.reference import Reference
+from edustream_api.web.connections import Bounds
+from edustream_api.web.direct_answers import DirectAnswers
+from edustream_api.web.direct_connection import MAX_REQUEST_BYTES, DirectConnection
+
+LONG_S = 3600.0
+PATHS = ("/predict", "/models/churn/predict")
+DATE = b"Sat, 21 Nov 2026 12:00:00 GMT"
+
+
+class Pipe(asyncio.Transport):
+    """A transport that keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: Any) -> None:
+        assert not self.closed
+        self.written.append(bytes(data))
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
+        self.closed = True
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return {"sockname": ("127.0.0.1", 80), "peername": ("127.0.0.1", 81)}.get(name, default)
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+
+class Caller:
+    """One connection to an application; needs a running event loop."""
+
+    def __init__(self, app: Any, keep_alive_s: float = LONG_S) -> None:
+        options: Any = {"log_config": None, "proxy_headers": False, "timeout_keep_alive": keep_alive_s}
+        config = uvicorn.Config(app, lifespan="off", **options)
+        config.load()
+        self.state = ServerState()
+        self.state.default_headers = [(b"date", DATE)]
+        self.connection = DirectConnection(
+            config=config, server_state=self.state, app_state={}, bounds=Bounds(LONG_S, LONG_S, 8192)
+        )
+        self.pipe = Pipe()
+        self.connection.connection_made(self.pipe)
+
+    def send(self, data: bytes) -> None:
+        if not self.pipe.closed:
+            self.connection.data_received(data)
+
+    async def rest(self) -> None:
+        """Until nothing is under way any more, but what waits for the rest of a request."""
+        turns = 0
+        while turns < 20 or (self.state.tasks and not self.connection._within):
+            await asyncio.sleep(0)
+            turns += 1
+
+    @property
+    def told(self) -> bytes:
+        """What was written, but for what differs from request to request: spans, and ids that nobody sent."""
+        told = re.sub(rb"(traceresponse: 00-\w{32}-)\w{16}", rb"\1span", b"".join(self.pipe.written))
+        told, ids = re.subn(rb"\b[0-9a-f]{16}-[0-9a-f]+\b", b"id", told)
+        # The next id may be a digit longer.
+        return re.sub(rb"content-length: \d+", b"content-length: n", told) if ids else told
+
+    def leave(self) -> None:
+        self.connection.connection_lost(None)
+
+
+def posted(body: bytes, *headers: bytes, path: str = "/predict", method: str = "POST", version: str = "1.1") -> bytes:
+    lines = [b"host: here", b"x-request-id: mine", b"content-length: %d" % len(body), *headers]
+    return f"{method} {path} HTTP/{version}\r\n".encode() + b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+JSON = b"content-type: application/json"
+
+
+def counted(consumer: Consumer, calls: list[str]) -> Any:
+    """The consumer's application, which notes the paths that come to it."""
+    front = consumer.app
+
+    class Noted(type(front)):  # type: ignore[misc]
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            calls.append(scope["path"])
+            await super().__call__(scope, receive, send)
+
+    noted = object.__new__(Noted)
+    noted.__dict__.update(front.__dict__)
+    return noted
+
+
+def ordinary(consumer: Consumer) -> Any:
+    """The consumer's application without what answers before it."""
+    front = counted(consumer, [])
+    front.direct = None
+    return front
+
+
+async def conversation(app: Any, pieces: Sequence[bytes]) -> tuple[bytes, bool]:
+    caller = Caller(app)
+    for piece in pieces:
+        caller.send(piece)
+        await caller.rest()
+    caller.leave()
+    return caller.told, caller.pipe.closed
+
+
+@pytest.fixture
+def consumer(bench: ConsumerBench) -> Consumer:
+    bench.release("1.0.0")
+    made = bench.consumer()
+    made.start()
+    return made
+
+
+def run(talk: Callable[[], Any]) -> Any:
+    return asyncio.run(talk())
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_whole_row_never_becomes_a_task(consumer: Consumer, row: dict[str, Any], path: str) -> None:
+    calls: list[str] = []
+    app = counted(consumer, calls)
+    asked = posted(orjson.dumps(row), JSON, path=path)
+
+    async def talk() -> None:
+        direct, usual = await conversation(app, [asked] * 3), await conversation(ordinary(consumer), [asked] * 3)
+        assert direct == usual
+        assert direct[0].count(b"HTTP/1.1 200 OK\r\n") == 3
+        assert direct[0].startswith(b"HTTP/1.1 200 OK\r\ndate: " + DATE + b"\r\ncontent-type: application/json\r\n")
+
+    run(talk)
+    assert calls == []
+    text = consumer_metrics(consumer)
+    assert f'edustream_requests_total{{route="{path}",status="200"}} 6.0' in text
+    assert f'edustream_request_duration_seconds_count{{route="{path}"}} 6.0' in text
+
+
+def consumer_metrics(consumer: Consumer) -> str:
+    async def talk() -> str:
+        caller = Caller(consumer.app)
+        caller.send(b"GET /metrics HTTP/1.1\r\nhost: here\r\n\r\n")
+        await asyncio.wait(caller.state.tasks)
+        caller.leave()
+        return caller.told.decode()
+
+    return asyncio.run(talk())
+
+
+BODIES = [
+    b"{}",
+    b"",
+    b"[1]",
+    b"{",
+    b'{"tenure": NaN}',
+    b'{"tenure": 1, "tenure": 2}',
+    b"[" * 2000,
+    b'"' + b"x" * MAX_REQUEST_BYTES + b'"',
+]
+HEADERS = [
+    (),
+    (JSON,),
+    (b"Content-Type: application/json",),
+    (b"content-type: application/json; charset=utf-8",),
+    (b"content-type: text/plain",),
+    (JSON, JSON),
+    (JSON, b"expect: 100-continue"),
+    (JSON, b"connection: close"),
+    (JSON, b"connection: upgrade", b"upgrade: h2c"),
+    (JSON, b"traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+    (JSON, b"content-length: 3"),
+    (b"content-type: application/json \t", b"x-request-id: mine too "),
+    (JSON, b"connection: Upgrade, HTTP2-Settings", b"upgrade: h2c", b"http2-settings: AAMAAABkAAQAAP__"),
+    (JSON, b"x: " + b"y" * 9000),
+]
+
+
+def chunked(body: bytes, trailers: bytes = b"") -> bytes:
+    lines = [b"POST /predict HTTP/1.1", b"host: here", b"x-request-id: mine", b"transfer-encoding: chunked", JSON]
+    half = len(body) // 2
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:half], body[half:]) if part)
+    return b"\r\n".join(lines) + b"\r\n\r\n" + chunks + b"0\r\n" + trailers + b"\r\n"
+
+
+def requests_of(row: dict[str, Any]) -> st.SearchStrategy[bytes]:
+    whole = orjson.dumps(row)
+    trailers = st.sampled_from([b"", b"traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n"])
+    return st.one_of(posts_of(row), posts_of(row), posts_of(row), st.builds(lambda end: chunked(whole, end), trailers))
+
+
+def posts_of(row: dict[str, Any]) -> st.SearchStrategy[bytes]:
+    bodies = st.sampled_from([*BODIES, *[orjson.dumps(row)] * 8, orjson.dumps({**row, "tenure": -1})])
+    return st.builds(
+        lambda body, headers, path, method, version: posted(body, *headers, path=path, method=method, version=version),
+        bodies,
+        st.sampled_from([*HEADERS, *[(JSON,)] * 8]),
+        st.sampled_from([*PATHS, "/predict?a=b", "/%70redict", "/nothing"]),
+        st.sampled_from(["POST"] * 6 + ["GET", "PUT"]),
+        st.sampled_from(["1.1"] * 6 + ["1.0"]),
+    )
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_callers_cannot_tell_which_way_they_were_answered(
+    consumer: Consumer, row: dict[str, Any], data: st.DataObject
+) -> None:
+    stream = b"".join(data.draw(st.lists(requests_of(row), min_size=1, max_size=4)))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=4)))
+    pieces = [stream[start:end] for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True) if start < end]
+
+    async def talk() -> None:
+        direct, usual = await conversation(consumer.app, pieces), await conversation(ordinary(consumer), pieces)
+        assert direct == usual
+
+    run(talk)
+
+
+def test_requests_that_come_before_an_answer_are_answered_in_their_order(
+    consumer: Consumer, row: dict[str, Any]
+) -> None:
+    rows = [orjson.dumps({**row, "tenure": tenure}) for tenure in (0, 10, 20)]
+    asked = [*(posted(one, JSON) for one in rows), posted(b"{}", JSON), posted(rows[0], JSON)]
+
+    async def talk(app: Any) -> bytes:
+        caller = Caller(app)
+        # All of them within one turn of the event loop.
+        for one in asked:
+            caller.send(one)
+        for _ in range(4):
+            await caller.rest()
+        caller.leave()
+        return caller.told
+
+    direct = asyncio.run(talk(consumer.app))
+    assert direct == asyncio.run(talk(ordinary(consumer)))
+    assert re.findall(rb"HTTP/1.1 (\d+)", direct) == [b"200", b"200", b"200", b"422", b"200"]
+
+
+def test_a_row_that_the_model_cannot_answer_goes_the_ordinary_way(
+    consumer: Consumer, row: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serving = consumer.hosting.models[0].serving()
+
+    def unusable(rows: Sequence[Any]) -> list[Any]:
+        raise AnswerUnusable("a probability is nan")
+
+    monkeypatch.setattr(serving.inference, "answers", unusable, raising=False)
+    asked = posted(orjson.dumps(row), JSON)
+    told, _ = asyncio.run(conversation(consumer.app, [asked]))
+    assert told.startswith(b"HTTP/1.1 500 ")
+    assert b"model-failed" in told
+    assert 'route="/predict",status="200"' not in consumer_metrics(consumer)
+
+
+def test_a_client_that_left_is_told_nothing(consumer: Consumer, row: dict[str, Any]) -> None:
+    async def talk() -> None:
+        caller = Caller(consumer.app)
+        caller.send(posted(orjson.dumps(row), JSON))
+        caller.pipe.abort()
+        caller.leave()
+        await caller.rest()
+        assert caller.told == b""
+
+    run(talk)
+
+
+def test_a_row_whose_answer_cannot_be_written_goes_the_ordinary_way(
+    consumer: Consumer, row: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serving = consumer.hosting.models[0].serving()
+    monkeypatch.setattr(serving.inference, "answers", lambda rows: [{"prediction": 10**20} for _ in rows])
+    asked = posted(orjson.dumps(row), JSON)
+
+    async def talk() -> None:
+        direct, usual = await conversation(consumer.app, [asked]), await conversation(ordinary(consumer), [asked])
+        assert direct == usual
+        assert direct[0].startswith(b"HTTP/1.1 500 ")
+
+    asyncio.run(talk())
+    assert consumer.app.direct is not None
+    assert consumer.app.direct.under_way == 0
+
+
+@pytest.mark.parametrize("lost", [None, ConnectionResetError()])
+def test_a_connection_keeps_nothing_of_what_was_sent_on_it(
+    consumer: Consumer, row: dict[str, Any], lost: Exception | None
+) -> None:
+    async def talk() -> None:
+        caller = Caller(consumer.app)
+        for body in (orjson.dumps(row), b"{}"):
+            caller.send(posted(body, JSON))
+            await caller.rest()
+            request = caller.connection._request
+            assert (request.body, request.headers, request.url) == (b"", [], b"")
+        caller.send(posted(orjson.dumps(row), JSON))
+        await caller.rest()
+        assert caller.connection.timeout_keep_alive_task is not None
+        caller.pipe.abort()
+        caller.connection.connection_lost(lost)
+        assert caller.connection.timeout_keep_alive_task is None
+        caller.connection.timeout_keep_alive_handler()
+        assert caller.connection.timeout_keep_alive_task is None
+
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize("ending", ["eof_received", "shutdown"])
+def test_who_has_asked_is_answered_before_the_connection_closes(
+    consumer: Consumer, row: dict[str, Any], ending: str
+) -> None:
+    async def talk() -> None:
+        caller = Caller(consumer.app)
+        caller.send(posted(orjson.dumps(row), JSON))
+        getattr(caller.connection, ending)()
+        assert not caller.pipe.closed
+        await caller.rest()
+        assert b"HTTP/1.1 200 OK" in caller.told
+        assert b"\r\nconnection: close\r\n" in caller.told
+        assert caller.pipe.closed
+
+    run(talk)
+
+
+@pytest.mark.parametrize("ending", ["eof_received", "shutdown"])
+def test_what_came_before_the_end_is_answered_too(consumer: Consumer, row: dict[str, Any], ending: str) -> None:
+    async def talk(app: Any) -> tuple[list[bytes], int, bool]:
+        caller = Caller(app)
+        for body in (orjson.dumps(row), b"{}"):
+            caller.send(posted(body, JSON))
+        getattr(caller.connection, ending)()
+        for _ in range(3):
+            await caller.rest()
+        statuses = re.findall(rb"HTTP/1.1 (\d+)", caller.told)
+        return statuses, caller.told.count(b"connection: close"), caller.pipe.closed
+
+    assert asyncio.run(talk(consumer.app)) == asyncio.run(talk(ordinary(consumer))) == ([b"200", b"422"], 1, True)
+
+
+def test_a_connection_is_kept_for_its_time_after_the_last_answer(consumer: Consumer, row: dict[str, Any]) -> None:
+    async def talk() -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        caller = Caller(consumer.app, keep_alive_s=10)
+        moments = iter([now, now + 8])
+        with suppress(StopIteration):
+            caller.connection.loop = Clock(loop, moments)  # type: ignore[assignment]
+            caller.send(posted(orjson.dumps(row), JSON))
+            await caller.rest()
+            first = caller.connection.timeout_keep_alive_task
+            caller.send(posted(orjson.dumps(row), JSON))
+            await caller.rest()
+            # The second answer set no timer of its own.
+            assert caller.connection.timeout_keep_alive_task is first
+        caller.connection.loop = Clock(loop, iter([now + 10]))  # type: ignore[assignment]
+        caller.connection.timeout_keep_alive_handler()
+        assert not caller.pipe.closed
+        caller.connection.loop = Clock(loop, iter([now + 18]))  # type: ignore[assignment]
+        caller.connection.timeout_keep_alive_handler()
+        assert caller.pipe.closed
+        caller.leave()
+
+    run(talk)
+
+
+class Clock:
+    """An event loop whose time is told by `moments`."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, moments: Any) -> None:
+        self._loop = loop
+        self._moments = moments
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+    def time(self) -> float:
+        return float(next(self._moments))
+
+
+def test_a_gate_and_a_log_of_every_request_see_every_request(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    assert isinstance(bench.consumer().app.direct, DirectAnswers)
+    assert bench.consumer(access_log=True).app.direct is None
+    assert bench.consumer(rate_limit="5/minute").app.direct is None
+
+
+def test_nothing_is_answered_at_once_while_nothing_serves(bench: ConsumerBench, row: dict[str, Any]) -> None:
+    consumer = bench.consumer()
+    consumer.start()
+    told, _ = asyncio.run(conversation(consumer.app, [posted(orjson.dumps(row), JSON)]))
+    assert told.startswith(b"HTTP/1.1 503 ")
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+def test_a_split_decides_in_either_way_alike(bench: ConsumerBench, row: dict[str, Any], keyed: bool) -> None:
+    challenge(bench)
+    consumer = bench.consumer(split=("candidate=50",))
+    consumer.start()
+    calls: list[str] = []
+    app = counted(consumer, calls)
+    asked = [
+        posted(orjson.dumps({**row, "tenure": number}), JSON, *([b"x-split-key: caller-%d" % number] if keyed else []))
+        for number in range(24)
+    ]
+
+    async def talk() -> None:
+        direct, usual = await conversation(app, asked), await conversation(ordinary(consumer), asked)
+        assert direct == usual
+        assert direct[0].count(b"x-edustream-side: challenger") not in (0, 24)
+
+    run(talk)
+    assert calls == []
+    split = consumer.hosting.models[0].split
+    assert split is not None
+    assert sum(split.counts().answered.values()) == 48
+
+
+def test_a_challenger_that_should_answer_and_cannot_is_counted_once(bench: ConsumerBench, row: dict[str, Any]) -> None:
+    bench.release("1.0.0")
+    consumer = bench.consumer(split=("candidate=99.9",))
+    consumer.start()
+    told, _ = asyncio.run(conversation(consumer.app, [posted(orjson.dumps(row), JSON)]))
+    assert b"x-edustream-side: champion" in told
+    split = consumer.hosting.models[0].split
+    assert split is not None
+    assert sum(split.counts().fallbacks.values()) == 1
+
+
+def test_rows_that_are_answered_at_once_are_recorded(bench: ConsumerBench, row: dict[str, Any]) -> None:
+    release(bench, "1.0.0")
+    consumer = bench.consumer()
+    consumer.start()
+    asked = [posted(orjson.dumps(row), JSON)] * 3
+    told, _ = asyncio.run(conversation(consumer.app, asked))
+    hosted = consumer.hosting.models[0]
+    reference = hosted.serving().reference
+    assert told.count(b"HTTP/1.1 200 OK") == 3
+    assert hosted.drift is not None
+    assert isinstance(reference, Reference)
+    assert hosted.drift.compare(reference).rows == 3

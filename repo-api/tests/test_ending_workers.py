@@ -1,0 +1,88 @@
+"""Several workers that are told to stop while they are asked: whoever they took a request from is answered."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from contextlib import ExitStack
+from http.client import HTTPConnection
+from threading import Event, Thread
+from typing import Any
+from urllib.parse import urlsplit
+
+from processes import PATIENCE_S, Process, Registry, serving
+
+CALLERS = 12
+CLIENTS = 2
+
+
+class Client(Thread):
+    """Asks one row after the other until its connection is closed or refused; `answers` are the statuses.
+
+    Of an answer that it was sent a part of, `broken` tells.
+    """
+
+    def __init__(self, process: Process, row: dict[str, Any], begun: Event) -> None:
+        super().__init__()
+        self.answers: list[int] = []
+        self.broken: Exception | None = None
+        self._connection = HTTPConnection(urlsplit(process.address).netloc, timeout=PATIENCE_S)
+        self._body = json.dumps(row)
+        self._begun = begun
+
+    def run(self) -> None:
+        try:
+            while True:
+                self._connection.request("POST", "/predict", self._body, {"content-type": "application/json"})
+                response = self._connection.getresponse()
+                json.loads(response.read())
+                self.answers.append(response.status)
+                self._begun.set()
+        except OSError:
+            # Closed between two requests, or before the first byte of an answer.
+            self._connection.close()
+        except Exception as error:
+            self.broken = error
+
+
+def waiting_for_a_body(process: Process, body: bytes) -> socket.socket:
+    """A connection on which a worker has taken a request and waits for its body."""
+    address = urlsplit(process.address)
+    connection = socket.create_connection((str(address.hostname), address.port or 80), PATIENCE_S)
+    fields = b"host: here\r\ncontent-type: application/json\r\nexpect: 100-continue\r\n"
+    connection.sendall(b"POST /predict/batch HTTP/1.1\r\n%scontent-length: %d\r\n\r\n" % (fields, len(body)))
+    assert connection.recv(65536).startswith(b"HTTP/1.1 100 ")
+    return connection
+
+
+def rest_of(connection: socket.socket) -> bytes:
+    return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def test_workers_under_load_answer_what_they_took_before_they_end(registry: Registry, row: dict[str, Any]) -> None:
+    registry.release("1.0.0")
+    body = json.dumps({"rows": [row, row]}).encode()
+    with serving(registry, "--workers", "2") as process, ExitStack() as stack:
+        for _ in range(2):
+            process.until("Application startup complete")
+        begun = Event()
+        clients = [Client(process, row, begun) for _ in range(CLIENTS)]
+        for client in clients:
+            client.start()
+        asking = [stack.enter_context(waiting_for_a_body(process, body)) for _ in range(CALLERS)]
+        assert begun.wait(PATIENCE_S)
+        process.tell(signal.SIGTERM)
+        for _ in range(2):
+            process.until("Shutting down")
+        for connection in asking:
+            connection.sendall(body)
+        answers = [rest_of(connection) for connection in asking]
+        assert [answer.partition(b"\r\n")[0] for answer in answers] == [b"HTTP/1.1 200 OK"] * CALLERS
+        for answer in answers:
+            assert len(json.loads(answer.partition(b"\r\n\r\n")[2])["predictions"]) == 2
+        assert process.ended() == 0
+        for client in clients:
+            client.join(PATIENCE_S)
+            assert client.broken is None
+            assert set(client.answers) <= {200}

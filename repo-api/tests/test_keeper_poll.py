@@ -1,0 +1,290 @@
+"""Every later look at the registry: swap, refuse, degrade, heal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from consumers import BUDGET_S, ConsumerBench, version
+from edustream_contracts.contract import ModelContract
+from edustream_registry.local_copy import LocalCopy, LocalRelease
+from edustream_registry.names import Reference
+from edustream_registry.reading import ReleaseReader
+from edustream_registry.resolved import Resolved
+
+from edustream_api.events import PollResult, Refused
+from edustream_api.states import State
+
+
+def test_swaps_to_a_promotion(bench: ConsumerBench, contract: ModelContract) -> None:
+    bench.release("1.0.0")
+    keeper = bench.keeper()
+    keeper.start()
+    before = keeper.snapshot.serving
+    bench.release("1.1.0", scale=0.05)
+    assert keeper.poll() is PollResult.SWAPPED
+    after = keeper.snapshot.serving
+    assert before is not None
+    assert after is not None
+    row = {**contract.example(), "tenure": 100}
+    assert (before.inference.answer(row)["prediction"], after.inference.answer(row)["prediction"]) == ("No", "Yes")
+
+
+def test_follows_a_rollback(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    bench.release("1.1.0", scale=0.05)
+    keeper = bench.keeper()
+    keeper.start()
+    bench.registry.promote("churn", "1.0.0")
+    assert keeper.poll() is PollResult.SWAPPED
+    assert version(keeper) == "1.0.0"
+
+
+def test_a_new_entry_for_the_same_release_loads_nothing(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    bench.release("1.1.0", promote=False, scale=0.05)
+    keeper = bench.keeper()
+    inference = keeper.start().serving
+    bench.registry.promote("churn", "1.1.0")
+    bench.registry.promote("churn", "1.0.0")
+    keeper.poll()
+    again = keeper.snapshot.serving
+    assert inference is not None
+    assert again is not None
+    assert again.inference is inference.inference
+    assert again.release.sequence == 3
+
+
+def test_refreshes_the_contact(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    keeper = bench.keeper()
+    keeper.start()
+    bench.registry.clock.advance(60)
+    assert keeper.poll() is PollResult.UNCHANGED
+    assert keeper.staleness_s() == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({"golden": [{"input": {}, "output": {}}]}, "malformed"),
+        ({"model": b"no model"}, "malformed"),
+        ({"contract_digest": "0" * 64}, "digest"),
+    ],
+)
+def test_refuses_a_bad_release_and_goes_on(bench: ConsumerBench, changes: dict[str, Any], kind: str) -> None:
+    bench.release("1.0.0")
+    keeper = bench.keeper()
+    keeper.start()
+    bench.release("2.0.0", checked=False, **changes)
+    assert keeper.poll() is PollResult.REFUSED
+    assert (keeper.snapshot.state, version(keeper)) == (State.READY, "1.0.0")
+    assert keeper.snapshot.refusal is not None
+    assert keeper.snapshot.refusal.error.kind == kind
+
+
+def test_a_refusal_confirms_nothing(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    keeper = bench.keeper()
+    keeper.start()
+    bench.registry.clock.advance(60)
+    bench.release("1.1.0", model=b"no model")
+    assert keeper.poll() is PollResult.REFUSED
+    assert keeper.staleness_s() == 60
+
+
+def test_a_frozen_channel_is_served_for_one_staleness_budget_more(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    reader = ReleaseReader(
+        bench.registry.memory, replace(bench.registry.trust, max_entry_age_s=60.0), bench.registry.clock
+    )
+    keeper = bench.keeper(reader=reader)
+    keeper.start()
+    bench.registry.clock.advance(61)
+    assert keeper.poll() is PollResult.REFUSED
+    assert keeper.snapshot.state is State.READY
+    bench.registry.clock.advance(BUDGET_S)
+    assert keeper.poll() is PollResult.REFUSED
+    assert keeper.snapshot.state is State.REJECTED
+    bench.release("1.0.1", scale=0.05)
+    keeper.poll()
+    assert (keeper.snapshot.state, version(keeper)) == (State.READY, "1.0.1")
+
+
+def test_a_bad_release_is_told_once_and_not_fetched_again(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    keeper = bench.keeper()
+    keeper.start()
+    bench.release("1.1.0", model=b"no model")
+    bench.events.clear()
+    keeper.poll()
+    bench.registry.store.calls.clear()
+    keeper.poll()
+    assert sum(isinstance(event, Refused) for event in bench.events) == 1
+    assert not [key for _, key in bench.registry.store.calls if "/files/" in key]
+
+
+def test_heals_after_this_disk_spoilt_a_good_one(bench: ConsumerBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.release("1.0.0")
+    fetch = LocalCopy.fetch
+
+    def spoiling(copy: LocalCopy, reader: ReleaseReader, resolved: Resolved, *names: object) -> LocalRelease:
+        release = fetch(copy, reader, resolved, *names)
+        next(release.directory.glob("files/*/model.onnx")).write_bytes(b"spoilt")
+        return release
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalCopy, "fetch", spoiling)
+        keeper = bench.keeper()
+        assert keeper.start().state is State.REJECTED
+    keeper.poll()
+    assert (keeper.snapshot.state, version(keeper)) == (State.READY, "1.0.0")
+
+
+def test_heals_after_a_bad_release(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    keeper = bench.keeper()
+    keeper.start()
+    bench.release("1.1.0", model=b"no model")
+    keeper.poll()
+    bench.release("1.2.0", scale=0.05)
+    assert keeper.poll() is PollResult.SWAPPED
+    assert version(keeper) == "1.2.0"
+
+
+def test_does_not_notice_a_deleted_file(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    keeper = bench.keeper()
+    keeper.start()
+    assert bench.delete("model.onnx")
+    assert keeper.poll() is PollResult.UNCHANGED
+
+
+def test_obeys_the_yank_of_what_runs(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    keeper = bench.keeper()
+    keeper.start()
+    bench.registry.yank("churn", "1.0.0")
+    assert keeper.poll() is PollResult.REFUSED
+    assert (keeper.snapshot.state, keeper.snapshot.serving) == (State.NO_RELEASE, None)
+    bench.release("1.0.1", scale=0.05)
+    assert keeper.poll() is PollResult.SWAPPED
+    assert keeper.snapshot.state is State.READY
+
+
+def test_a_yank_within_a_range_is_remembered(bench: ConsumerBench) -> None:
+    bench.release("1.0.0", promote=False)
+    bench.release("1.1.0", promote=False)
+    keeper = bench.keeper("churn@^1")
+    keeper.start()
+    bench.registry.yank("churn", "1.1.0")
+    assert keeper.poll() is PollResult.SWAPPED
+    bench.registry.store.cut_off = True
+    again = bench.keeper("churn@^1")
+    assert again.start().state is State.DEGRADED
+    assert version(again) == "1.0.0"
+
+
+def test_the_yank_of_another_release_stops_nothing(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    keeper = bench.keeper()
+    keeper.start()
+    bench.release("1.1.0", scale=0.05)
+    bench.registry.yank("churn", "1.1.0")
+    assert keeper.poll() is PollResult.REFUSED
+    assert (keeper.snapshot.state, version(keeper)) == (State.READY, "1.0.0")
+
+
+def test_degrades_then_gives_up_then_heals(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    keeper = bench.keeper()
+    keeper.start()
+    bench.registry.store.cut_off = True
+    assert keeper.poll() is PollResult.UNREACHABLE
+    assert (keeper.snapshot.state, version(keeper)) == (State.DEGRADED, "1.0.0")
+    bench.registry.clock.advance(BUDGET_S + 1)
+    keeper.poll()
+    assert (keeper.snapshot.state, keeper.snapshot.serving) == (State.UNREACHABLE, None)
+    bench.registry.store.cut_off = False
+    assert keeper.poll() is PollResult.UNCHANGED
+    assert (keeper.snapshot.state, version(keeper)) == (State.READY, "1.0.0")
+
+
+def test_state_since_moves_only_with_the_state(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    keeper = bench.keeper()
+    since = keeper.start().since
+    bench.registry.clock.advance(60)
+    keeper.poll()
+    assert keeper.snapshot.since == since
+    bench.registry.store.cut_off = True
+    keeper.poll()
+    assert keeper.snapshot.since == bench.registry.clock()
+
+
+def test_an_outage_during_the_yank_check_keeps_serving(bench: ConsumerBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.release("1.0.0")
+    keeper = bench.keeper()
+    keeper.start()
+    bench.release("1.1.0", model=b"no model")
+    resolve = bench.registry.reader.resolve
+
+    def cut(reference: Reference, known: Resolved | None = None) -> Resolved:
+        bench.registry.store.cut_off = reference.version is not None
+        return resolve(reference, known)
+
+    monkeypatch.setattr(bench.registry.reader, "resolve", cut)
+    assert keeper.poll() is PollResult.REFUSED
+    assert keeper.snapshot.state is State.READY
+
+
+def test_obeys_a_yank_behind_a_bad_promotion(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    keeper = bench.keeper()
+    keeper.start()
+    bench.release("1.1.0", model=b"no model")
+    bench.registry.yank("churn", "1.0.0")
+    keeper.poll()
+    assert keeper.snapshot.state is State.NO_RELEASE
+    assert keeper.snapshot.error is not None
+    assert "churn@1.0.0 was yanked" in keeper.snapshot.error.fact
+
+
+def test_a_deleted_manifest_stops_nothing_that_runs(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    keeper = bench.keeper()
+    keeper.start()
+    bench.release("1.1.0", model=b"no model")
+    bench.delete("releases/1.0.0.json")
+    keeper.poll()
+    assert (keeper.snapshot.state, version(keeper)) == (State.READY, "1.0.0")
+
+
+def test_waiting_heals_from_each_state(bench: ConsumerBench) -> None:
+    bench.registry.store.cut_off = True
+    keeper = bench.keeper()
+    assert keeper.start().state is State.UNREACHABLE
+    bench.registry.store.cut_off = False
+    keeper.poll()
+    assert keeper.snapshot.state is State.NO_RELEASE
+    bench.release("1.0.0", model=b"no model")
+    keeper.poll()
+    assert keeper.snapshot.state is State.REJECTED
+    bench.release("1.0.1")
+    keeper.poll()
+    assert keeper.snapshot.state is State.READY
+
+
+def test_a_file_put_back_heals(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    bench.keeper().start()
+    objects = dict(bench.registry.memory.objects)
+    bench.delete("model.onnx")
+    keeper = bench.keeper()
+    assert keeper.start().state is State.NO_RELEASE
+    keeper.poll()
+    assert keeper.snapshot.state is State.NO_RELEASE
+    bench.registry.memory.objects.update(objects)
+    keeper.poll()
+    assert keeper.snapshot.state is State.READY

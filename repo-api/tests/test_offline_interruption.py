@@ -1,0 +1,129 @@
+"""Runs that end too soon: what they leave, and how the same command goes on with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import pytest
+from consumers import ConsumerBench
+from offline_runs import Rows, Score, refused, write
+
+from edustream_api.offline import run, unfinished_run
+
+
+@pytest.mark.usefixtures("written")
+def test_a_disk_that_is_full_is_said_and_the_run_can_be_gone_on_with(
+    score: Score,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(unfinished_run, "write_whole", full)
+        assert "No space left on device" in refused(score, capsys)
+    assert score() == 0
+
+
+def interrupted_after(segments: int, monkeypatch: pytest.MonkeyPatch, score: Score, *argv: str) -> int:
+    """Runs until so many segments are on the disk, then Ctrl-C."""
+    append = unfinished_run.UnfinishedRun.append
+
+    def stopping(self: unfinished_run.UnfinishedRun, *given: Any) -> None:
+        if self.progress.segments == segments:
+            raise KeyboardInterrupt
+        append(self, *given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(unfinished_run.UnfinishedRun, "append", stopping)
+        return score(*argv)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "SEGMENT_ROWS", 4)
+    monkeypatch.setattr("edustream_api.offline.row_source.CHUNK_ROWS", 2)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_an_interrupted_run_goes_on_where_it_was(
+    bench: ConsumerBench,
+    score: Score,
+    rows: Rows,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    bench.release("1.0.0")
+    write(tmp_path / "rows.parquet", rows, row_group_size=5)
+    pacsv.write_csv(pa.Table.from_pylist(rows), tmp_path / "rows.csv")
+    names = (f"rows.{kind}", f"scored.{kind}")
+    assert score(names[0], f"whole.{kind}") == 0
+    assert interrupted_after(2, monkeypatch, score, *names) == 130
+    assert "the same command goes on" in capsys.readouterr().err
+    assert not (tmp_path / names[1]).exists()
+    # What a sudden death leaves behind the last segment counts for nothing.
+    with (tmp_path / f".scored.{kind}.unfinished" / "output").open("ab") as file:
+        file.write(b"half a segment")
+    assert score(*names) == 0
+    told = capsys.readouterr().out
+    assert "12 rows" in told
+    assert "8 of them before" in told
+    read = pq.read_table if kind == "parquet" else pacsv.read_csv
+    assert read(tmp_path / names[1]).equals(read(tmp_path / f"whole.{kind}"))
+    reasons = [(tmp_path / f"{name}.{kind}.rejected.jsonl").read_bytes() for name in ("whole", "scored")]
+    assert reasons[0] == reasons[1]
+
+
+@pytest.mark.usefixtures("small")
+def test_nothing_else_is_gone_on_with(
+    bench: ConsumerBench,
+    score: Score,
+    written: Rows,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert interrupted_after(1, monkeypatch, score) == 130
+    bench.release("1.1.0", scale=0.05)
+    told = refused(score, capsys)
+    assert "the release: was churn@1.0.0" in told
+    assert "is churn@1.1.0" in told
+    write(tmp_path / "rows.parquet", written[1:])
+    told = refused(score, capsys, "rows.parquet", "scored.parquet", "--model", "churn@1.0.0", "--columns", "tenure")
+    assert "the input: was" in told
+    assert "the columns of the output: was" in told
+    assert score("rows.parquet", "scored.parquet", "--restart") == 0
+    scored = pq.read_table(tmp_path / "scored.parquet")
+    assert set(scored["model_version"].to_pylist()) == {"1.1.0"}
+    assert scored.num_rows == 9
+
+
+@pytest.mark.usefixtures("small", "written")
+@pytest.mark.parametrize("step", ["first", "second"])
+def test_a_run_that_died_while_it_named_its_files_ends_well(
+    score: Score, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    name = unfinished_run._named
+
+    def dying(source: Path, target: Path) -> None:
+        if step == "second" or target.suffix == ".jsonl":
+            name(source, target)
+        if step == "first" or target.suffix == ".parquet":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(unfinished_run, "_named", dying)
+        assert score() == 130
+    assert score() == 0
+    assert pq.read_metadata(tmp_path / "scored.parquet").num_rows == 10
+    assert len((tmp_path / "scored.parquet.rejected.jsonl").read_text().splitlines()) == 2
+    assert not (tmp_path / ".scored.parquet.unfinished").exists()
