@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from edustream_contracts.contract import Field, ModelContract, contract_from, lo
 from edustream_contracts.errors import InvalidInput, Problem
 from edustream_contracts.value_set import admitted
 from edustream_ml.columns import Mask, column, numbers, value
-from edustream_ml.csv_table import line_numbers
+from edustream_ml.csv_table import text_rows
 from edustream_ml.dataset import Rows
 from edustream_ml.row_validation import SHOWN, RowReport, row_problems, validate_rows, wrong_cells
 
@@ -132,8 +133,7 @@ def report_by_rows(table: pa.Table, contract: ModelContract) -> tuple[Counter[st
     """Counts by column, rows at fault, and all problems, from the row validator alone."""
     counts: Counter[str] = Counter()
     at_fault, found = 0, []
-    lines = line_numbers(table, range(table.num_rows))
-    for number, (cells, line) in enumerate(zip(table.to_pylist(), lines, strict=True), start=1):
+    for number, (line, cells) in enumerate(text_rows(table, range(table.num_rows)), start=1):
         problems = row_problems(_row(cells, contract), contract)
         problems = [problem for problem in problems if problem.pointer[1:] in table.column_names]
         counts.update(problem.pointer[1:] for problem in problems)
@@ -168,7 +168,7 @@ def test_the_report_counts_and_words_what_the_validator_says_row_by_row(data: st
     contract = data.draw(contracts())
     table = data.draw(tables(contract))
     counts, rows, problems = report_by_rows(table, contract)
-    report = validate_rows(table, contract)
+    report = validate_rows(table, contract, partial(text_rows, table))
     assert list(report.counts.items()) == counts.most_common()
     assert report.rows == rows
     assert [violation.as_problem() for violation in report.first] == problems[:SHOWN]
@@ -213,7 +213,8 @@ def _frame(table: pa.Table, fields: Sequence[Field]) -> pd.DataFrame:
 
 
 def report_of(table: dict[str, list[str]]) -> RowReport:
-    return validate_rows(pa.table({name: pa.array(cells, pa.string()) for name, cells in table.items()}), CHURN)
+    texts = pa.table({name: pa.array(cells, pa.string()) for name, cells in table.items()})
+    return validate_rows(texts, CHURN, partial(text_rows, texts))
 
 
 def test_among_columns_with_equally_many_violations_the_first_at_fault_comes_first() -> None:

@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from edustream_contracts.canonical import sha256_hex
 from edustream_contracts.contract import load_contract
-from edustream_ml.csv_table import read_table
+from edustream_ml.csv_table import open_csv
 from edustream_ml.row_validation import validate_rows
 from edustream_ml.students.best_possible import BestPossible
 from edustream_ml.students.cancellation import Relation, cancellation_probability
@@ -28,10 +28,11 @@ def drawn() -> pd.DataFrame:
 def test_every_student_keeps_to_the_contract(tmp_path: Path, drift: Drift) -> None:
     written = write_students(tmp_path / "students.csv", ROWS, seed=1, drift=drift)
     contract = load_contract("edustream")
-    table = read_table(written.path.read_bytes(), "students.csv")
+    file = open_csv(written.path.read_bytes(), "students.csv")
+    table = file.table()
     assert table.column_names == [*(field.name for field in contract.inputs), "cancelled"]
     assert table.num_rows == ROWS
-    assert validate_rows(table, contract).problems == []
+    assert validate_rows(table, contract, file.rows).problems == []
 
 
 def test_equal_options_give_equal_bytes_and_another_seed_other_students(tmp_path: Path) -> None:

@@ -42,7 +42,10 @@ class Texts:
 
 
 def numbers(cells: pa.ChunkedArray) -> Numbers:
-    """The nearest double of every cell that holds a finite decimal number, as `value` reads it."""
+    """The nearest double of every cell that holds a finite decimal number, as `value` reads it.
+
+    `cells` are texts, or finite numbers already.
+    """
     null = np.asarray(cells.is_null())
     try:
         values = np.asarray(cells.cast(pa.float64()), dtype=np.float64)
@@ -54,8 +57,9 @@ def numbers(cells: pa.ChunkedArray) -> Numbers:
 
 
 def texts(cells: pa.ChunkedArray) -> Texts:
-    """Every cell by the code of its text, in the order in which the texts appear."""
-    encoded = cells.combine_chunks().dictionary_encode()
+    """Every cell by the code of its text; `cells` are texts, plain or coded."""
+    coded = cells if pa.types.is_dictionary(cells.type) else cells.dictionary_encode()
+    encoded = coded.unify_dictionaries().combine_chunks()
     codes = np.asarray(encoded.indices.fill_null(-1))
     return Texts(codes, (*encoded.dictionary.to_pylist(), None))
 

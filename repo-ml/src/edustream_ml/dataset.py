@@ -17,7 +17,7 @@ from edustream_contracts.contract import Field
 from edustream_contracts.errors import InvalidInput, Problem
 from edustream_ml.columns import column
 from edustream_ml.configuration import TrainingPlan
-from edustream_ml.csv_table import read_table
+from edustream_ml.csv_table import open_csv
 from edustream_ml.labels import Labels, label_problems, labels_of
 from edustream_ml.row_validation import RowReport, validate_rows
 
@@ -94,11 +94,11 @@ def load_dataset(plan: TrainingPlan) -> Dataset:
             f"The data set {path} cannot be read: {error.strerror}.",
             remedy="correct data.path in the configuration; it is relative to the configuration's folder.",
         ) from error
-    table = read_table(data, path.name)
-    digest = sha256_hex(data)
-    del data
-    report = validate_rows(table, plan.contract)
     target = plan.configuration.target
+    file = open_csv(data, path.name)
+    table = file.table(_numeric(plan))
+    digest = sha256_hex(data)
+    report = validate_rows(table, plan.contract, file.rows)
     problems = [
         *_digest_problems(digest, plan.configuration.data.sha256),
         *_column_problems(table, plan),
@@ -110,6 +110,11 @@ def load_dataset(plan: TrainingPlan) -> Dataset:
     fields = plan.contract.inputs
     columns = pd.DataFrame({field.name: column(table[field.name], field) for field in fields})
     return Dataset(path.name, digest, fields, columns, labels_of(table[target.column], plan.outcome))
+
+
+def _numeric(plan: TrainingPlan) -> list[str]:
+    names = [field.name for field in plan.contract.inputs if field.kind in ("number", "integer")]
+    return names if plan.task.is_classification else [*names, plan.configuration.target.column]
 
 
 def _json_value(cell: Any, field: Field) -> Any:

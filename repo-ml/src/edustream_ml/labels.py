@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +63,6 @@ def _number_problems(cells: pa.ChunkedArray, target: Target, outcome: Outcome) -
 
 def _some(cells: pa.ChunkedArray, wrong: Mask) -> str:
     """The first of the different texts at fault, and the first rows (from 1) that hold one."""
-    at_fault: list[Any] = cells.filter(pa.array(wrong)).unique().to_pylist()
-    shown = ", ".join(repr(text) for text in sorted(text or "" for text in at_fault)[:SHOWN])
+    at_fault = {"" if cell is None else str(cell) for cell in cells.filter(pa.array(wrong)).to_pylist()}
+    shown = ", ".join(map(repr, sorted(at_fault)[:SHOWN]))
     return f"{shown} (rows {', '.join(str(row + 1) for row in np.flatnonzero(wrong)[:SHOWN])})"

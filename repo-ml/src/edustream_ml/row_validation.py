@@ -1,11 +1,11 @@
-"""Checks a table of texts against the contract, column by column: the row validator's verdict on every row.
+"""Checks the columns of a data set against the contract: the row validator's verdict on every row.
 
 All violations are counted; the validator itself words those that are shown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,9 +19,10 @@ from edustream_contracts.tensor_range import FLOAT32_MAX, beyond_float32, unboun
 from edustream_contracts.validation import SchemaValidator
 from edustream_contracts.value_set import Listed, admitted
 from edustream_ml.columns import Mask, numbers, texts, value
-from edustream_ml.csv_table import line_numbers
+from edustream_ml.csv_table import TextRow
 
 SHOWN: Final = 20
+TextsOf = Callable[[Sequence[int]], Sequence[TextRow]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +63,15 @@ class RowReport:
         ]
 
 
-def validate_rows(table: pa.Table, contract: ModelContract) -> RowReport:
-    """Check every row of a table of texts against the contract's input, and against what the model's tensors hold.
+def validate_rows(table: pa.Table, contract: ModelContract, texts_of: TextsOf) -> RowReport:
+    """Check every row against the contract's input, and against what the model's tensors hold.
 
     A field that has no column is no violation of each row; columns that are no fields are not looked at.
+
+    Args:
+        table: the columns, as `CsvFile.table` has them.
+        contract: what they must keep to.
+        texts_of: the rows with the numbers that it is given (from 0), as they are written.
     """
     wrong = {
         field.name: wrong_cells(table[field.name], field, contract)
@@ -79,7 +85,7 @@ def validate_rows(table: pa.Table, contract: ModelContract) -> RowReport:
     return RowReport(
         counts={name: int(wrong[name].sum()) for name in order if wrong[name].any()},
         rows=len(rows),
-        first=tuple(_violations(table, contract, rows[:SHOWN].tolist()))[:SHOWN],
+        first=tuple(_violations(rows[:SHOWN].tolist(), texts_of, contract))[:SHOWN],
     )
 
 
@@ -120,11 +126,10 @@ def _wrong_numbers(cells: pa.ChunkedArray, spec: Mapping[str, Any]) -> Mask:
     return np.asarray(np.where(found.null, not allowed.null, ~fits))
 
 
-def _violations(table: pa.Table, contract: ModelContract, rows: list[int]) -> Iterator[Violation]:
-    fields = [field for field in contract.inputs if field.name in table.column_names]
-    for row, line in zip(rows, line_numbers(table, rows), strict=True):
-        cells = {field.name: value(table[field.name][row].as_py(), field) for field in fields}
-        for problem in row_problems(cells, contract):
+def _violations(rows: Sequence[int], texts_of: TextsOf, contract: ModelContract) -> Iterator[Violation]:
+    for row, (line, cells) in zip(rows, texts_of(rows), strict=True):
+        held = {field.name: value(cells[field.name], field) for field in contract.inputs if field.name in cells}
+        for problem in row_problems(held, contract):
             column = problem.pointer.removeprefix("/")
-            if column in cells:
+            if column in held:
                 yield Violation(row + 1, line, column, problem.message)
