@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,14 @@ def test_outputs() -> None:
 
 def test_the_digest_is_of_the_document_not_of_its_spacing(churn_document: dict[str, Any]) -> None:
     assert parse_contract(json.dumps(churn_document, indent=9).encode()).digest == load_contract("churn").digest
+
+
+def test_a_contract_travels_to_another_process_after_it_was_used() -> None:
+    contract = load_contract("churn")
+    assert contract.input_validator.is_valid(contract.example())
+    sent = pickle.loads(pickle.dumps(contract))  # noqa: S301 - bytes of this test's own
+    assert sent == contract
+    assert sent.input_validator.is_valid(contract.example())
 
 
 def test_a_field_without_title_is_called_by_its_name(churn_document: dict[str, Any]) -> None:
