@@ -142,6 +142,13 @@ def test_no_row_reaches_the_estimator_through_its_own_category() -> None:
     assert (given_away[positive].min() > given_away[~positive].max()) or given_away[positive].std() == 0
 
 
+def test_whole_numbers_are_no_classes() -> None:
+    texts = np.array([["a"], ["b"]] * 30, dtype=object)
+    prices = np.array([100.0, 300.0] * 30)
+    encoded = CrossFittedTargetEncoder(stratified=False, seed=1).fit_transform(texts, prices)
+    assert encoded[:2].round(1).tolist() == [[100.0], [300.0]]
+
+
 def test_the_folds_of_the_target_encoding_follow_the_seed() -> None:
     generator = np.random.default_rng(0)
     texts = generator.choice(list("abcdef"), (300, 1)).astype(object)

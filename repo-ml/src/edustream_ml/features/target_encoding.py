@@ -49,4 +49,6 @@ class CrossFittedTargetEncoder(TransformerMixin, BaseEstimator):
 
     def _encoder(self) -> TargetEncoder:
         folds: Any = StratifiedKFold if self.stratified else KFold
-        return TargetEncoder(cv=folds(FOLDS, shuffle=True, random_state=self.seed))
+        # Left to itself the encoder takes whole numbers, such as prices, for as many classes.
+        target_type = "auto" if self.stratified else "continuous"
+        return TargetEncoder(target_type=target_type, cv=folds(FOLDS, shuffle=True, random_state=self.seed))
