@@ -82,4 +82,3 @@ def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"nowhere\.yaml cannot be read"):
         load_plan(tmp_path / "nowhere.yaml")
-
