@@ -21,6 +21,7 @@ from edustream_ml.summary import print_summary
 from edustream_ml.training import Training
 from edustream_ml.workflow import (
     PUBLISHING_STAGES,
+    SEARCH_STAGES,
     TRAINING_STAGES,
     Deployment,
     deploy,
@@ -52,7 +53,10 @@ contract does to consumers, or the promotion would break one (published, not pro
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """The command line, read; `channel` is None when nothing is to be promoted, `env_file` when none was named."""
+    """The command line, read; `channel` is None when nothing is to be promoted, `env_file` when none was named.
+
+    `trials` is None where the budget of a search decides how many there are.
+    """
 
     config: Path
     version: str
@@ -61,6 +65,7 @@ class Arguments:
     out: Path | None
     dry_run: bool
     publish_refused: bool
+    trials: int | None
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str], repository: Path) -> int:
@@ -129,6 +134,13 @@ def parse_arguments(argv: Sequence[str], repository: Path) -> Arguments:
         help="publish also a model that a gate refused, as a prerelease, and promote it to the channel candidate "
         "alone, for people to look at; the exit code is 8 all the same",
     )
+    parser.add_argument(
+        "--trials",
+        type=_trials,
+        metavar="N",
+        help="run exactly N trials of the configuration's search, whatever its budget: as many as a release had, to "
+        "make it again",
+    )
     given = parser.parse_args(argv)
     return Arguments(
         given.config,
@@ -138,7 +150,15 @@ def parse_arguments(argv: Sequence[str], repository: Path) -> Arguments:
         given.out,
         given.dry_run,
         given.publish_refused,
+        given.trials,
     )
+
+
+def _trials(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no number of trials: 1 is the least")
+    return number
 
 
 class ProducerRun:
@@ -159,12 +179,17 @@ class ProducerRun:
         author = None if arguments.dry_run else self._connect()
         if author and arguments.version != AUTO:
             check_stated(author.reader, plan.contract, arguments.version)
-        report = ProgressReport(self._console, TRAINING_STAGES + (PUBLISHING_STAGES if author else 0))
+        stages = TRAINING_STAGES
+        stages += SEARCH_STAGES if plan.configuration.search else 0
+        stages += PUBLISHING_STAGES if author else 0
+        report = ProgressReport(self._console, stages)
         training = train(
             plan,
             report,
             self._champion(author, plan),
             refused_too=arguments.publish_refused,
+            search_directory=self._repository / "searches",
+            search_trials=arguments.trials,
         )
         directory = arguments.out or self._repository / "releases" / _folder(training)
         content = document(training, directory, self._repository, report)

@@ -17,6 +17,8 @@ from edustream_ml.candidates import Candidate
 from edustream_ml.features.settings import Features
 from edustream_ml.gates.settings import Gates, Thresholds
 from edustream_ml.intended_use import Card
+from edustream_ml.leakage.settings import Leakage
+from edustream_ml.search.settings import Search
 from edustream_ml.section import Section, Text, given_contract, refuse_duplicates
 from edustream_ml.target import Target
 from edustream_ml.tasks import Outcome, Task, outcome_of
@@ -61,6 +63,8 @@ class Configuration(Section):
     calibration: Calibration = Calibration()
     thresholds: Thresholds
     gates: Gates = Gates()
+    leakage: Leakage = Leakage()
+    search: Search | None = None
     card: Card
 
     @field_validator("model")

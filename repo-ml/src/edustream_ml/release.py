@@ -97,12 +97,18 @@ def _content(training: Training, files: tuple[ReleaseFile, ...], repository: Pat
         code=code_version(repository),
         libraries=library_versions(),
         rebuild=Rebuild(
-            command=f"python train_publish.py --config configs/{plan.path.name}",
+            command=_command(training),
             config_sha256=plan.sha256,
             seed=configuration.seed,
             lock_sha256=lock_digest(repository),
         ),
     )
+
+
+def _command(training: Training) -> str:
+    """What makes the same files again: a search ends after as many trials then, however fast the machine is."""
+    trials = f" --trials {len(training.searched.trials)}" if training.searched else ""
+    return f"python train_publish.py --config configs/{training.plan.path.name}{trials}"
 
 
 def _outputs(plan: TrainingPlan) -> ModelOutputs:

@@ -15,8 +15,10 @@ from edustream_ml.dataset import Dataset
 from edustream_ml.evaluation import Evaluation
 from edustream_ml.gates.report import GateReport
 from edustream_ml.inspection.inspection import Inspection
+from edustream_ml.leakage.check import LeakageReport
 from edustream_ml.parity import TOLERANCE, Parity
 from edustream_ml.scores import Scores
+from edustream_ml.search.tuning import Searched
 from edustream_ml.selection import CandidateScore, Split
 from edustream_ml.tasks import CROSS_VALIDATION, Task
 
@@ -42,6 +44,8 @@ class Training:
     onnx: bytes
     parity: Parity
     gates: GateReport
+    leakage: LeakageReport
+    searched: Searched | None
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -58,6 +62,8 @@ class Training:
             **_outcome(plan),
             "chosen": self.chosen.candidate.label,
             "selection_metric": self.chosen.metric,
+            "search": self.searched.document() if self.searched else None,
+            "leakage": self.leakage.document(),
             "candidates": [_candidate(score) for score in self.candidates],
             "metrics": self.metrics,
             "thresholds": dict(plan.configuration.thresholds),

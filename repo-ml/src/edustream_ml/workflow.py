@@ -15,6 +15,7 @@ from edustream_ml.gates.constant import require_gates
 from edustream_ml.gates.decision import Evidence, judge, named_columns
 from edustream_ml.gates.slices import categories
 from edustream_ml.inspection.inspection import inspect_model
+from edustream_ml.leakage.check import check_leakage
 from edustream_ml.onnx_export import export_onnx
 from edustream_ml.onnx_scorer import OnnxScorer
 from edustream_ml.parity import TOLERANCE, prove_parity
@@ -22,6 +23,7 @@ from edustream_ml.prerelease import CANDIDATE, candidate_version
 from edustream_ml.progress import ProgressReport
 from edustream_ml.release import write_release
 from edustream_ml.scores import answers
+from edustream_ml.search.tuning import search
 from edustream_ml.selection import CandidateScore, best, cross_validate, fit, split
 from edustream_ml.tensors import Tensors
 from edustream_ml.training import Training, measured
@@ -33,6 +35,7 @@ from edustream_registry.transfer_bar import transfer_bar
 from edustream_registry.writing import Author
 
 TRAINING_STAGES = 8
+SEARCH_STAGES = 1
 PUBLISHING_STAGES = 1
 
 
@@ -53,6 +56,8 @@ def train(
     champion: Champion | Rival = NO_REGISTRY,
     *,
     refused_too: bool = False,
+    search_directory: Path | None = None,
+    search_trials: int | None = None,
 ) -> Training:
     """Load, choose, fit, evaluate, export and prove a model, and hold it against its gates.
 
@@ -61,6 +66,8 @@ def train(
         report: told about every stage.
         champion: the release that the model must be no worse than, or why there is none.
         refused_too: return a model that a gate refused too; its `gates` say which.
+        search_directory: where a search for hyper-parameters keeps its state, to go on after it was ended.
+        search_trials: exactly so many trials of it, whatever its budget; None for what the budget allows.
 
     Raises `InvalidInput` (kind `data`, or `configuration` for gates that are none) before any training, `GateRefused`
     (kind `onnx_parity`, or `threshold` with every gate that says no) after.
@@ -74,10 +81,18 @@ def train(
     for name in dataset.constant:
         report.note(f"column {name} holds the same value in every row: nothing can be learned from it")
 
+    leakage = check_leakage(parts.training, plan)
+    report.note(leakage.line)
+
+    searched = None
+    if plan.configuration.search:
+        report.stage("Searching hyper-parameters by cross-validation")
+        searched = search(parts.training, plan, plan.configuration.search, report, search_directory, search_trials)
+
     report.stage("Comparing the candidates by cross-validation")
     settings = plan.configuration.cross_validation
     scores = []
-    for candidate in plan.configuration.candidates:
+    for candidate in (*plan.configuration.candidates, *(searched.winners if searched else ())):
         folds = cross_validate(parts.training, plan, candidate)
         tracked = report.track(folds, candidate.label, settings.folds * settings.repeats)
         score = CandidateScore(candidate, plan.task.selection_metric, tuple(tracked))
@@ -132,6 +147,8 @@ def train(
         onnx=onnx,
         parity=parity,
         gates=gates,
+        leakage=leakage,
+        searched=searched,
     )
 
 
