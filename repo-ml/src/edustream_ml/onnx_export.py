@@ -90,7 +90,8 @@ def _float32_from(bound: float | None, inside: float) -> float | None:
     if bound is None:
         return None
     nearest = np.float32(bound)
-    beyond = nearest < bound if inside > 0 else nearest > bound
+    # As float64: NumPy compares a float32 with a Python number as float32.
+    beyond = float(nearest) < bound if inside > 0 else float(nearest) > bound
     return float(np.nextafter(nearest, np.float32(inside)) if beyond else nearest)
 
 

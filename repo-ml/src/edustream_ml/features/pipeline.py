@@ -113,9 +113,10 @@ def _imputation(contract: ModelContract, features: Features, column: str) -> Imp
 def _imputer(imputation: Imputation) -> SimpleImputer | Literal["passthrough"]:
     if imputation == "passthrough":
         return "passthrough"
+    # A column without a value keeps its place, which later steps count on.
     if imputation == "median":
         return SimpleImputer(strategy="median", keep_empty_features=True)
-    return SimpleImputer(strategy="constant", fill_value=imputation)
+    return SimpleImputer(strategy="constant", fill_value=imputation, keep_empty_features=True)
 
 
 def _categories(contract: ModelContract, features: Features) -> list[str]:
