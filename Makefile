@@ -136,7 +136,7 @@ $(REPOS:%=test-%): test-%: $(if $(LINTED),%/.venv/ready,lint-%)
 OPEN_INFERENCE_CLIENTS := repo-api/tests/open_inference_clients
 test-repo-api: $(OPEN_INFERENCE_CLIENTS)/.venv/locked
 
-PROVEN := contracts artifact-registry repo-api
+PROVEN := contracts artifact-registry repo-ml repo-api
 
 .PHONY: prove $(PROVEN:%=prove-%)
 prove: $(PROVEN:%=prove-%)  ## Run the proofs of the protocol and the attacks on it with large budgets.
@@ -164,6 +164,10 @@ bench: setup bench-tools  ## Measure against MLflow and an empty FastAPI endpoin
 .PHONY: bench-serving
 bench-serving: setup bench-tools  ## Measure serving against empty endpoints, other servers, scikit-learn.
 	@scripts/.venv/bin/python scripts/benchmarks/run_serving.py
+
+.PHONY: bench-training
+bench-training: setup  ## Measure training against pandas and bare scikit-learn, and the memory that it takes.
+	@scripts/.venv/bin/python scripts/benchmarks/run_training.py
 
 .PHONY: bench-tables
 bench-tables: scripts/.venv/ready  ## Write what the benchmarks measured last into the README.
