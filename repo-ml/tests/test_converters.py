@@ -149,6 +149,14 @@ def test_whole_numbers_are_no_classes() -> None:
     assert encoded[:2].round(1).tolist() == [[100.0], [300.0]]
 
 
+def test_where_a_logarithm_is_learned_the_mean_is_that_of_logarithms() -> None:
+    texts = np.array([["a"]] * 60, dtype=object)
+    prices = np.array([100.0, 10_000.0] * 30)
+    encoder = CrossFittedTargetEncoder(stratified=False, seed=1, scale="log")
+    assert encoder.fit(texts, prices).transform(texts[:1])[0] == pytest.approx(np.log(1000.0))
+    assert encoder.fit_transform(texts, prices) == pytest.approx(np.log(1000.0), abs=0.2)
+
+
 def test_the_folds_of_the_target_encoding_follow_the_seed() -> None:
     generator = np.random.default_rng(0)
     texts = generator.choice(list("abcdef"), (300, 1)).astype(object)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import small_document, write_project
+from conftest import REPOSITORY, small_document, write_project
 from pydantic import TypeAdapter
 from threadpoolctl import threadpool_limits
 
@@ -123,6 +123,15 @@ def test_logarithms_stand_before_linear_candidates_alone(small_plan: TrainingPla
     linear, boosting = (plan.configuration.candidates[number] for number in (0, 2))
     assert "logarithms" in build_pipeline(plan, linear).named_steps
     assert "logarithms" not in build_pipeline(plan, boosting).named_steps
+
+
+def test_target_means_are_taken_on_the_scale_that_is_learned() -> None:
+    plan = load_plan(REPOSITORY / "configs" / "housing.yaml")
+    frame = Tensors.of([plan.contract.example()] * 60, plan.contract).frame()
+    encoder = build_pipeline(plan, plan.configuration.candidates[0]).named_steps["encode"]
+    encoded = encoder.fit(frame, np.array([100.0, 10_000.0] * 30)).transform(frame)
+    # The target means are the last of the encoded columns.
+    assert encoded[0, -3:] == pytest.approx(np.log(1000.0))
 
 
 def test_an_absent_date_has_the_median_of_the_training_rows(small_plan: TrainingPlan) -> None:

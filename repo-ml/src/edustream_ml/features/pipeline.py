@@ -63,7 +63,8 @@ def _encoder(plan: TrainingPlan) -> ColumnTransformer:
         grouped = _one_hot(contract, rare, features.rare_categories.fewer_than)
         blocks.append(("rare_categories", grouped, _places(contract, rare)))
     if encoded:
-        means = CrossFittedTargetEncoder(plan.task.is_classification, plan.configuration.seed)
+        configuration = plan.configuration
+        means = CrossFittedTargetEncoder(plan.task.is_classification, configuration.seed, configuration.target.scale)
         blocks.append(("target_encoding", means, _places(contract, encoded)))
     if features.dates:
         columns_of_dates = [dates.column for dates in features.dates]

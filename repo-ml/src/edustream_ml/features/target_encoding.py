@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.preprocessing import TargetEncoder
 
+from edustream_ml.target import Scale
 from edustream_ml.tensors import Float32
 
 FOLDS: Final = 5
@@ -24,28 +25,33 @@ class CrossFittedTargetEncoder(TransformerMixin, BaseEstimator):
     Args:
         stratified: whether the target is a class, not a number.
         seed: of the folds.
+        scale: of a number: `log` for the mean of the logarithms, where those are what the estimator learns.
     """
 
-    def __init__(self, stratified: bool, seed: int) -> None:
+    def __init__(self, stratified: bool, seed: int, scale: Scale = "linear") -> None:
         self.stratified = stratified
         self.seed = seed
+        self.scale = scale
 
     def fit(self, X: Any, y: Any) -> CrossFittedTargetEncoder:  # noqa: N803 - scikit-learn's own name
         """Learn the means of all rows; X str (n, k), y (n,)."""
-        self.encoder_ = self._encoder().fit(X, y)
+        self.encoder_ = self._encoder().fit(X, self._scaled(y))
         self.n_features_in_ = int(X.shape[1])
         return self
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Float32:  # noqa: N803 - scikit-learn's own name
         """Learn, and encode the training rows by the means of the other folds: float32 (n, k) or (n, k * classes)."""
         self.encoder_ = self._encoder()
-        encoded = self.encoder_.fit_transform(X, y)
+        encoded = self.encoder_.fit_transform(X, self._scaled(y))
         self.n_features_in_ = int(X.shape[1])
         return np.asarray(encoded, dtype=np.float32)
 
     def transform(self, X: Any) -> Float32:  # noqa: N803 - scikit-learn's own name
         """Encode rows by the means of all training rows: float32 (n, k), or (n, k * classes) of several classes."""
         return np.asarray(self.encoder_.transform(X), dtype=np.float32)
+
+    def _scaled(self, y: Any) -> Any:
+        return np.log(y) if self.scale == "log" else y
 
     def _encoder(self) -> TargetEncoder:
         folds: Any = StratifiedKFold if self.stratified else KFold
