@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from rich.console import Console
+from threadpoolctl import threadpool_limits
 
 from edustream_contracts.canonical import sha256_hex
 from edustream_ml.configuration import TrainingPlan, load_plan
@@ -58,6 +60,13 @@ def write_project(folder: Path, document: Document | None = None, csv: str | byt
     return path
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """The test processes share the cores; threads that wait for one another would take the rest of them."""
+    with threadpool_limits(limits=1):
+        yield
+
+
 @pytest.fixture(scope="session")
 def report() -> ProgressReport:
     return ProgressReport(Console(quiet=True), 8)
@@ -80,9 +89,12 @@ def small_release(small_training: Training, tmp_path_factory: pytest.TempPathFac
     return write_release(small_training, folder, REPOSITORY), folder
 
 
-@pytest.fixture(scope="session")
-def full_training(report: ProgressReport) -> Training:
-    return train(load_plan(REPOSITORY / "configs" / "churn.yaml"), report)
+@pytest.fixture
+def content(small_release: tuple[ReleaseContent, Path], tmp_path: Path) -> ReleaseContent:
+    """The release of the small training, with files of its own in `tmp_path / "release"`."""
+    content, folder = small_release
+    shutil.copytree(folder, tmp_path / "release")
+    return content
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ from conftest import REPOSITORY
 from pydantic import TypeAdapter, ValidationError
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
-from threadpoolctl import threadpool_limits
 
 from edustream_ml.candidates import Candidate
 from edustream_ml.configuration import load_plan
@@ -57,12 +55,6 @@ def targets(matrix: Any, task: Task) -> Any:
 
 def candidate(name: str, **parameters: Any) -> Any:
     return CANDIDATE.validate_python({"estimator": name, **CANDIDATES[name], **parameters})
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    with threadpool_limits(limits=1):
-        yield
 
 
 def in_onnx(estimator: Any, matrix: Any) -> list[Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,13 +25,6 @@ from edustream_registry.testing.simulator import RegistrySimulator
 
 OTHER_MODEL = b"another model than the champion's"
 Change = Callable[[dict[str, Any]], None]
-
-
-@pytest.fixture
-def content(small_release: tuple[ReleaseContent, Path], tmp_path: Path) -> ReleaseContent:
-    content, folder = small_release
-    shutil.copytree(folder, tmp_path / "release")
-    return content
 
 
 @pytest.fixture

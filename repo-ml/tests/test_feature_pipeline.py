@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -9,7 +8,6 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY, small_document, write_project
 from pydantic import TypeAdapter
-from threadpoolctl import threadpool_limits
 
 from edustream_contracts.contract import ModelContract, contract_from, load_contract
 from edustream_contracts.errors import InvalidInput
@@ -43,12 +41,6 @@ EVERYTHING: dict[str, Any] = {
     "target_encoding": ["payment_method", "contract"],
 }
 CLASSES = {Task.BINARY: ["No", "Yes"], Task.MULTICLASS: ["high", "low", "middle"]}
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    with threadpool_limits(limits=1):
-        yield
 
 
 def contract_of(task: Task) -> ModelContract:

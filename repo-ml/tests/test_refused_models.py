@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,13 +37,6 @@ def refused(small_training: Training) -> Training:
     """A model that misses a floor, and keeps all other gates."""
     rows = (MISSED, *(row for row in small_training.gates.rows if row.name != MISSED.name))
     return replace(small_training, gates=GateReport(rows))
-
-
-@pytest.fixture
-def content(small_release: tuple[ReleaseContent, Path], tmp_path: Path) -> ReleaseContent:
-    content, folder = small_release
-    shutil.copytree(folder, tmp_path / "release")
-    return content
 
 
 @pytest.fixture

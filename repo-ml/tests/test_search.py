@@ -12,6 +12,7 @@ from conftest import small_csv, small_document, write_project
 
 from edustream_contracts.errors import InvalidInput
 from edustream_contracts.exit_codes import USAGE
+from edustream_ml import release
 from edustream_ml.cli import parse_arguments
 from edustream_ml.configuration import TrainingPlan, load_plan
 from edustream_ml.dataset import load_dataset
@@ -238,7 +239,10 @@ def test_a_space_that_could_draw_nonsense_is_refused_before_any_training(
     assert any(said in message for message in messages)
 
 
-def test_a_run_with_a_search_says_how_to_do_it_again(tmp_path: Path, report: ProgressReport) -> None:
+def test_a_run_with_a_search_says_how_to_do_it_again(
+    tmp_path: Path, report: ProgressReport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(release, "release_files", lambda training: {"model.onnx": training.onnx})
     document = {**small_document(), "search": {**SECTION, "trials": 3, "spaces": [LOGISTIC]}}
     document["candidates"] = [{"estimator": "histogram_gradient_boosting", "max_iter": 2}]
     plan = load_plan(write_project(tmp_path, document))

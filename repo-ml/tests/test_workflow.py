@@ -9,7 +9,6 @@ from rich.console import Console
 from edustream_contracts.errors import Conflict, GateRefused, Unreachable
 from edustream_ml.configuration import load_plan
 from edustream_ml.progress import ProgressReport
-from edustream_ml.release import write_release
 from edustream_ml.summary import print_summary
 from edustream_ml.training import Training
 from edustream_ml.workflow import Deployment, deploy, prove, train
@@ -17,11 +16,6 @@ from edustream_registry.manifest import ReleaseContent
 from edustream_registry.names import Reference
 from edustream_registry.publishing import PublicationStatus
 from edustream_registry.testing.simulator import RegistrySimulator
-
-
-@pytest.fixture
-def content(small_training: Training, tmp_path: Path) -> ReleaseContent:
-    return write_release(small_training, tmp_path / "release", REPOSITORY)
 
 
 class Deployer:
@@ -141,7 +135,9 @@ def test_a_model_below_its_thresholds_is_refused(tmp_path: Path, report: Progres
         train(load_plan(write_project(tmp_path, document)), report)
 
 
-def test_the_configured_run_reaches_its_quality_and_parity_on_every_row(full_training: Training) -> None:
+@pytest.mark.prove
+def test_the_configured_run_reaches_its_quality_and_parity_on_every_row(report: ProgressReport) -> None:
+    full_training = train(load_plan(REPOSITORY / "configs" / "churn.yaml"), report)
     assert full_training.chosen.mean >= 0.847
     assert len(full_training.chosen.folds) == 15
     assert full_training.parity.rows == 7043
