@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import socket
 from datetime import timedelta
 from pathlib import Path
@@ -12,9 +13,10 @@ import yaml
 from conftest import small_csv, small_document, write_project
 
 from edustream_contracts.contract import contract_from, load_contract
-from edustream_ml import cli, release
+from edustream_ml import cli, release, workflow
 from edustream_ml.golden import golden_vectors
 from edustream_ml.training import Training
+from edustream_registry.manifest import ReleaseContent
 from edustream_registry.needs import Needs
 from edustream_registry.store import WriteCondition
 from edustream_registry.testing.simulator import RegistrySimulator, write_release
@@ -34,10 +36,20 @@ def connected(monkeypatch: pytest.MonkeyPatch, registry: RegistrySimulator) -> R
 
 @pytest.fixture
 def trained(
-    monkeypatch: pytest.MonkeyPatch, connected: RegistrySimulator, small_training: Training
+    monkeypatch: pytest.MonkeyPatch,
+    connected: RegistrySimulator,
+    small_training: Training,
+    small_release: tuple[ReleaseContent, Path],
 ) -> RegistrySimulator:
-    """A registry, and a training of the repository's configuration that is done already."""
+    """A registry, and a training of the repository's configuration that is done already, with its files."""
+    content, folder = small_release
+
+    def copied(training: Training, directory: Path, *arguments: object) -> ReleaseContent:
+        shutil.copytree(folder, directory)
+        return content
+
     monkeypatch.setattr(cli, "train", lambda *arguments, **options: small_training)
+    monkeypatch.setattr(cli, "document", copied)
     return connected
 
 
@@ -94,6 +106,7 @@ def test_golden_vectors_that_disagree_exit_with_8_and_publish_nothing(
         document["rows"][2]["output"]["probability"] += 1e-3
         return document
 
+    monkeypatch.setattr(cli, "document", workflow.document)
     monkeypatch.setattr(release, "golden_vectors", shifted)
     before = dict(trained.memory.objects)
     assert cli.main([], environ, repository) == 8
