@@ -10,14 +10,15 @@ from typing import Final
 
 from rich.console import Console
 
-from edustream_contracts.errors import EduStreamError, InvalidInput
-from edustream_contracts.exit_codes import DONE, exit_code
+from edustream_contracts.errors import InvalidInput
 from edustream_ml.configuration import TrainingPlan, load_plan
 from edustream_ml.gates.champion import NO_REGISTRY, Champion, read_champion
 from edustream_ml.gates.comparison import Rival
+from edustream_ml.outcomes import ended
 from edustream_ml.prerelease import CANDIDATE
 from edustream_ml.progress import ProgressReport
 from edustream_ml.summary import print_summary
+from edustream_ml.tracking.tracker import Tracker, open_tracker
 from edustream_ml.training import Training
 from edustream_ml.workflow import (
     PUBLISHING_STAGES,
@@ -37,11 +38,14 @@ from edustream_registry.settings import RegistrySettings, with_env_file
 from edustream_registry.versioning import check_stated
 from edustream_registry.writing import Author
 
-INTERRUPTED: Final = 130
 DESCRIPTION: Final = """\
 Train a model as its configuration says, prove that the ONNX export agrees with it on every row, publish it as a
 release, and promote it. Nothing is published unless every gate of the configuration is kept, the live release's among
 them, and a clean process without the training code gives every recorded answer again."""
+TRACK_HELP: Final = (
+    "record the run with MLflow (the extra tracking), in tracking/mlflow.db beside this program; where "
+    "MLFLOW_TRACKING_URI is set, every run is recorded there"
+)
 EPILOGUE: Final = """\
 The registry is read from the environment, or from the env file: REGISTRY_URL, AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID,
 AWS_SECRET_ACCESS_KEY, AWS_REGION, EDUSTREAM_TRUST_FILE, EDUSTREAM_SIGNING_KEY_FILE.
@@ -55,7 +59,7 @@ contract does to consumers, or the promotion would break one (published, not pro
 class Arguments:
     """The command line, read; `channel` is None when nothing is to be promoted, `env_file` when none was named.
 
-    `trials` is None where the budget of a search decides how many there are.
+    `trials` is None where the budget of a search decides how many there are, `data` where the configuration names them.
     """
 
     config: Path
@@ -65,7 +69,9 @@ class Arguments:
     out: Path | None
     dry_run: bool
     publish_refused: bool
-    trials: int | None
+    trials: int | None = None
+    data: Path | None = None
+    track: bool = False
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str], repository: Path) -> int:
@@ -77,18 +83,8 @@ def main(argv: Sequence[str], environ: Mapping[str, str], repository: Path) -> i
         repository: the folder of train_publish.py, in which configs/, .env and releases/ are.
     """
     arguments = parse_arguments(argv, repository)
-    console = Console()
-    errors = Console(stderr=True)
-    run = ProducerRun(arguments, environ, repository, console)
-    try:
-        run.execute()
-    except EduStreamError as error:
-        errors.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        return exit_code(error)
-    except KeyboardInterrupt:
-        errors.print(f"Interrupted. {run.standing}", markup=False, highlight=False, soft_wrap=True)
-        return INTERRUPTED
-    return DONE
+    run = ProducerRun(arguments, environ, repository, Console())
+    return ended(run.execute, Console(stderr=True), lambda: run.standing)
 
 
 def parse_arguments(argv: Sequence[str], repository: Path) -> Arguments:
@@ -141,6 +137,13 @@ def parse_arguments(argv: Sequence[str], repository: Path) -> Arguments:
         help="run exactly N trials of the configuration's search, whatever its budget: as many as a release had, to "
         "make it again",
     )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="FILE",
+        help="train on this file in place of the configuration's data; its digest is taken as it is",
+    )
+    parser.add_argument("--track", action="store_true", help=TRACK_HELP)
     given = parser.parse_args(argv)
     return Arguments(
         given.config,
@@ -151,6 +154,8 @@ def parse_arguments(argv: Sequence[str], repository: Path) -> Arguments:
         given.dry_run,
         given.publish_refused,
         given.trials,
+        given.data,
+        given.track,
     )
 
 
@@ -176,24 +181,36 @@ class ProducerRun:
         arguments = self._arguments
         _check(arguments)
         plan = load_plan(arguments.config)
-        author = None if arguments.dry_run else self._connect()
+        plan = plan.with_data(arguments.data) if arguments.data else plan
+        environ = with_env_file(self._environ, arguments.env_file or self._repository / ".env")
+        tracker = open_tracker(environ, self._repository, plan, track=arguments.track)
+        author = None if arguments.dry_run else connect(environ)
         if author and arguments.version != AUTO:
             check_stated(author.reader, plan.contract, arguments.version)
         stages = TRAINING_STAGES
         stages += SEARCH_STAGES if plan.configuration.search else 0
         stages += PUBLISHING_STAGES if author else 0
         report = ProgressReport(self._console, stages)
+        with tracker:
+            self._produce(plan, author, tracker, report)
+
+    def _produce(self, plan: TrainingPlan, author: Author | None, tracker: Tracker, report: ProgressReport) -> None:
+        arguments = self._arguments
         training = train(
             plan,
             report,
             self._champion(author, plan),
-            refused_too=arguments.publish_refused,
+            refused_too=arguments.publish_refused or tracker.wants_refused,
             search_directory=self._repository / "searches",
             search_trials=arguments.trials,
         )
+        tracker.trained(training)
+        if not arguments.publish_refused:
+            training.gates.require_kept()
         directory = arguments.out or self._repository / "releases" / _folder(training)
         content = document(training, directory, self._repository, report)
         prove(content, directory, report)
+        tracker.documented(content, directory)
         deployment = None
         if author:
             self.standing = (
@@ -202,6 +219,7 @@ class ProducerRun:
             )
             deployment = deploy(author, content, directory, arguments.version, arguments.channel, report)
             self.standing = f"Published: {deployment.publication.location}."
+            tracker.deployed(deployment)
         if not training.gates.kept:
             raise training.gates.refusal(_became_of(directory, deployment))
         print_summary(self._console, training, content, deployment, arguments.channel)
@@ -211,12 +229,12 @@ class ProducerRun:
             return NO_REGISTRY
         return read_champion(author.reader, plan.configuration.model, plan.configuration.gates.champion.channel)
 
-    def _connect(self) -> Author:
-        """An author whose registry answers. Raises `InvalidInput` or `Unreachable`."""
-        environ = with_env_file(self._environ, self._arguments.env_file or self._repository / ".env")
-        author = open_author(RegistrySettings.from_environ(environ), author_name(environ))
-        require_registry(author.store)
-        return author
+
+def connect(environ: Mapping[str, str]) -> Author:
+    """An author whose registry answers. Raises `InvalidInput` or `Unreachable`."""
+    author = open_author(RegistrySettings.from_environ(environ), author_name(environ))
+    require_registry(author.store)
+    return author
 
 
 def _folder(training: Training) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
@@ -22,6 +23,8 @@ from edustream_ml.search.settings import Search
 from edustream_ml.section import Section, Text, given_contract, refuse_duplicates
 from edustream_ml.target import Target
 from edustream_ml.tasks import Outcome, Task, outcome_of
+
+PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 class Data(Section):
@@ -99,12 +102,38 @@ class Configuration(Section):
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """A checked configuration with the contract that it trains for, and the file that it came from."""
+    """A checked configuration with the contract that it trains for, and the file that it came from.
+
+    `given_data` is the data file where that is another than the configuration's.
+    """
 
     configuration: Configuration
     contract: ModelContract
     path: Path
     sha256: str
+    given_data: Path | None = None
+
+    def with_data(self, path: Path) -> TrainingPlan:
+        """The plan on another data file, whose digest is taken as it is.
+
+        Raises `InvalidInput` (kind `data`) where it cannot be read, or has a name that no command could hold unquoted.
+        """
+        if not PLAIN_NAME.fullmatch(path.name):
+            raise InvalidInput(
+                "data",
+                f"The data set {path} has no plain name, so the manifest's command could not name it.",
+                remedy="rename it: letters, digits, and in between them . _ -",
+            )
+        try:
+            digest = sha256_hex(path.read_bytes())
+        except OSError as error:
+            raise InvalidInput(
+                "data",
+                f"The data set {path} cannot be read: {error.strerror}.",
+                remedy="name an existing file with --data.",
+            ) from error
+        data = self.configuration.data.model_copy(update={"path": str(path.resolve()), "sha256": digest})
+        return replace(self, configuration=self.configuration.model_copy(update={"data": data}), given_data=path)
 
     @property
     def data_path(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
@@ -10,23 +11,29 @@ from typing import Final
 from edustream_contracts.canonical import sha256_hex
 from edustream_registry.manifest import CodeVersion
 
+PYTHON: Final = "python"
 LIBRARIES: Final = ("scikit-learn", "skl2onnx", "onnx", "onnxruntime", "numpy", "pandas")
 LOCK_FILE: Final = "requirements.lock"
+DVC_LOCK: Final = "dvc.lock"
 UNKNOWN: Final = "unknown"
 GIT_TIMEOUT_S: Final = 10
 
 
 def code_version(directory: Path) -> CodeVersion:
-    """The git commit of `directory`, and whether tracked or new files in it differ; `unknown` outside git."""
+    """The git commit of `directory`, and whether tracked or new files in it differ; `unknown` outside git.
+
+    DVC writes its lock file while a release is made: that says what ran, and decides nothing.
+    """
     commit = _git(directory, "rev-parse", "HEAD")
     if not commit:
         return CodeVersion(commit=UNKNOWN, dirty=False)
-    return CodeVersion(commit=commit, dirty=bool(_git(directory, "status", "--porcelain", "--", ".")))
+    differing = _git(directory, "status", "--porcelain", "--", ".", f":(exclude){DVC_LOCK}")
+    return CodeVersion(commit=commit, dirty=bool(differing))
 
 
 def library_versions() -> dict[str, str]:
-    """The versions of the libraries that decide what a model computes."""
-    return {name: version(name) for name in LIBRARIES}
+    """The versions of Python and of the libraries that decide what a model computes."""
+    return {**{name: version(name) for name in LIBRARIES}, PYTHON: platform.python_version()}
 
 
 def lock_digest(directory: Path) -> str:

@@ -108,7 +108,9 @@ def _content(training: Training, files: tuple[ReleaseFile, ...], repository: Pat
 def _command(training: Training) -> str:
     """What makes the same files again: a search ends after as many trials then, however fast the machine is."""
     trials = f" --trials {len(training.searched.trials)}" if training.searched else ""
-    return f"python train_publish.py --config configs/{training.plan.path.name}{trials}"
+    given = training.plan.given_data
+    data = f" --data data/{given.name}" if given else ""
+    return f"python train_publish.py --config configs/{training.plan.path.name}{data}{trials}"
 
 
 def _outputs(plan: TrainingPlan) -> ModelOutputs:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from sklearn.pipeline import Pipeline
+
 from edustream_contracts.contract import FILE_NAME, parse_contract
 from edustream_ml.configuration import TrainingPlan
-from edustream_ml.dataset import load_dataset
+from edustream_ml.dataset import Dataset, load_dataset
 from edustream_ml.evaluation import evaluate
 from edustream_ml.gates.champion import NO_REGISTRY, Champion
 from edustream_ml.gates.comparison import Rival
@@ -15,7 +17,7 @@ from edustream_ml.gates.constant import require_gates
 from edustream_ml.gates.decision import Evidence, judge, named_columns
 from edustream_ml.gates.slices import categories
 from edustream_ml.inspection.inspection import inspect_model
-from edustream_ml.leakage.check import check_leakage
+from edustream_ml.leakage.check import LeakageReport, check_leakage
 from edustream_ml.onnx_export import export_onnx
 from edustream_ml.onnx_scorer import OnnxScorer
 from edustream_ml.parity import TOLERANCE, prove_parity
@@ -23,8 +25,8 @@ from edustream_ml.prerelease import CANDIDATE, candidate_version
 from edustream_ml.progress import ProgressReport
 from edustream_ml.release import write_release
 from edustream_ml.scores import answers
-from edustream_ml.search.tuning import search
-from edustream_ml.selection import CandidateScore, best, cross_validate, fit, split
+from edustream_ml.search.tuning import Searched, search
+from edustream_ml.selection import CandidateScore, Split, best, cross_validate, fit, split
 from edustream_ml.tensors import Tensors
 from edustream_ml.training import Training, measured
 from edustream_registry.inference.clean_process import prove_in_clean_process
@@ -50,6 +52,25 @@ class Deployment:
     promotion: Promotion | None
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """The data set, checked and divided."""
+
+    dataset: Dataset
+    split: Split
+    leakage: LeakageReport
+
+
+@dataclass(frozen=True)
+class Learned:
+    """How every candidate did on the folds, the best one, and its pipeline, fitted on all training rows."""
+
+    candidates: tuple[CandidateScore, ...]
+    chosen: CandidateScore
+    pipeline: Pipeline
+    searched: Searched | None
+
+
 def train(
     plan: TrainingPlan,
     report: ProgressReport,
@@ -72,6 +93,16 @@ def train(
     Raises `InvalidInput` (kind `data`, or `configuration` for gates that are none) before any training, `GateRefused`
     (kind `onnx_parity`, or `threshold` with every gate that says no) after.
     """
+    prepared = prepare(plan, report)
+    learned = learn(plan, prepared.split.training, report, search_directory, search_trials)
+    return assess(plan, prepared, learned, report, champion, refused_too=refused_too)
+
+
+def prepare(plan: TrainingPlan, report: ProgressReport) -> Prepared:
+    """Load the data set, check all of it, and set the held-out rows aside.
+
+    Raises `InvalidInput` (kind `data`, or `configuration` for gates that are none).
+    """
     report.stage("Checking the data set against the contract")
     dataset = load_dataset(plan)
     parts = split(dataset, plan)
@@ -83,17 +114,27 @@ def train(
 
     leakage = check_leakage(parts.training, plan)
     report.note(leakage.line)
+    return Prepared(dataset, parts, leakage)
 
+
+def learn(
+    plan: TrainingPlan,
+    training: Dataset,
+    report: ProgressReport,
+    search_directory: Path | None = None,
+    search_trials: int | None = None,
+) -> Learned:
+    """Choose a candidate by cross-validation and fit it; the held-out rows are not even given. See `train`."""
     searched = None
     if plan.configuration.search:
         report.stage("Searching hyper-parameters by cross-validation")
-        searched = search(parts.training, plan, plan.configuration.search, report, search_directory, search_trials)
+        searched = search(training, plan, plan.configuration.search, report, search_directory, search_trials)
 
     report.stage("Comparing the candidates by cross-validation")
     settings = plan.configuration.cross_validation
     scores = []
     for candidate in (*plan.configuration.candidates, *(searched.winners if searched else ())):
-        folds = cross_validate(parts.training, plan, candidate)
+        folds = cross_validate(training, plan, candidate)
         tracked = report.track(folds, candidate.label, settings.folds * settings.repeats)
         score = CandidateScore(candidate, plan.task.selection_metric, tuple(tracked))
         scores.append(score)
@@ -101,7 +142,20 @@ def train(
     chosen = best(scores)
 
     report.stage(f"Fitting {chosen.candidate.label} on all training rows")
-    pipeline = fit(parts.training, plan, chosen.candidate)
+    return Learned(tuple(scores), chosen, fit(training, plan, chosen.candidate), searched)
+
+
+def assess(
+    plan: TrainingPlan,
+    prepared: Prepared,
+    learned: Learned,
+    report: ProgressReport,
+    champion: Champion | Rival = NO_REGISTRY,
+    *,
+    refused_too: bool = False,
+) -> Training:
+    """Evaluate, export and prove a fitted model, and hold it against its gates; see `train`."""
+    dataset, parts, pipeline, chosen = prepared.dataset, prepared.split, learned.pipeline, learned.chosen
 
     report.stage("Evaluating once on the held-out rows")
     held_out_rows = Tensors.of_columns(parts.held_out.columns, plan.contract)
@@ -138,7 +192,7 @@ def train(
         plan=plan,
         dataset=dataset,
         split=parts,
-        candidates=tuple(scores),
+        candidates=learned.candidates,
         chosen=chosen,
         pipeline=pipeline,
         evaluation=evaluation,
@@ -147,8 +201,8 @@ def train(
         onnx=onnx,
         parity=parity,
         gates=gates,
-        leakage=leakage,
-        searched=searched,
+        leakage=prepared.leakage,
+        searched=learned.searched,
     )
 
 

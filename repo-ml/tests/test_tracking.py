@@ -1,0 +1,169 @@
+"""Runs are recorded with MLflow itself, in SQLite."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import small_document, write_project
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from edustream_ml import cli
+from edustream_ml.training import Training
+from edustream_registry.testing.simulator import RegistrySimulator
+
+ENVIRON = {"REGISTRY_URL": "s3://models"}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all tests here: MLflow takes seconds to make a database."""
+    folder = tmp_path_factory.mktemp("project")
+    write_project(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def client(project: Path) -> MlflowClient:
+    (project / "tracking").mkdir()
+    uri = f"sqlite:///{project / 'tracking' / 'mlflow.db'}"
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+@pytest.fixture
+def connected(monkeypatch: pytest.MonkeyPatch, small_training: Training) -> RegistrySimulator:
+    registry = RegistrySimulator()
+    monkeypatch.setattr(cli, "open_author", lambda settings, who: registry.author)
+    monkeypatch.setattr(cli, "train", lambda *arguments, **options: small_training)
+    return registry
+
+
+def runs_of(client: MlflowClient, below: str | None = None) -> list[Run]:
+    """The runs of the model, the last first; or those below one."""
+    experiment = client.get_experiment_by_name("churn")
+    assert experiment is not None
+    wanted = f"tags.mlflow.parentRunId = '{below}'" if below else ""
+    runs = client.search_runs([experiment.experiment_id], wanted, order_by=["attributes.start_time DESC"])
+    return [run for run in runs if bool(run.data.tags.get("mlflow.parentRunId")) == bool(below)]
+
+
+def test_a_run_is_recorded_with_every_candidate_and_linked_to_its_release(
+    client: MlflowClient, project: Path, connected: RegistrySimulator, small_training: Training
+) -> None:
+    assert cli.main(["--track"], ENVIRON, project) == 0
+
+    (run,) = runs_of(client)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["seed"] == "42"
+    assert run.data.params["data_sha256"] == small_training.dataset.sha256
+    assert run.data.params["chosen"] == small_training.chosen.candidate.label
+    assert {**run.data.metrics, **small_training.metrics} == run.data.metrics
+    assert run.data.tags["gates"] == "kept"
+    resolved = connected.reader.manifest("churn", "1.0.0")
+    assert run.data.tags["release"] == "churn@1.0.0"
+    assert run.data.tags["manifest_sha256"] == resolved.digest
+
+    artifacts = {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert {"model_card.md", "data_card.md", "report.html", "metrics.json", "roc.png", "calibration.png"} <= artifacts
+    assert "model.onnx" not in artifacts
+    assert (project / "tracking" / "artifacts").is_dir()
+
+    below = {run.data.tags["mlflow.runName"]: run for run in runs_of(client, run.info.run_id)}
+    assert set(below) == {score.candidate.label for score in small_training.candidates}
+    for score in small_training.candidates:
+        recorded = below[score.candidate.label]
+        assert recorded.data.params["estimator"] == score.candidate.estimator
+        assert recorded.data.metrics["cross_validation_roc_auc"] == pytest.approx(score.mean)
+        folds = client.get_metric_history(recorded.info.run_id, "roc_auc")
+        assert [fold.value for fold in folds] == pytest.approx([fold["roc_auc"] for fold in score.folds])
+
+    (version,) = client.search_model_versions("name = 'churn'")
+    assert version.tags["release"] == "churn@1.0.0"
+    assert version.source == run.data.tags["release_location"]
+    assert version.run_id == run.info.run_id
+    assert client.get_model_version_by_alias("churn", "production").version == version.version
+
+
+def test_a_release_that_is_there_already_is_not_registered_twice(
+    client: MlflowClient, project: Path, connected: RegistrySimulator
+) -> None:
+    before = len(runs_of(client))
+    assert cli.main([], {**ENVIRON, "MLFLOW_TRACKING_URI": client.tracking_uri}, project) == 0
+    assert len(runs_of(client)) == before + 1
+    assert len(client.search_model_versions("name = 'churn'")) == 1
+
+
+def test_a_refused_model_is_recorded_as_refused_and_registered_nowhere(
+    client: MlflowClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole training runs: what a gate says is not made up here."""
+    registry = RegistrySimulator()
+    monkeypatch.setattr(cli, "open_author", lambda settings, who: registry.author)
+    document = small_document()
+    document["thresholds"] = {"roc_auc": 0.999}
+    write_project(tmp_path, document)
+    versions = client.search_model_versions("")
+    environ = {**ENVIRON, "MLFLOW_TRACKING_URI": client.tracking_uri}
+
+    assert cli.main([], environ, tmp_path) == 8
+    assert cli.main(["--publish-refused"], environ, tmp_path) == 8
+
+    published, held_back = runs_of(client)[:2]
+    for run in (held_back, published):
+        assert run.info.status == "FAILED"
+        assert run.data.tags["gates"] == "refused by roc_auc"
+        assert len(runs_of(client, run.info.run_id)) == 3
+    assert "release" not in held_back.data.tags
+    assert client.list_artifacts(held_back.info.run_id) == []
+    assert "1 of 2 gates say no" in held_back.data.tags["mlflow.note.content"]
+    assert published.data.tags["release"] == "churn@1.0.0-candidate.1"
+    assert client.search_model_versions("") == versions
+    assert registry.reader.versions("churn") == ["1.0.0-candidate.1"]
+
+
+def test_a_run_that_fails_for_another_reason_says_so(
+    client: MlflowClient, project: Path, connected: RegistrySimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*arguments: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "train", interrupt)
+    assert cli.main(["--track", "--dry-run"], ENVIRON, project) == 130
+    assert runs_of(client)[0].info.status == "KILLED"
+
+
+def test_nothing_is_recorded_unless_somebody_asks(
+    client: MlflowClient, project: Path, connected: RegistrySimulator
+) -> None:
+    before = len(runs_of(client))
+    assert cli.main(["--dry-run"], ENVIRON, project) == 0
+    assert len(runs_of(client)) == before
+
+
+def test_mlflow_that_does_not_answer_exits_with_6_before_any_training(
+    project: Path, connected: RegistrySimulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    environ = {**ENVIRON, "MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
+    assert cli.main([], environ, project) == 6
+    captured = capsys.readouterr()
+    assert "MLflow at http://127.0.0.1:9 does not take the run" in captured.err
+    assert "[1/" not in captured.out
+    assert connected.reader.versions("churn") == []
+
+
+def test_without_the_extra_a_wanted_record_is_refused(
+    project: Path, connected: RegistrySimulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edustream_ml.tracking.tracker.find_spec", lambda name: None)
+    assert cli.main(["--track"], ENVIRON, project) == 2
+    assert "--track is given, and mlflow is not installed." in capsys.readouterr().err
+    assert cli.main([], {**ENVIRON, "MLFLOW_TRACKING_URI": "sqlite://"}, project) == 2
+    assert "install edustream-ml[tracking]" in capsys.readouterr().err
+
+
+def test_nothing_is_reported_to_mlflows_makers() -> None:
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
