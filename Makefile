@@ -11,6 +11,7 @@ REGISTRY_WHEEL := artifact-registry/dist/built
 REGISTRY_PORT ?= 8333
 API_PORT ?= 8000
 MODEL ?= churn@production
+CONFIG ?= configs/churn.yaml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -94,8 +95,8 @@ registry: artifact-registry/.venv/ready  ## Run the local registry on 127.0.0.1 
 	@artifact-registry/.venv/bin/edustream-registry serve --port $(REGISTRY_PORT) --data artifact-registry/data --init .
 
 .PHONY: train
-train: repo-ml/.venv/ready  ## Train, publish and promote the churn model (needs a registry).
-	@cd repo-ml && .venv/bin/python train_publish.py
+train: repo-ml/.venv/ready  ## Train, publish and promote a model, churn's by default (needs a registry).
+	@cd repo-ml && .venv/bin/python train_publish.py --config $(CONFIG)
 
 .PHONY: serve
 serve: repo-api/.venv/ready  ## Serve the promoted model on 127.0.0.1 until Ctrl-C (needs a registry).

@@ -46,8 +46,8 @@ class LeakageReport:
         """What was seen, in one sentence."""
         first = self.columns[0]
         return (
-            f"{first.column} tells most of the target alone: {self.metric} {first.score:.4f}, and {self.limit:g} is "
-            "where a column is suspected of giving it away"
+            f"the most telling column alone is {first.column}: {self.metric} {first.score:.4f}; from {self.limit:g} on "
+            "a column is suspected of giving the target away"
         )
 
     def document(self) -> dict[str, Any]:
