@@ -89,13 +89,13 @@ def test_a_gate_that_said_no_when_the_release_was_made_says_no_again(
         explanation="is 0.7; at least 0.8 is asked",
     )
     registry.publish(content.model_copy(update={"gates": (gate,)}), release_dir)
-    registry.promote("churn", "1.0.0")
+    registry.promote("churn", "1.0.0", "candidate")
 
     if kept:
-        assert "1 gates, every one kept" in checked(registry).passed
+        assert "1 gates, every one kept" in checked(registry, "churn@candidate").passed
     else:
         with pytest.raises(GateRefused, match=r"disparate_impact_female: is 0\.7; at least 0\.8 is asked") as caught:
-            checked(registry)
+            checked(registry, "churn@candidate")
         assert caught.value.kind == "threshold"
 
 

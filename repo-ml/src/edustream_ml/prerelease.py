@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import Final
 
 from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import NothingToServe
 from edustream_registry.manifest import ReleaseContent
 from edustream_registry.precedents import Precedents
+from edustream_registry.promotion import CANDIDATE as CANDIDATE
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.released_contracts import ReleasedContracts
 from edustream_registry.versioning import Verdicts, next_version
-
-CANDIDATE: Final = "candidate"
-"""The only channel that a refused release may be promoted to, and what its number is marked with."""
 
 
 def candidate_version(reader: ReleaseReader, content: ReleaseContent, contract: ModelContract) -> str:

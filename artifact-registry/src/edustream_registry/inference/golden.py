@@ -54,7 +54,9 @@ def _unanswered(inputs: Iterable[Row], inference: Inference) -> Iterator[Problem
             yield Problem(f"/rows/{index}/input", f"has no usable answer: {error}")
 
 
-def _differences(index: int, recorded: Answer, answer: Answer, contract: ModelContract) -> Iterator[tuple[Problem, float]]:
+def _differences(
+    index: int, recorded: Answer, answer: Answer, contract: ModelContract
+) -> Iterator[tuple[Problem, float]]:
     for name, given in answer.items():
         value = recorded.get(name)
         pointer = f"/rows/{index}/output/{name}"
