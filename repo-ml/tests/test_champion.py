@@ -18,6 +18,9 @@ from edustream_contracts.errors import Rejected
 from edustream_ml.configuration import load_plan
 from edustream_ml.gates.champion import Champion, read_champion
 from edustream_ml.gates.comparison import Rival
+from edustream_ml.gates.decision import Evidence, judge
+from edustream_ml.gates.report import GateKind
+from edustream_ml.scores import Scores
 from edustream_ml.training import Training
 from edustream_registry.inference.session import AnswerUnusable
 from edustream_registry.manifest import ReleaseContent, ReleaseFile
@@ -111,6 +114,11 @@ def narrower(document: dict[str, Any]) -> None:
     document["input"]["properties"]["tenure"]["maximum"] = 71
 
 
+def newcomers(document: dict[str, Any]) -> None:
+    document["input"]["examples"] = document["input"]["examples"][:1]
+    document["input"]["properties"]["tenure"]["maximum"] = 10
+
+
 def wider(document: dict[str, Any]) -> None:
     document["input"]["properties"]["tenure"]["maximum"] = 240
 
@@ -137,7 +145,7 @@ def a_count(document: dict[str, Any]) -> None:
     ("change", "note"),
     [
         (without_a_probability, "its contract promises no probability; the other gates alone decide"),
-        (narrower, r"\d+ of 120 held-out rows break its contract; the other gates alone decide"),
+        (newcomers, r"\d+ of 120 held-out rows break its contract; the other gates alone decide"),
         (retitled_class, "its contract asks another question; the other gates alone decide"),
     ],
 )
@@ -164,6 +172,27 @@ def test_a_champion_of_a_wider_contract_is_compared(
     registry.promote("churn", "1.0.0")
     rival = champion_of(registry).rival(small_training.plan, small_training.split.held_out, OTHER_MODEL)
     assert rival.answered is not None
+
+
+def test_a_champion_is_compared_on_the_rows_that_it_can_answer(
+    registry: RegistrySimulator, content: ReleaseContent, small_training: Training, tmp_path: Path
+) -> None:
+    registry.publish_unchecked(with_contract(content, tmp_path / "release", narrower), tmp_path / "release", "1.0.0")
+    registry.promote("churn", "1.0.0")
+    held_out = small_training.split.held_out
+    rival = champion_of(registry).rival(small_training.plan, held_out, OTHER_MODEL)
+    answerable = np.flatnonzero(held_out.columns["tenure"].to_numpy() <= 71)
+    assert 60 < len(answerable) < 120
+    assert rival.rows is not None
+    assert rival.rows.tolist() == answerable.tolist()
+    assert rival.note == f"{120 - len(answerable)} of 120 held-out rows break its contract, and were left out"
+    assert rival.answered is not None
+    assert rival.answered.labels.tolist() == small_training.held_out_scores.labels[answerable].tolist()
+    constant = Scores(np.full(120, "No", dtype=object), np.tile([0.75, 0.25], (120, 1)))
+    evidence = Evidence(held_out.labels, constant, {}, {"roc_auc": 0.5, "brier_score": 0.2}, 1, lambda: None, rival)
+    (verdict,) = [row for row in judge(small_training.plan, evidence).rows if row.kind is GateKind.CHAMPION]
+    assert not verdict.kept
+    assert f"on the same {len(answerable)} held-out rows" in verdict.sentence
 
 
 def test_a_champion_that_was_asked_for_a_count_is_not_compared(

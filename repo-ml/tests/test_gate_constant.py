@@ -77,6 +77,13 @@ def test_a_value_that_one_decision_for_everybody_reaches_is_no_gate(tmp_path: Pa
     require_gates(plan_with(tmp_path, {"roc_auc": 0.6}, business_value={**worth, "at_least": 6.01}), LABELS)
 
 
+def test_a_worst_slice_that_chance_keeps_is_no_gate(tmp_path: Path) -> None:
+    slices = {"columns": ["female"], "at_least": 0.5}
+    with pytest.raises(InvalidInput, match=r"gates\.worst_slice\.at_least: at least 0\.5 is kept by always answering"):
+        require_gates(plan_with(tmp_path, {"roc_auc": 0.6}, worst_slice=slices), LABELS)
+    require_gates(plan_with(tmp_path, {"roc_auc": 0.6}, worst_slice={**slices, "at_least": 0.51}), LABELS)
+
+
 def test_all_gates_that_are_none_are_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"churn\.yaml sets 2 gates that are none") as refused:
         require_gates(plan_with(tmp_path, {"brier_score": 0.25, "f1": 0.3, "roc_auc": 0.6}), LABELS)

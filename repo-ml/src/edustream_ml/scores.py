@@ -28,6 +28,10 @@ class Scores:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def part(self, index: npt.NDArray[np.intp]) -> Scores:
+        """The answers to the rows with the given numbers (from 0), in that order."""
+        return Scores(self.labels[index], None if self.probabilities is None else self.probabilities[index])
+
     def of_class(self, name: str, classes: tuple[str, ...]) -> Probabilities:
         """The probability (n,) of one class; `classes` in sorted order."""
         if self.probabilities is None:

@@ -7,6 +7,7 @@ from textwrap import shorten
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from edustream_contracts.canonical import sha256_hex
 from edustream_contracts.contract import ModelContract
@@ -25,6 +26,8 @@ from edustream_registry.reading import ReleaseReader
 from edustream_registry.released_contracts import ReleasedContracts
 
 SHOWN_CHARACTERS: Final = 300
+COMPARED_AT_LEAST: Final = 0.5
+"""The share of the held-out rows that a release of another contract must be able to answer."""
 NO_REGISTRY: Final = Rival("the live release", note="no registry was asked, so there is nothing to compare with")
 
 
@@ -42,21 +45,30 @@ class Champion:
     def rival(self, plan: TrainingPlan, held_out: Dataset, onnx: bytes) -> Rival:
         """Its answers to the held-out rows, for the model in `onnx`; or why there is nothing to compare.
 
-        A release of another contract is compared if it answers the same question, and every held-out row, with the
-        fields that it knows, satisfies its contract.
+        A release of another contract is compared if it answers the same question, on the held-out rows that satisfy its
+        contract with the fields that it knows, if these are half of them and of every class.
         """
         if self.model_sha256 == sha256_hex(onnx) and self.contract.digest == plan.contract.digest:
             return Rival(self.title, note=f"{self.title} is this very model")
-        reason = self._other_question(plan) or self._unknown_rows(plan, held_out)
+        known = self._known_rows(plan, held_out)
+        judged = held_out if known.all() else held_out.part(np.flatnonzero(known))
+        unknown = f"{(~known).sum()} of {len(held_out)} held-out rows break its contract"
+        reason = self._other_question(plan)
+        if known.mean() < COMPARED_AT_LEAST or set(plan.classes) - set(judged.labels):
+            reason = reason or unknown
         if reason:
             return Rival(self.title, note=f"{self.title} cannot be compared: {reason}; the other gates alone decide")
         try:
-            answered = self._answers(plan, held_out)
+            answered = self._answers(plan, judged)
         except AnswerUnusable as error:
             return Rival(
                 self.title, note=f"{self.title} cannot be compared: it fails on a held-out row: {_brief(error)}"
             )
-        return Rival(self.title, answered, self._caution(plan, held_out))
+        cautions = [self._caution(plan, held_out)]
+        if known.all():
+            return Rival(self.title, answered, *cautions)
+        cautions.append(f"{unknown}, and were left out")
+        return Rival(self.title, answered, "; ".join(filter(None, cautions)), np.flatnonzero(known))
 
     def _other_question(self, plan: TrainingPlan) -> str:
         try:
@@ -69,12 +81,12 @@ class Champion:
             return "its contract promises no probability"
         return ""
 
-    def _unknown_rows(self, plan: TrainingPlan, held_out: Dataset) -> str:
+    def _known_rows(self, plan: TrainingPlan, held_out: Dataset) -> npt.NDArray[np.bool_]:
+        """Which held-out rows (n,) satisfy its contract."""
         if self.contract.digest == plan.contract.digest:
-            return ""
+            return np.ones(len(held_out), dtype=np.bool_)
         validator = self.contract.input_validator
-        unknown = sum(not validator.is_valid(self._known(row)) for row in held_out.rows)
-        return f"{unknown} of {len(held_out)} held-out rows break its contract" if unknown else ""
+        return np.array([validator.is_valid(self._known(row)) for row in held_out.rows], dtype=np.bool_)
 
     def _known(self, row: Row) -> Row:
         return {field.name: row[field.name] for field in self.contract.inputs if field.name in row}

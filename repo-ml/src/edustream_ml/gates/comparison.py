@@ -27,12 +27,14 @@ class Rival:
     """Another model: `title` names it, `answered` are its answers to the held-out rows.
 
     `answered` is None where there is nothing to compare; `note` then says why, in a sentence without its full stop, and
-    otherwise what has to be known about the comparison, if anything.
+    otherwise what has to be known about the comparison, if anything. `rows` are the numbers of those that it answers,
+    None for all.
     """
 
     title: str
     answered: Scores | None = None
     note: str = ""
+    rows: Index | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,10 +41,12 @@ def constants(plan: TrainingPlan, labels: Labels) -> tuple[Constant, ...]:
 def require_gates(plan: TrainingPlan, labels: Labels) -> None:
     """Raise `InvalidInput` (kind `configuration`) where what is demanded of the model is kept by a constant answer.
 
-    Every floor but that of the calibration error must be above what each constant reaches on rows with these labels
-    (n,), there must be one such floor, and the business value must be above that of the best constant decision.
+    Every floor but that of the calibration error, and that of the worst slice, must be above what each constant reaches
+    on rows with these labels (n,), there must be one such floor, and the business value must be above that of the best
+    constant decision.
     """
-    problems = [*_floor_problems(plan, constants(plan, labels)), *_business_problems(plan, labels)]
+    reached = constants(plan, labels)
+    problems = [*_floor_problems(plan, reached), *_slice_problems(plan, reached), *_business_problems(plan, labels)]
     if problems:
         raise InvalidInput(
             "configuration",
@@ -78,6 +80,17 @@ def _floor_problems(plan: TrainingPlan, reached: tuple[Constant, ...]) -> list[P
         said = f"has {CALIBRATION} alone, which is 0 for who always states the shares of the classes"
         problems.append(Problem("thresholds", said))
     return problems
+
+
+def _slice_problems(plan: TrainingPlan, reached: tuple[Constant, ...]) -> list[Problem]:
+    gate, metric = plan.configuration.gates.worst_slice, plan.task.selection_metric
+    if gate is None:
+        return []
+    best = max(reached, key=lambda one: one.metrics[metric])
+    if gate.at_least > best.metrics[metric]:
+        return []
+    said = f"at least {gate.at_least:g} is kept by always answering {best.title}: {metric} {best.metrics[metric]:.4f}"
+    return [Problem("gates.worst_slice.at_least", said)]
 
 
 def _business_problems(plan: TrainingPlan, labels: Labels) -> list[Problem]:

@@ -111,7 +111,10 @@ def _champion(plan: TrainingPlan, evidence: Evidence, gate: ChampionGate) -> Gat
     rival = evidence.rival
     if rival.answered is None:
         return GateRow(GateKind.CHAMPION, name, None, -gate.margin, "at least", True, rival.note, lasting=lasting)
-    found = compare(plan, evidence.truth, evidence.answered, rival.answered, _resampling(plan))
+    truth, answered = evidence.truth, evidence.answered
+    if rival.rows is not None:
+        truth, answered = truth[rival.rows], answered.part(rival.rows)
+    found = compare(plan, truth, answered, rival.answered, _resampling(plan))
     low = rounded(found.interval.low) if found.interval else None
     caution = f"; {rival.note}" if rival.note else ""
     return GateRow(
@@ -121,7 +124,7 @@ def _champion(plan: TrainingPlan, evidence: Evidence, gate: ChampionGate) -> Gat
         limit=-gate.margin,
         relation="at least",
         kept=low is not None and low >= -gate.margin,
-        sentence=f"{found.metric} is {found.value:+.4f} against {rival.title} on the same {len(evidence.truth)} "
+        sentence=f"{found.metric} is {found.value:+.4f} against {rival.title} on the same {len(truth)} "
         f"held-out rows ({_shown(plan, found.interval, '+.4f')}); its lower end must be at least "
         f"{-gate.margin:g}{caution}",
         interval=found.interval,
