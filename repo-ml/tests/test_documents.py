@@ -22,7 +22,7 @@ from edustream_ml.configuration import TrainingPlan, load_plan
 from edustream_ml.data_summary import MOST_CATEGORIES, summarise
 from edustream_ml.figures import exact, shown
 from edustream_ml.metric_titles import metric_meaning, metric_title
-from edustream_ml.plots import released_plots
+from edustream_ml.plots import Plot, released_plots
 from edustream_ml.progress import ProgressReport
 from edustream_ml.report import report_page
 from edustream_ml.tasks import METRICS, Task, measured_metrics
@@ -32,7 +32,7 @@ from edustream_ml.workflow import train
 FLOORS = {"churn": {"roc_auc": 0.55}, "plans": {"macro_f1": 0.3}, "housing": {"r2": 0.05}}
 ROWS = 400
 LARGEST_PAGE_BYTES = 1 << 20
-SLICED = {"churn": "female", "plans": "female", "housing": "Central_Air"}
+SLICED = {"churn": ("female", 0.51), "plans": ("female", 0.3), "housing": ("Central_Air", 0.01)}
 
 Document = dict[str, Any]
 
@@ -49,7 +49,7 @@ class Written:
 
     @property
     def sources(self) -> tuple[Any, ...]:
-        return self.document, self.plan.configuration.model_dump(mode="json"), self.plan.contract.document
+        return told(self.document), self.plan.configuration.model_dump(mode="json"), self.plan.contract.document
 
     @property
     def texts(self) -> dict[str, str]:
@@ -58,6 +58,15 @@ class Written:
             "model_card.md": self.model_card,
             "data_card.md": self.data_card,
         }
+
+
+def told(document: Document) -> Document:
+    """What may be told in words: all but the points of the curves, which would account for many a number."""
+    curves = [
+        {name: value for name, value in curve.items() if name not in ("roc", "precision_recall")}
+        for curve in document["inspection"]["curves"]
+    ]
+    return {**document, "inspection": {**document["inspection"], "curves": curves}}
 
 
 @pytest.fixture(scope="module", params=FLOORS)
@@ -76,7 +85,8 @@ def written(
     ]
     configuration["cross_validation"] = {"folds": 2, "repeats": 1}
     configuration["thresholds"] = FLOORS[request.param]
-    sliced = {"columns": [SLICED[request.param]], "at_least": 0.0, "rows_at_least": 5}
+    column, at_least = SLICED[request.param]
+    sliced = {"columns": [column], "at_least": at_least, "rows_at_least": 5}
     configuration["gates"] = {"resamples": 100, "worst_slice": sliced}
     path = folder / "small.yaml"
     path.write_text(yaml.safe_dump(configuration), encoding="utf-8")
@@ -102,6 +112,17 @@ def test_a_number_that_differs_would_be_found(written: Written) -> None:
     for one in changed["inspection"]["importance"]:
         one["mean"] += 0.0117
     assert unaccounted(written.texts["report.html"], changed, *plan)
+
+
+def test_a_single_metric_that_differs_would_be_found(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One at a time: the number that a text then shows must be found there as one that nothing accounts for."""
+    monkeypatch.setattr(Plot, "svg", lambda plot, name: "")
+    for name in METRICS[written.plan.task]:
+        changed = copy.deepcopy(written.document)
+        changed["metrics"][name] = changed["metrics"][name] * 1.01 + 0.01377
+        page = PageText(report_page(changed, written.plan)).text
+        for text in (page, model_card(changed, written.plan)):
+            assert shown(changed["metrics"][name]).replace(",", "") in unaccounted(text, *written.sources), name
 
 
 def test_every_metric_is_read_with_its_interval(written: Written) -> None:

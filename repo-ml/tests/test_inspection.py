@@ -163,6 +163,14 @@ def test_partial_dependence_on_a_number_is_the_slope_of_a_linear_model(contract:
     )
 
 
+def test_partial_dependence_asks_for_numbers_that_occur(contract: ModelContract, rows: Tensors) -> None:
+    rows.numeric[:, 0] = np.repeat(np.arange(100, dtype=np.float32) * 3, 5)
+    found = partial_dependence(rows, contract.inputs[0], linear, ["answer"])
+    assert found is not None
+    assert len(found.values) == MOST_VALUES
+    assert all(float(value) % 3 == 0 for value in found.values)
+
+
 def test_partial_dependence_on_a_category_asks_for_those_that_occur(contract: ModelContract, rows: Tensors) -> None:
     asked: list[int] = []
 

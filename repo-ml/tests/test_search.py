@@ -167,6 +167,25 @@ def test_other_data_or_ranges_never_go_on_with_a_state(
     assert len(measured) == 12
 
 
+def test_other_code_or_libraries_never_go_on_with_a_state(
+    plan: TrainingPlan,
+    report: ProgressReport,
+    measured: list[dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    states = tmp_path / "states"
+    searched(plan, report, states)
+    monkeypatch.setattr(tuning, "version", lambda library: "0.1")
+    searched(plan, report, states)
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "features.py").write_text("ANOTHER = True")
+    monkeypatch.setattr(tuning, "CODE", tmp_path / "code")
+    searched(plan, report, states)
+    assert len(list(states.glob("*.jsonl"))) == 3
+    assert len(measured) == 18
+
+
 def test_a_damaged_state_is_named(
     plan: TrainingPlan, report: ProgressReport, measured: list[dict[str, Any]], tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 
 from edustream_contracts.canonical import sha256_hex
+from edustream_contracts.errors import GateRefused, InvalidInput
 from edustream_ml import selection
 from edustream_ml.configuration import TrainingPlan, load_plan
 from edustream_ml.features.pipeline import build_pipeline
 from edustream_ml.progress import ProgressReport
-from edustream_ml.selection import CandidateScore, best, cross_validate, folds
+from edustream_ml.selection import CandidateScore, best, cross_validate, folds, split
 from edustream_ml.training import Training
 from edustream_ml.workflow import train
 
@@ -83,3 +85,32 @@ def test_among_equals_the_first_is_chosen(small_training: Training) -> None:
         for score, value in zip(small_training.candidates, (0.7, 0.8, 0.8), strict=True)
     )
     assert best([first, second, third]) is second
+
+
+def test_a_mean_that_is_no_number_is_not_chosen(small_training: Training) -> None:
+    first, second, _ = small_training.candidates
+    undefined = CandidateScore(first.candidate, "roc_auc", ({"roc_auc": 0.8}, {"roc_auc": float("nan")}))
+    with pytest.raises(GateRefused, match="roc_auc of logistic_regression is no number on some fold"):
+        best([undefined, second])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"held_out_fraction": 0.05}, "held_out_fraction: of 0.05 is too little: about 0.8 rows of class 'Yes'"),
+        (
+            {"cross_validation": {"folds": 20, "repeats": 1}},
+            "cross_validation.folds: of 20 are too many: 12 rows of class 'Yes' are left to train on",
+        ),
+    ],
+)
+def test_too_few_rows_of_a_class_are_refused(small_training: Training, changes: dict[str, Any], said: str) -> None:
+    plan = small_training.plan
+    configuration = plan.configuration.model_validate(
+        {**plan.configuration.model_dump(), **changes}, context={"contract": plan.contract}
+    )
+    dataset = small_training.dataset
+    few = dataset.part(np.concatenate([np.flatnonzero(dataset.labels == name)[:15] for name in plan.classes]))
+    with pytest.raises(InvalidInput, match="too few rows for what the configuration asks for") as refused:
+        split(few, replace(plan, configuration=configuration))
+    assert said in str(refused.value)

@@ -15,6 +15,7 @@ from sklearn.model_selection import RepeatedKFold, RepeatedStratifiedKFold, trai
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
+from edustream_contracts.errors import GateRefused, InvalidInput, Problem
 from edustream_ml.candidates import Candidate
 from edustream_ml.configuration import TrainingPlan
 from edustream_ml.dataset import Dataset
@@ -24,6 +25,8 @@ from edustream_ml.scores import Labels, answers
 from edustream_ml.tensors import Tensors
 
 N_JOBS: Final = 2
+HELD_OUT_AT_LEAST: Final = 2
+"""Rows of each class, or with a number, that the evaluation needs."""
 
 Fold = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
 
@@ -60,8 +63,12 @@ class CandidateScore:
 
 
 def split(dataset: Dataset, plan: TrainingPlan) -> Split:
-    """Set the held-out rows aside, stratified by class where there are any, deterministically by the plan's seed."""
+    """Set the held-out rows aside, stratified by class where there are any, deterministically by the plan's seed.
+
+    Raises `InvalidInput` (kind `data`) where the rows, or those of a class, are too few to hold out or for the folds.
+    """
     configuration = plan.configuration
+    _require_rows(dataset, plan)
     training, held_out = train_test_split(
         np.arange(len(dataset)),
         test_size=configuration.held_out_fraction,
@@ -90,7 +97,16 @@ def folds(training: Dataset, plan: TrainingPlan) -> list[Fold]:
 
 
 def best(scores: Sequence[CandidateScore]) -> CandidateScore:
-    """The score with the highest mean; among equals the one that the configuration names first."""
+    """The score with the highest mean; among equals the one that the configuration names first.
+
+    Raises `GateRefused` (kind `threshold`) where a mean is no number, which nothing can be compared with.
+    """
+    if undefined := [score for score in scores if not np.isfinite(score.mean)]:
+        raise GateRefused(
+            "threshold",
+            f"{undefined[0].metric} of {undefined[0].candidate.label} is no number on some fold.",
+            remedy="use fewer folds, or more rows; nothing was published.",
+        )
     return max(scores, key=lambda score: score.mean)
 
 
@@ -99,6 +115,28 @@ def fit(training: Dataset, plan: TrainingPlan, candidate: Candidate) -> Pipeline
     pipeline = build_pipeline(plan, candidate)
     with threadpool_limits(limits=1):
         return pipeline.fit(Tensors.of_columns(training.columns, plan.contract).frame(), training.labels)
+
+
+def _require_rows(dataset: Dataset, plan: TrainingPlan) -> None:
+    """Each class needs rows to be evaluated by, and one for each fold."""
+    fraction, folds = plan.configuration.held_out_fraction, plan.configuration.cross_validation.folds
+    parts = {f"class {name!r}": int((dataset.labels == name).sum()) for name in plan.classes}
+    problems = []
+    for name, rows in (parts or {"number": len(dataset)}).items():
+        held_out = rows * fraction
+        if held_out < HELD_OUT_AT_LEAST:
+            said = f"about {held_out:.1f} rows of {name} would be held out; at least {HELD_OUT_AT_LEAST} are needed"
+            problems.append(Problem("held_out_fraction", f"of {fraction:g} is too little: {said}"))
+        if rows - held_out < folds:
+            said = f"{rows - held_out:.0f} rows of {name} are left to train on, and each fold needs one"
+            problems.append(Problem("cross_validation.folds", f"of {folds} are too many: {said}"))
+    if problems:
+        raise InvalidInput(
+            "data",
+            "The data set has too few rows for what the configuration asks for.",
+            remedy="hold out more, use fewer folds, or bring more rows.",
+            problems=problems,
+        )
 
 
 def _score_fold(

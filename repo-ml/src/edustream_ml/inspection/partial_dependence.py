@@ -77,7 +77,8 @@ def _grid(rows: Tensors, field: Field) -> list[float] | list[str]:
         return []
     distinct = np.unique(numbers)
     if len(distinct) > MOST_VALUES:
-        distinct = np.unique(np.quantile(numbers, np.linspace(*RANGE, MOST_VALUES)))
+        # Values that occur: between two of them there may be none that the contract allows.
+        distinct = np.unique(np.quantile(numbers, np.linspace(*RANGE, MOST_VALUES), method="inverted_cdf"))
     return [rounded(value) for value in distinct]
 
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from edustream_contracts.canonical import document_digest
+import edustream_ml
+from edustream_contracts.canonical import document_digest, sha256_hex
 from edustream_ml.calibration import rounded
 from edustream_ml.candidates import Candidate
 from edustream_ml.configuration import TrainingPlan
@@ -27,7 +29,8 @@ from edustream_ml.search.state import SearchState, Trial
 from edustream_ml.selection import cross_validate
 
 NAME_DIGITS: Final = 16
-LIBRARIES: Final = ("numpy", "optuna", "scikit-learn")
+LIBRARIES: Final = ("lightgbm", "numpy", "optuna", "pandas", "scikit-learn", "scipy")
+CODE: Final = Path(edustream_ml.__file__).parent
 DECISIVE: Final = ("seed", "features", "target", "cross_validation", "held_out_fraction")
 
 Clock = Callable[[], float]
@@ -127,9 +130,16 @@ def _digest(training: Dataset, plan: TrainingPlan, settings: Search) -> str:
         "spaces": settings.model_dump(mode="json")["spaces"],
         "data": training.sha256,
         "contract": plan.contract.digest,
-        "libraries": [version(name) for name in LIBRARIES],
+        "libraries": [_version(name) for name in LIBRARIES],
+        "code": {str(path.relative_to(CODE)): sha256_hex(path.read_bytes()) for path in sorted(CODE.rglob("*.py"))},
     }
     return document_digest(document)[:NAME_DIGITS]
+
+
+def _version(library: str) -> str:
+    with suppress(PackageNotFoundError):
+        return version(library)
+    return "not installed"
 
 
 def _of(trials: Sequence[Trial], space: int) -> list[Trial]:
