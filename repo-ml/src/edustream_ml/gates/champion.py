@@ -64,11 +64,11 @@ class Champion:
             return Rival(
                 self.title, note=f"{self.title} cannot be compared: it fails on a held-out row: {_brief(error)}"
             )
-        cautions = [self._caution(plan, held_out)]
+        caution = self._caution(plan, held_out)
         if known.all():
-            return Rival(self.title, answered, *cautions)
-        cautions.append(f"{unknown}, and were left out")
-        return Rival(self.title, answered, "; ".join(filter(None, cautions)), np.flatnonzero(known))
+            return Rival(self.title, answered, caution)
+        left_out = f"{unknown}, and were left out"
+        return Rival(self.title, answered, "; ".join(filter(None, (caution, left_out))), np.flatnonzero(known))
 
     def _other_question(self, plan: TrainingPlan) -> str:
         try:
