@@ -20,6 +20,8 @@ from edustream_lab.processes import Finished, Program, ProgramFailed, Stage, fre
 REGISTRY_BUDGET_S: Final = 90.0
 CONSUMER_BUDGET_S: Final = 60.0
 POLL_INTERVAL_S: Final = "0.5"
+# Worker processes take longer to start than the few folds of a quick training.
+WITHOUT_WORKERS: Final = {"JOBLIB_MULTIPROCESSING": "0"}
 
 
 class Consumer:
@@ -71,7 +73,7 @@ class Consumer:
 class Company:
     """Everything that the two teams and the administrator can do, each with the own key only.
 
-    In a `quick` one the data scientist trains by `quick_config`, unless told otherwise.
+    In a `quick` one the data scientist trains by `quick_config`, unless told otherwise, in one process.
     """
 
     checkout: Checkout
@@ -95,7 +97,8 @@ class Company:
         if self.quick and "--config" not in arguments:
             command += ["--config", str(self.quick_config(1))]
         command += ["--out", str(self.home / "release"), *arguments]
-        return self.stage.run("producer", command, cwd=repo, echo=echo)
+        variables = WITHOUT_WORKERS if self.quick else None
+        return self.stage.run("producer", command, cwd=repo, variables=variables, echo=echo)
 
     def quick_config(self, seed: int) -> Path:
         """The producer's configuration with another seed and the quickest candidate alone."""
