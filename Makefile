@@ -125,7 +125,7 @@ test:  ## Run lint and every test of every repo; coverage of each package is enf
 	@$(MAKE) --silent --no-print-directory LINTED=yes $(REPOS:%=test-%)
 
 # One worker a core, each with servers of its own; the last ones take over what the others have not begun.
-test-artifact-registry test-repo-api: WORKERS := --numprocesses auto --maxprocesses 4 --dist worksteal
+test-contracts test-artifact-registry test-repo-api test-scripts: WORKERS := --numprocesses auto --maxprocesses 4 --dist worksteal
 # Whoever needs the whole training, which takes most of the time, is in one file.
 test-repo-ml: WORKERS := --numprocesses auto --maxprocesses 2 --dist loadfile
 

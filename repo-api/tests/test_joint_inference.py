@@ -120,3 +120,39 @@ def test_a_row_that_breaks_its_run_takes_nothing_from_the_others(served: ServedM
 def test_answers_of_another_number_than_the_rows_are_no_answers(served: ServedModel, row: Row) -> None:
     inference: Any = SimpleNamespace(answers=lambda rows: [])
     assert [type(found) for found in asked(*[(replace(served, inference=inference), row)] * 2)] == [ValueError] * 2
+
+
+def test_observers_are_shown_what_was_answered_of_what_is_to_be_observed(served: ServedModel, row: Row) -> None:
+    challenger = replace(served)
+    unusable = {**row, "tenure": None}
+    seen: list[tuple[ServedModel, list[Row], list[Row]]] = []
+    told: list[Any] = []
+
+    async def ask() -> None:
+        inference = JointInference([lambda *shown: seen.append(shown)])
+        inference.ask(challenger, row, told.append, observed=False)
+        for one in (row, unusable):
+            inference.ask(served, one, told.append)
+        await asyncio.sleep(0)
+
+    asyncio.run(ask())
+    assert seen == [(served, [row], [served.inference.answer(row)])]
+    assert [type(outcome) for outcome in told] == [dict, dict, AnswerUnusable]
+
+
+def test_all_models_run_before_anybody_is_told(served: ServedModel, row: Row) -> None:
+    order: list[str] = []
+
+    def answers(rows: Sequence[Row]) -> list[Row]:
+        order.append("run")
+        return served.inference.answers(rows)
+
+    async def ask() -> None:
+        inference = JointInference()
+        for _ in range(2):
+            model: Any = SimpleNamespace(answers=answers)
+            inference.ask(replace(served, inference=model), row, lambda outcome: order.append("told"))
+        await asyncio.sleep(0)
+
+    asyncio.run(ask())
+    assert order == ["run", "run", "told", "told"]

@@ -20,11 +20,12 @@ Done: TypeAlias = Callable[[Answer | Exception], None]
 
 
 class Waiting(NamedTuple):
-    """A row that keeps the contract of `model`, and who is told the answer."""
+    """A row that keeps the contract of `model`, who is told the answer, and whether observers are."""
 
     model: ServedModel
     row: Any
     done: Done
+    observed: bool
 
 
 class JointInference:
@@ -35,15 +36,15 @@ class JointInference:
     """
 
     def __init__(self, observers: Iterable[Observer] = ()) -> None:
-        """`observers` are told of all rows that one run answered."""
+        """`observers` are told of all rows that one run answered, and that are to be observed."""
         self._observers = tuple(observers)
         self._waiting: list[Waiting] = []
 
-    def ask(self, model: ServedModel, row: Any, done: Done) -> None:
+    def ask(self, model: ServedModel, row: Any, done: Done, *, observed: bool = True) -> None:
         """Have `model` answer a row that keeps its contract; `done` is called in the next turn of the event loop."""
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self._run)
-        self._waiting.append(Waiting(model, row, done))
+        self._waiting.append(Waiting(model, row, done, observed))
 
     async def answer(self, model: ServedModel, row: Any) -> Answer:
         """The answer of `model` to a row that keeps its contract. Raises `AnswerUnusable`."""
@@ -53,30 +54,41 @@ class JointInference:
 
     def _run(self) -> None:
         waiting, self._waiting = self._waiting, []
-        # During a swap, two releases are asked.
+        runs = []
+        # Several models are asked where answers are split, and during a swap. All run before anybody is told: a second
+        # run is far cheaper while the processor's caches hold what the first one needed.
         while waiting:
             model = waiting[0].model
-            self._answer(model, [one for one in waiting if one.model is model])
+            asked = [one for one in waiting if one.model is model]
             waiting = [one for one in waiting if one.model is not model]
+            runs.append((asked, _outcomes(model, [one.row for one in asked])))
+        for asked, outcomes in runs:
+            for one, outcome in zip(asked, outcomes, strict=True):
+                _guarded(one.done, outcome)
+        for asked, outcomes in runs:
+            if asked[0].observed:
+                self._show(asked, outcomes)
 
-    def _answer(self, model: ServedModel, asked: list[Waiting]) -> None:
-        rows = [one.row for one in asked]
-        try:
-            answered = list(zip(asked, model.inference.answers(rows), strict=True))
-        except Exception as error:
-            if len(asked) > 1:
-                # One row that cannot be answered takes nothing from the others.
-                for one in asked:
-                    self._answer(model, [one])
-                return
-            for one in asked:
-                _guarded(one.done, error)
+    def _show(self, asked: list[Waiting], outcomes: list[Answer | Exception]) -> None:
+        model, rows, answers = asked[0].model, [], []
+        for one, outcome in zip(asked, outcomes, strict=True):
+            if not isinstance(outcome, Exception):
+                rows.append(one.row)
+                answers.append(outcome)
+        if not rows:
             return
-        for one, answer in answered:
-            _guarded(one.done, answer)
-        answers = [answer for _, answer in answered]
         for observe in self._observers:
             _guarded(observe, model, rows, answers)
+
+
+def _outcomes(model: ServedModel, rows: list[Any]) -> list[Answer | Exception]:
+    try:
+        return [answer for answer, _ in zip(model.inference.answers(rows), rows, strict=True)]
+    except Exception as error:
+        if len(rows) == 1:
+            return [error]
+    # One row that cannot be answered takes nothing from the others.
+    return [outcome for row in rows for outcome in _outcomes(model, [row])]
 
 
 def _guarded(tell: Callable[..., object], *told: Any) -> None:

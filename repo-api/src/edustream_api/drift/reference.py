@@ -26,7 +26,7 @@ from edustream_api.drift.statistics import Counts
 MAX_BINS: Final = 50
 """The most bins of one field beside those for what is missing and what is other: chance alone moves many small ones."""
 MAX_ROWS: Final = 2**53
-MOST_WAITING: Final = 128
+MOST_WAITING: Final = 64
 """So few that they stay in the processor's cache."""
 OTHER: Final = "other"
 MISSING: Final = "missing"
@@ -121,56 +121,58 @@ class Values:
     def __init__(self, reference: Reference) -> None:
         self.rows = 0
         self._reference = reference
-        self._sides = {
-            answered: _Side([field.name for field in reference.fields if field.answered is answered])
+        self._uncounted = 0
+        self._asked, self._answered = (
+            _Side([field.name for field in reference.fields if field.answered is answered])
             for answered in (False, True)
-        }
+        )
 
     def add(self, rows: Rows, answers: Rows) -> None:
         """Count the values of rows, and of as many answers."""
-        self._sides[False].add(rows)
-        self._sides[True].add(answers)
+        self._asked.take(rows)
+        self._answered.take(answers)
         self.rows += len(rows)
+        self._uncounted += len(rows)
+        if self._uncounted >= MOST_WAITING:
+            self._count()
 
     def binned(self) -> Counts:
         """How many rows lie in each bin of each field, one field after the other."""
-        counters = {answered: side.counters() for answered, side in self._sides.items()}
-        return np.concatenate(
-            [field.bins.count(counters[field.answered][field.name]) for field in self._reference.fields]
-        )
+        self._count()
+        counters = {**self._asked.counters, **self._answered.counters}
+        return np.concatenate([field.bins.count(counters[field.name]) for field in self._reference.fields])
+
+    def _count(self) -> None:
+        self._asked.count()
+        self._answered.count()
+        self._uncounted = 0
 
 
 class _Side:
     """The values of rows, or those of answers: some of them as they came, which is cheap, the others counted."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        self._names = names
-        self._counters: list[Counter[Any]] = [Counter() for _ in names]
+        self.counters: dict[str, Counter[Any]] = {name: Counter() for name in names}
         # One call for all of a row's values; the first name once more, since of a single one it would give no tuple.
         self._read = (*names, *names[:1])
         self._values = itemgetter(*self._read) if names else self._each
         self._waiting: list[tuple[Any, ...]] = []
 
-    def add(self, members: Rows) -> None:
+    def take(self, members: Rows) -> None:
+        known = len(self._waiting)
         try:
-            values = list(map(self._values, members))
+            self._waiting.extend(map(self._values, members))
         except KeyError:
-            values = list(map(self._each, members))
-        self._waiting += values
-        if len(self._waiting) >= MOST_WAITING:
-            self._count()
+            del self._waiting[known:]
+            self._waiting.extend(map(self._each, members))
 
-    def counters(self) -> dict[str, Counter[Any]]:
-        self._count()
-        return dict(zip(self._names, self._counters, strict=True))
+    def count(self) -> None:
+        for column, counter in zip(zip(*self._waiting, strict=True), self.counters.values(), strict=False):
+            counter.update(column)
+        self._waiting.clear()
 
     def _each(self, member: Mapping[str, Any]) -> tuple[Any, ...]:
         return tuple([member.get(name) for name in self._read])
-
-    def _count(self) -> None:
-        for column, counter in zip(zip(*self._waiting, strict=True), self._counters, strict=False):
-            counter.update(column)
-        self._waiting.clear()
 
 
 @dataclass(frozen=True, slots=True)

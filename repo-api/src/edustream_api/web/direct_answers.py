@@ -45,9 +45,7 @@ class DirectModel:
         self._champion = hosted.keeper
         self._split = hosted.split
         self._observe = observe
-        self._of_champion = JointInference(hosted.observers)
-        # As in the ordinary way, nobody observes a challenger.
-        self._of_challenger = JointInference()
+        self._inference = JointInference(hosted.observers)
         self.under_way = 0
 
     def ask(self, headers: Headers, body: bytes, request: RequestContext, asker: Asker) -> bool:
@@ -88,7 +86,8 @@ class DirectModel:
                 split.answered(choice.side, OK)
 
         self.under_way += 1
-        (self._of_challenger if choice.challenger else self._of_champion).ask(model, row, done)
+        # As in the ordinary way, nobody observes a challenger.
+        self._inference.ask(model, row, done, observed=choice.challenger is None)
         return True
 
 
