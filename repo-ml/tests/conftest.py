@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,9 @@ from edustream_ml.training import Training
 from edustream_ml.workflow import train
 from edustream_registry.manifest import ReleaseContent
 from edustream_registry.testing.simulator import RegistrySimulator
+
+# MLflow reads it when it is imported, which the tests of tracking do themselves.
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SMALL_ROWS = 600

@@ -67,6 +67,8 @@ def test_help_explains_every_option(capsys: pytest.CaptureFixture[str], tmp_path
         "--out",
         "--dry-run",
         "--publish-refused",
+        "--data",
+        "--track",
     ):
         assert option in text
     assert "exit codes" in text

@@ -14,17 +14,24 @@ import pytest
 from conftest import REPOSITORY, write_project
 from rich.console import Console
 
+from edustream_contracts.canonical import sha256_hex
 from edustream_ml.configuration import load_plan
 from edustream_ml.progress import ProgressReport
-from edustream_ml.provenance import PYTHON, code_version, lock_digest
+from edustream_ml.provenance import PYTHON, code_version
 from edustream_ml.rebuild import command
 from edustream_ml.release import write_release
 from edustream_ml.training import Training
 from edustream_ml.workflow import train
-from edustream_registry.manifest import CodeVersion, DataSource, Rebuild, ReleaseContent
+from edustream_registry.manifest import CodeVersion, DataSource, ReleaseContent
 from edustream_registry.testing.simulator import RegistrySimulator
 
-ENVIRON = {"REGISTRY_URL": "s3://models", "PATH": "/usr/bin:/bin"}
+SECRETS = {
+    "AWS_ACCESS_KEY_ID": "key",
+    "AWS_SECRET_ACCESS_KEY": "s3cret",
+    "MLFLOW_TRACKING_URI": "sqlite://",
+    "EDUSTREAM_SIGNING_KEY_FILE": "key",
+}
+ENVIRON = {"REGISTRY_URL": "s3://models", "PATH": "/usr/bin:/bin", **SECRETS}
 LOCK = "# nothing is pinned here\n"
 
 Changed = Callable[[ReleaseContent], dict[str, Any]]
@@ -125,7 +132,7 @@ def test_another_model_exits_with_4(
     assert "model.onnx of churn@1.2.0 has the SHA-256" in said.err
 
 
-def test_a_training_that_fails_is_told_from_another_model(
+def test_a_training_that_fails_is_told_from_another_model_and_is_given_no_keys(
     registry: RegistrySimulator,
     tmp_path: Path,
     released: tuple[ReleaseContent, Path],
@@ -134,7 +141,9 @@ def test_a_training_that_fails_is_told_from_another_model(
 ) -> None:
     top = tmp_path / "clone"
     shutil.copytree(producer.parent, top)
-    (top / "repo-ml" / "train_publish.py").write_text("raise SystemExit(3)\n")
+    seen = {"REGISTRY_URL", *SECRETS}
+    program = f"import os; raise SystemExit(4 if {seen!r} & os.environ.keys() else 3)\n"
+    (top / "repo-ml" / "train_publish.py").write_text(program)
     git(top, "commit", "--quiet", "--all", "--message", "broken")
     code = code_version(top / "repo-ml")
     assert rebuild(registry, top / "repo-ml", released, code=code) == 2
@@ -154,6 +163,7 @@ def stated(**changed: Any) -> Changed:
             "changes that are not in the commit",
         ),
         (lambda content: {"code": CodeVersion(commit="unknown", dirty=False)}, "it was trained outside git"),
+        (lambda content: {"code": CodeVersion(commit="main", dirty=False)}, "'main' is no commit"),
         (stated(command="python train_publish.py --config configs/churn.yaml; rm x"), "its command is not understood"),
         (stated(command="python train_publish.py --config ../../etc/x.yaml"), "its command is not understood"),
         (stated(lock_sha256="a" * 64), "requirements.lock of the commit "),
@@ -188,6 +198,39 @@ def test_a_repository_outside_git_is_refused(
 ) -> None:
     assert rebuild(registry, tmp_path, released) == 2
     assert f"{tmp_path} is in no git repository." in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_release_that_was_made_with_changed_contracts_says_so(producer: Path, tmp_path: Path) -> None:
+    top = tmp_path / "clone"
+    shutil.copytree(producer.parent, top)
+    assert not code_version(top / "repo-ml").dirty
+    (top / "repo-ml" / "dvc.lock").write_text("what ran")
+    (top / "elsewhere").write_text("no part of it")
+    assert not code_version(top / "repo-ml").dirty
+    (top / "contracts").mkdir()
+    (top / "contracts" / "contract.json").write_text("{}")
+    assert code_version(top / "repo-ml").dirty
+
+
+def test_a_configuration_that_names_no_data_is_refused(
+    registry: RegistrySimulator,
+    tmp_path: Path,
+    released: tuple[ReleaseContent, Path],
+    producer: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    top = tmp_path / "clone"
+    shutil.copytree(producer.parent, top)
+    config = top / "repo-ml" / "configs" / "churn.yaml"
+    config.write_text("model: churn\n")
+    git(top, "commit", "--quiet", "--all", "--message", "another format")
+    content, _ = released
+    changed = {
+        "code": code_version(top / "repo-ml"),
+        "rebuild": content.rebuild.model_copy(update={"config_sha256": sha256_hex(config.read_bytes())}),
+    }
+    assert rebuild(registry, top / "repo-ml", released, **changed) == 2
+    assert "churn.yaml of the release's commit names no data" in capsys.readouterr().err
 
 
 def test_a_folder_without_the_producer_is_refused(
@@ -261,9 +304,7 @@ def test_another_interpreter_is_asked_for_its_version(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    other = tmp_path / "python"
-    other.write_text("#!/bin/sh\necho 3.9.1\n")
-    other.chmod(0o755)
+    other = interpreter(tmp_path, "echo 3.9.1")
     assert rebuild(registry, producer, released, "--environment", "fresh", "--python", str(other)) == 2
     error = " ".join(capsys.readouterr().err.split())
     assert f"was made with Python {platform.python_version()}; {other} is Python 3.9.1" in error
@@ -278,30 +319,28 @@ def test_an_environment_that_cannot_be_made_says_why(
     released: tuple[ReleaseContent, Path],
     producer: Path,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A lock whose package is nowhere: nothing is asked of any index."""
     top = tmp_path / "clone"
     shutil.copytree(producer.parent, top)
     for name in ("contracts", "artifact-registry"):
         (top / name).mkdir()
         (top / name / "pyproject.toml").write_text("")
-    lock = f"nowhere==1.0 --hash=sha256:{'0' * 64}\n"
-    (top / "repo-ml" / "requirements.lock").write_text(lock)
     git(top, "add", "--all")
-    git(top, "commit", "--quiet", "--message", "a lock")
-    content, files = released
-    stated = write_lock_digest(content, top / "repo-ml")
-    monkeypatch.setitem(ENVIRON, "PIP_NO_INDEX", "1")
-    assert rebuild(registry, top / "repo-ml", (stated, files), "--environment", "fresh") == 2
+    git(top, "commit", "--quiet", "--message", "with its neighbours")
+    code = code_version(top / "repo-ml")
+    full = interpreter(tmp_path, f'[ "$1" = -c ] && echo {platform.python_version()} || ! echo no space left >&2')
+    arguments = ("--environment", "fresh", "--python", str(full))
+    assert rebuild(registry, top / "repo-ml", released, *arguments, code=code) == 2
     error = " ".join(capsys.readouterr().err.split())
-    assert "cannot be made; -m pip --disable-pip-version-check said: " in error
-    assert "nowhere==1.0" in error
+    assert f"The environment of {code.commit} cannot be made; -m venv " in error
+    assert "said: no space left" in error
 
 
-def write_lock_digest(content: ReleaseContent, folder: Path) -> ReleaseContent:
-    rebuilt: Rebuild = content.rebuild.model_copy(update={"lock_sha256": lock_digest(folder)})
-    return content.model_copy(update={"rebuild": rebuilt, "code": code_version(folder)})
+def interpreter(folder: Path, script: str) -> Path:
+    path = folder / "python"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
 
 
 @pytest.mark.prove

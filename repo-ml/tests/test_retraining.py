@@ -16,7 +16,9 @@ from edustream_contracts.canonical import sha256_hex
 from edustream_ml import cli
 from edustream_ml.retraining import command
 from edustream_ml.training import Training
+from edustream_ml.workflow import train
 from edustream_registry.manifest import ReleaseContent
+from edustream_registry.names import Reference
 from edustream_registry.testing.simulator import RegistrySimulator
 
 ENVIRON = {"REGISTRY_URL": "s3://models"}
@@ -127,18 +129,34 @@ def test_with_drift_new_data_become_a_candidate_and_then_the_live_release(
     consumer.says("major_shift")
     capsys.readouterr()
 
+    trained: list[Training] = []
+
+    def train_once(*arguments: Any, **options: Any) -> Training:
+        trained.append(trained[0] if trained else train(*arguments, **options))
+        return trained[0]
+
+    monkeypatch.setattr(cli, "train", train_once)
     assert retrain(repository, consumer, "--data", str(newer)) == 0
 
     out = capsys.readouterr().out
     assert "Drift. churn@1.0.0: major_shift over 1200 rows; shifted, with the stability index: tenure (0.41)." in out
     assert "champion" in out
-    assert (last_version(registry, "candidate"), last_version(registry, "production")) == ("1.0.1", "1.0.0")
-    content = registry.reader.manifest("churn", "1.0.1").statement.content
+    candidate = last_version(registry, "candidate")
+    assert (candidate, last_version(registry, "production")) == ("1.0.1-candidate.1", "1.0.0")
+    assert registry.reader.resolve(Reference.parse("churn@^1")).version == "1.0.0"
+    content = registry.reader.manifest("churn", "1.0.1-candidate.1").statement.content
     assert content.data.name == "newer.csv"
     assert content.data.sha256 == sha256_hex(newer.read_bytes())
     assert content.rebuild.command == "python train_publish.py --config configs/churn.yaml --data data/newer.csv"
+    card = (repository / "releases" / "churn" / "data_card.md").read_text(encoding="utf-8")
+    assert "newer.csv, given in place of Telco customer churn" in card
+    assert "IBM Watson" not in card
     assert content.gates is not None
     assert "churn@1.0.0 (production)" in next(gate.explanation for gate in content.gates if gate.kind == "champion")
+
+    assert retrain(repository, consumer, "--data", str(newer)) == 0
+    assert "Nothing to do: churn@candidate was trained on these rows already." in capsys.readouterr().out
+    assert len(trained) == 1
 
     assert retrain(repository, consumer, "--data", str(newer), "--promote", "production") == 0
     assert last_version(registry, "production") == "1.0.1"
@@ -194,13 +212,31 @@ def test_a_report_that_does_not_answer_the_question_is_refused(
     assert said in " ".join(capsys.readouterr().err.split())
 
 
-def test_what_is_no_report_is_refused(consumer: Consumer, repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    consumer.body = b"<html>hello</html>"
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>hello</html>",
+        b"[]",
+        b'{"model": "churn", "model_version": "1.0.0", "verdict": "stable", "rows": Infinity, "fields": {}}',
+        b'{"model": "churn", "model_version": "1.0.0", "verdict": "stable"}',
+        b'{"model": "churn", "model_version": "1.0.0", "verdict": "stable", "rows": 1, "fields": []}',
+        b'{"model": "churn", "model_version": "1.0.0", "verdict": "stable", "rows": 1, "fields": {"a": {"psi": "x"}}}',
+    ],
+)
+def test_what_is_no_report_is_refused(
+    consumer: Consumer, repository: Path, capsys: pytest.CaptureFixture[str], body: bytes
+) -> None:
+    consumer.body = body
     assert retrain(repository, consumer) == 2
-    assert "is no drift report: it says b'<html>hello</html>'" in capsys.readouterr().err
+    assert f"is no drift report: it says {body!r}" in capsys.readouterr().err
+
+
+def test_what_is_no_address_is_refused(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = str(repository / "configs" / "churn.yaml")
     assert command.main(["--if-drift", "file:///etc/passwd", "--config", config], ENVIRON, repository) == 2
     assert "is no address of a consumer" in capsys.readouterr().err
+    assert command.main(["--if-drift", "http://[bad", "--config", config], ENVIRON, repository) == 6
+    assert "No consumer answers at http://[bad" in capsys.readouterr().err
 
 
 def test_a_consumer_that_is_away_exits_with_6(
@@ -210,8 +246,11 @@ def test_a_consumer_that_is_away_exits_with_6(
     assert retrain(repository, consumer) == 6
     assert 'answers 503: {"reason": "NO_RELEASE"}' in capsys.readouterr().err
     config = str(repository / "configs" / "churn.yaml")
-    assert command.main(["--if-drift", "http://127.0.0.1:9/drift", "--config", config], ENVIRON, repository) == 6
+    away = "http://user:s3cret@127.0.0.1:9/drift?token=t0ken"
+    assert command.main(["--if-drift", away, "--config", config], ENVIRON, repository) == 6
     error = capsys.readouterr().err
+    assert "s3cret" not in error
+    assert "t0ken" not in error
     assert "No consumer answers at http://127.0.0.1:9/drift" in error
     assert "nothing was trained" in " ".join(error.split())
 

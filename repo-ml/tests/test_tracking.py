@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,12 @@ from conftest import small_document, write_project
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from edustream_contracts.errors import Unreachable
 from edustream_ml import cli
+from edustream_ml.configuration import load_plan
+from edustream_ml.progress import ProgressReport
 from edustream_ml.training import Training
+from edustream_ml.workflow import train
 from edustream_registry.testing.simulator import RegistrySimulator
 
 ENVIRON = {"REGISTRY_URL": "s3://models"}
@@ -39,6 +45,10 @@ def connected(monkeypatch: pytest.MonkeyPatch, small_training: Training) -> Regi
     monkeypatch.setattr(cli, "open_author", lambda settings, who: registry.author)
     monkeypatch.setattr(cli, "train", lambda *arguments, **options: small_training)
     return registry
+
+
+def interrupt(*arguments: Any, **options: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def runs_of(client: MlflowClient, below: str | None = None) -> list[Run]:
@@ -97,14 +107,15 @@ def test_a_release_that_is_there_already_is_not_registered_twice(
 
 
 def test_a_refused_model_is_recorded_as_refused_and_registered_nowhere(
-    client: MlflowClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: MlflowClient, tmp_path: Path, report: ProgressReport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The whole training runs: what a gate says is not made up here."""
+    """The model is trained, once for both runs: what a gate says is not made up here."""
     registry = RegistrySimulator()
     monkeypatch.setattr(cli, "open_author", lambda settings, who: registry.author)
     document = small_document()
     document["thresholds"] = {"roc_auc": 0.999}
-    write_project(tmp_path, document)
+    refused = train(load_plan(write_project(tmp_path, document)), report, refused_too=True)
+    monkeypatch.setattr(cli, "train", lambda *arguments, refused_too, **options: refused_too and refused)
     versions = client.search_model_versions("")
     environ = {**ENVIRON, "MLFLOW_TRACKING_URI": client.tracking_uri}
 
@@ -127,19 +138,17 @@ def test_a_refused_model_is_recorded_as_refused_and_registered_nowhere(
 def test_a_run_that_fails_for_another_reason_says_so(
     client: MlflowClient, project: Path, connected: RegistrySimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(*arguments: Any, **options: Any) -> None:
-        raise KeyboardInterrupt
-
     monkeypatch.setattr(cli, "train", interrupt)
     assert cli.main(["--track", "--dry-run"], ENVIRON, project) == 130
     assert runs_of(client)[0].info.status == "KILLED"
 
 
 def test_nothing_is_recorded_unless_somebody_asks(
-    client: MlflowClient, project: Path, connected: RegistrySimulator
+    client: MlflowClient, project: Path, connected: RegistrySimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = len(runs_of(client))
-    assert cli.main(["--dry-run"], ENVIRON, project) == 0
+    monkeypatch.setattr(cli, "train", interrupt)
+    assert cli.main(["--dry-run"], ENVIRON, project) == 130
     assert len(runs_of(client)) == before
 
 
@@ -147,9 +156,10 @@ def test_mlflow_that_does_not_answer_exits_with_6_before_any_training(
     project: Path, connected: RegistrySimulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    environ = {**ENVIRON, "MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
+    environ = {**ENVIRON, "MLFLOW_TRACKING_URI": "http://user:s3cret@127.0.0.1:9"}
     assert cli.main([], environ, project) == 6
     captured = capsys.readouterr()
+    assert "s3cret" not in captured.err
     assert "MLflow at http://127.0.0.1:9 does not take the run" in captured.err
     assert "[1/" not in captured.out
     assert connected.reader.versions("churn") == []
@@ -165,5 +175,49 @@ def test_without_the_extra_a_wanted_record_is_refused(
     assert "install edustream-ml[tracking]" in capsys.readouterr().err
 
 
-def test_nothing_is_reported_to_mlflows_makers() -> None:
-    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+def test_nothing_is_reported_to_mlflows_makers(tmp_path: Path) -> None:
+    """In a process of its own: MLflow decides when it is imported, and its makers hear nothing of tests anyway."""
+    program = (
+        "import edustream_ml.tracking.mlflow_tracker; from mlflow.telemetry.utils import is_telemetry_disabled; "
+        "print(is_telemetry_disabled())"
+    )
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "True"
+
+
+def test_a_place_that_is_no_folder_is_refused(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (repository / "tracking").write_text("a file")
+    assert cli.main(["--track", "--dry-run"], ENVIRON, repository) == 2
+    assert "Runs cannot be recorded in" in capsys.readouterr().err
+
+
+def test_a_registry_that_goes_away_ends_the_record_too(
+    client: MlflowClient, project: Path, connected: RegistrySimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_off(*arguments: Any) -> None:
+        raise Unreachable("connection", "the registry is gone", remedy="wait")
+
+    monkeypatch.setattr(cli, "document", cut_off)
+    assert cli.main(["--track"], ENVIRON, project) == 6
+    run = runs_of(client)[0]
+    assert run.info.status == "FAILED"
+    assert "the registry is gone" in run.data.tags["mlflow.note.content"]
+
+
+def test_a_record_that_is_lost_decides_nothing(
+    client: MlflowClient,
+    project: Path,
+    connected: RegistrySimulator,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def lose(*arguments: object) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(MlflowClient, "log_artifact", lose)
+    assert cli.main(["--track"], ENVIRON, project) == 0
+    captured = capsys.readouterr()
+    assert captured.err.count("lost the run: OSError: the disk is full") == 1
+    assert "DEPLOY SUCCESSFUL" in captured.out
+    assert connected.reader.versions("churn") == ["1.0.0"]

@@ -85,6 +85,13 @@ def test_a_release_that_was_never_promoted_is_promoted_by_the_second_run(deploye
     assert second.promotion.moved
 
 
+def test_a_prerelease_moves_the_channel_candidate_alone(registry: RegistrySimulator, deployer: Deployer) -> None:
+    deployment = deployer(version="candidate")
+    assert deployment.publication.manifest.version == "1.0.0-candidate.1"
+    assert registry.reader.last_entry("churn", "production") is None
+    assert registry.reader.last_entry("churn", "candidate") is not None
+
+
 def test_a_missing_file_is_put_back(registry: RegistrySimulator, deployer: Deployer) -> None:
     deployer()
     key = next(key for key in registry.memory.objects if key.endswith("model.onnx"))

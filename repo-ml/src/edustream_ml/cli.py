@@ -44,7 +44,7 @@ release, and promote it. Nothing is published unless every gate of the configura
 them, and a clean process without the training code gives every recorded answer again."""
 TRACK_HELP: Final = (
     "record the run with MLflow (the extra tracking), in tracking/mlflow.db beside this program; where "
-    "MLFLOW_TRACKING_URI is set, every run is recorded there"
+    "MLFLOW_TRACKING_URI is set, every run of this program is recorded there"
 )
 EPILOGUE: Final = """\
 The registry is read from the environment, or from the env file: REGISTRY_URL, AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID,
@@ -106,7 +106,8 @@ def parse_arguments(argv: Sequence[str], repository: Path) -> Arguments:
         "--version",
         default=AUTO,
         help="semantic version of the release, or auto: patch for the same contract, minor for a compatible one, major "
-        "for one that breaks consumers (default: auto)",
+        "for one that breaks consumers; or candidate: a prerelease of that number, which moves the "
+        "channel candidate alone (default: auto)",
     )
     promotion = parser.add_mutually_exclusive_group()
     promotion.add_argument(
@@ -148,7 +149,7 @@ def parse_arguments(argv: Sequence[str], repository: Path) -> Arguments:
     return Arguments(
         given.config,
         given.version,
-        given.promote,
+        given.promote and (CANDIDATE if given.version == CANDIDATE else given.promote),
         given.env_file,
         given.out,
         given.dry_run,
@@ -183,9 +184,9 @@ class ProducerRun:
         plan = load_plan(arguments.config)
         plan = plan.with_data(arguments.data) if arguments.data else plan
         environ = with_env_file(self._environ, arguments.env_file or self._repository / ".env")
-        tracker = open_tracker(environ, self._repository, plan, track=arguments.track)
+        tracker = open_tracker(environ, self._repository, plan, _warn, track=arguments.track)
         author = None if arguments.dry_run else connect(environ)
-        if author and arguments.version != AUTO:
+        if author and arguments.version not in (AUTO, CANDIDATE):
             check_stated(author.reader, plan.contract, arguments.version)
         stages = TRAINING_STAGES
         stages += SEARCH_STAGES if plan.configuration.search else 0
@@ -237,6 +238,10 @@ def connect(environ: Mapping[str, str]) -> Author:
     return author
 
 
+def _warn(text: str) -> None:
+    Console(stderr=True).print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
 def _folder(training: Training) -> str:
     """A model that a gate refused does not overwrite the files of a good one."""
     model = training.plan.configuration.model
@@ -253,7 +258,7 @@ def _became_of(directory: Path, deployment: Deployment | None) -> str:
 
 
 def _check(arguments: Arguments) -> None:
-    if arguments.version != AUTO:
+    if arguments.version not in (AUTO, CANDIDATE):
         parse_version(arguments.version)
     if arguments.channel:
         model_name(arguments.channel)

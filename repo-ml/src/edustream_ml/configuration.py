@@ -132,7 +132,15 @@ class TrainingPlan:
                 f"The data set {path} cannot be read: {error.strerror}.",
                 remedy="name an existing file with --data.",
             ) from error
-        data = self.configuration.data.model_copy(update={"path": str(path.resolve()), "sha256": digest})
+        data = self.configuration.data.model_copy(
+            update={
+                "path": str(path.resolve()),
+                "sha256": digest,
+                "title": f"{path.name}, given in place of {self.configuration.data.title}",
+                "source": "Named on the command line; where these rows come from is not known here.",
+                "licence": "not stated",
+            }
+        )
         return replace(self, configuration=self.configuration.model_copy(update={"data": data}), given_data=path)
 
     @property

@@ -73,6 +73,18 @@ def write_release(training: Training, directory: Path, repository: Path) -> Rele
     return _content(training, tuple(ReleaseFile.of(directory / name) for name in sorted(files)), repository)
 
 
+def with_gates(content: ReleaseContent, training: Training) -> ReleaseContent:
+    """The same release with what the gates said of it in `training`, whose model and files are the same."""
+    gates = training.gates
+    return content.model_copy(
+        update={
+            "metrics": {**training.metrics, **gates.metrics()},
+            "thresholds": gates.thresholds(),
+            "gates": tuple(map(GateRecord.model_validate, gates.record())),
+        }
+    )
+
+
 def _content(training: Training, files: tuple[ReleaseFile, ...], repository: Path) -> ReleaseContent:
     plan = training.plan
     configuration = plan.configuration

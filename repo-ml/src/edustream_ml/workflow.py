@@ -237,13 +237,14 @@ def deploy(
 
     A version that the channel held before is not promoted again: somebody may have rolled it back on purpose.
 
-    A release that a gate refused becomes a prerelease, whatever `version` says, and is promoted to the channel
-    `candidate`, or to none where `channel` is None.
+    `version` may also be `auto`, or `candidate` for a prerelease. A release that a gate refused becomes a prerelease,
+    whatever `version` says. A prerelease is promoted to the channel `candidate`, or to none where `channel` is None.
     """
     report.stage("Publishing")
-    if not all(gate.kept for gate in content.gates or ()):
+    if version == CANDIDATE or not all(gate.kept for gate in content.gates or ()):
         contract = parse_contract((directory / FILE_NAME).read_bytes())
-        version, channel = candidate_version(author.reader, content, contract), channel and CANDIDATE
+        version = candidate_version(author.reader, content, contract)
+        channel = channel and CANDIDATE
     size = sum(file.size for file in content.files)
     with transfer_bar("      publishing", size) as progress:
         publication = Publisher(author).publish(content, directory, version, progress)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,12 +14,13 @@ from typing import Final
 
 from edustream_contracts.errors import InvalidInput, Problem
 from edustream_ml.progress import ProgressReport
-from edustream_ml.provenance import LOCK_FILE, PYTHON, library_versions
+from edustream_ml.provenance import LOCK_FILE, NEIGHBOURS, PYTHON, library_versions
 from edustream_ml.rebuild.recipe import Recipe
-from edustream_ml.tracking.tracker import TRACKING_URI
 
-NEIGHBOURS: Final = {"contracts": "edustream-contracts", "artifact-registry": "edustream-registry"}
-"""The folders beside the producer's, with the packages in them that it is built on."""
+PASSED_ON: Final = re.compile(
+    r"PATH|HOME|TMPDIR|LANG|LC_.*|PIP_.*|SSL_CERT_.*|REQUESTS_CA_BUNDLE|[A-Za-z]+_(proxy|PROXY)"
+)
+"""The variables that another commit's code may see: no keys, and nothing that has a training recorded or published."""
 SAID_LINES: Final = 5
 
 
@@ -40,7 +42,7 @@ def fresh_environment(
     Raises `InvalidInput`: kind `argument` for another Python than the release was made with, `configuration` where the
     environment cannot be made.
     """
-    clean = {name: value for name, value in _unrecorded(environ).items() if not name.startswith("PYTHON")}
+    clean = _passed_on(environ)
     _check_python(recipe, _version_of(python, clean), python)
     neighbours = [folder.parent / name for name in NEIGHBOURS]
     if missing := [path.name for path in neighbours if not (path / "pyproject.toml").is_file()]:
@@ -87,12 +89,11 @@ def current_environment(recipe: Recipe, folder: Path, environ: Mapping[str, str]
         )
     code = [path / "src" for path in (folder, *(folder.parent / name for name in NEIGHBOURS))]
     paths = [str(path) for path in code if path.is_dir()]
-    return Environment(Path(sys.executable), {**_unrecorded(environ), "PYTHONPATH": os.pathsep.join(paths)})
+    return Environment(Path(sys.executable), {**_passed_on(environ), "PYTHONPATH": os.pathsep.join(paths)})
 
 
-def _unrecorded(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables without the one that has every training recorded: this one is none of its own."""
-    return {name: value for name, value in environ.items() if name != TRACKING_URI}
+def _passed_on(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if PASSED_ON.fullmatch(name)}
 
 
 def _check_python(recipe: Recipe, here: str, python: Path) -> None:

@@ -18,6 +18,8 @@ _COMMAND: Final = re.compile(
     rf"(?: --data (?P<data>data/{PLAIN_NAME.pattern}))?(?: --trials (?P<trials>[1-9][0-9]{{0,8}}))?"
 )
 
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -55,6 +57,8 @@ class Recipe:
             raise _not_to_be_rebuilt(
                 release, f"it was trained with changes that are not in the commit {content.code.commit}"
             )
+        if not _COMMIT.fullmatch(content.code.commit):
+            raise _not_to_be_rebuilt(release, f"{content.code.commit!r} is no commit")
         match = _COMMAND.fullmatch(content.rebuild.command)
         if not match:
             raise _not_to_be_rebuilt(release, f"its command is not understood: {content.rebuild.command!r}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 import subprocess
 import tarfile
@@ -18,7 +17,7 @@ from edustream_ml.provenance import LOCK_FILE
 from edustream_ml.rebuild.recipe import PROGRAM, Recipe
 
 DATA_FOLDER: Final = "data"
-GIT_TIMEOUT_S: Final = 60
+GIT_TIMEOUT_S: Final = 600
 
 
 def check_out(recipe: Recipe, repository: Path, into: Path) -> Path:
@@ -35,8 +34,15 @@ def check_out(recipe: Recipe, repository: Path, into: Path) -> Path:
         fact=f"The commit {commit} of {recipe.release} is not in the repository {top}.",
         remedy="fetch it, e.g. git fetch --all, or git fetch --unshallow in a shallow clone, and run the same again.",
     )
-    packed = _git_bytes(top, "archive", "--format=tar", commit)
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+    into.mkdir(parents=True)
+    packed = into.with_suffix(".tar")
+    _git(
+        top,
+        *("archive", "--format=tar", f"--output={packed}", commit),
+        fact=f"The commit {commit} of {recipe.release} cannot be unpacked.",
+        remedy="run git fsck in the repository, and look for room on the disk.",
+    )
+    with tarfile.open(packed) as archive:
         archive.extractall(into, filter="data")
     folder = into / repository.resolve().relative_to(top.resolve())
     if not (folder / PROGRAM).is_file():
@@ -74,7 +80,14 @@ def place_data(recipe: Recipe, folder: Path, repository: Path, given: Path | Non
 
 
 def _configured_data(config: Path) -> Path:
-    return Path("configs") / str(yaml.safe_load(config.read_bytes())["data"]["path"])
+    try:
+        return Path("configs") / str(yaml.safe_load(config.read_bytes())["data"]["path"])
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        raise InvalidInput(
+            "configuration",
+            f"{config.name} of the release's commit names no data.",
+            remedy="check the commit out, and rebuild it with the program of that time.",
+        ) from error
 
 
 def _check_digest(path: Path, expected: str, recipe: Recipe) -> None:
@@ -99,17 +112,14 @@ def _git(
     remedy: str = "run this in a clone of the repository that published the release, with git installed.",
 ) -> str:
     try:
-        return _git_bytes(directory, *arguments).decode()
+        # The arguments are fixed but for a commit, and git is looked up on the caller's own PATH.
+        return subprocess.run(  # noqa: S603
+            ["git", *arguments],  # noqa: S607
+            cwd=directory,
+            capture_output=True,
+            text=True,
+            timeout=GIT_TIMEOUT_S,
+            check=True,
+        ).stdout
     except (OSError, subprocess.SubprocessError) as error:
         raise InvalidInput("argument", fact, remedy=remedy) from error
-
-
-def _git_bytes(directory: Path, *arguments: str) -> bytes:
-    # The arguments are fixed but for a commit, and git is looked up on the caller's own PATH.
-    return subprocess.run(  # noqa: S603
-        ["git", *arguments],  # noqa: S607
-        cwd=directory,
-        capture_output=True,
-        timeout=GIT_TIMEOUT_S,
-        check=True,
-    ).stdout

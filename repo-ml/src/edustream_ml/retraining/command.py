@@ -17,6 +17,7 @@ from edustream_ml.prerelease import CANDIDATE
 from edustream_ml.retraining.drift import VERDICTS, DriftReport, ask_consumer
 from edustream_registry.names import Reference
 from edustream_registry.publishing import AUTO
+from edustream_registry.reading import ReleaseReader
 from edustream_registry.settings import with_env_file
 
 DESCRIPTION: Final = """\
@@ -35,7 +36,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str], repository: Path) -> i
     console = Console()
     arguments = Arguments(
         config=given.config,
-        version=AUTO,
+        version=CANDIDATE if given.promote == CANDIDATE else AUTO,
         channel=given.promote,
         env_file=given.env_file,
         out=None,
@@ -54,25 +55,40 @@ def main(argv: Sequence[str], environ: Mapping[str, str], repository: Path) -> i
             _say(console, f"No drift that calls for training. {drift.sentence}.")
             return
         _say(console, f"Drift. {drift.sentence}.")
-        _require_new_data(plan, drift, with_env_file(environ, given.env_file or repository / ".env"))
+        reader = connect(with_env_file(environ, given.env_file or repository / ".env")).reader
+        _require_new_data(reader, plan, drift)
+        if known := _trained_already(reader, plan, given.promote):
+            _say(console, f"Nothing to do: {known} was trained on these rows already.")
+            return
         run.execute()
 
     return ended(execute, Console(stderr=True), lambda: run.standing)
 
 
-def _require_new_data(plan: TrainingPlan, drift: DriftReport, environ: Mapping[str, str]) -> None:
+def _require_new_data(reader: ReleaseReader, plan: TrainingPlan, drift: DriftReport) -> None:
     """Raise `InvalidInput` (kind `data`) where the release that drifted was trained on the very same data."""
-    reference = Reference.parse(f"{drift.model}@{drift.version}")
-    try:
-        released = connect(environ).reader.resolve(reference).manifest.content
-    except NothingToServe:
-        return
-    if released.data.sha256 == plan.configuration.data.sha256:
+    reference = f"{drift.model}@{drift.version}"
+    if _trained_on(reader, reference) == plan.configuration.data.sha256:
         raise InvalidInput(
             "data",
             f"There is drift, and no new data: {plan.data_path} is what {reference} was trained on.",
             remedy="name newer rows with --data, or in the configuration.",
         )
+
+
+def _trained_already(reader: ReleaseReader, plan: TrainingPlan, channel: str) -> str | None:
+    """The channel that holds a release of the plan's data already: the live one, or the one to be promoted to."""
+    model = plan.configuration.model
+    references = (f"{model}@{name}" for name in (plan.configuration.gates.champion.channel, channel))
+    data = plan.configuration.data.sha256
+    return next((reference for reference in references if _trained_on(reader, reference) == data), None)
+
+
+def _trained_on(reader: ReleaseReader, reference: str) -> str | None:
+    try:
+        return reader.resolve(Reference.parse(reference)).manifest.content.data.sha256
+    except NothingToServe:
+        return None
 
 
 def _say(console: Console, sentence: str) -> None:
@@ -104,7 +120,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         "--promote",
         default=CANDIDATE,
         metavar="CHANNEL",
-        help=f"channel to move to the new release (default: {CANDIDATE}, which people look at)",
+        help=f"channel to move to the new release (default: {CANDIDATE}; it is a prerelease then, e.g. "
+        "1.0.1-candidate.1, which no range such as ^1 admits)",
     )
     parser.add_argument("--track", action="store_true", help=TRACK_HELP)
     parser.add_argument("--env-file", type=Path, help="variables that the environment does not set (default: .env)")

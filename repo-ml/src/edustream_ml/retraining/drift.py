@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any, Final
 from urllib.error import HTTPError
-from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from edustream_contracts.errors import InvalidInput, Unreachable
+from edustream_ml.addresses import shown_address, without_secrets
 
 VERDICTS: Final = ("too_few_rows", "stable", "minor_shift", "major_shift")
 """What a consumer says of a field and of a model, from the least to the most."""
 TIMEOUT_S: Final = 10
 MAX_BYTES: Final = 16 * 1024 * 1024
 SHOWN_FIELDS: Final = 5
+SHOWN_BYTES: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +53,17 @@ def ask_consumer(url: str, model: str) -> DriftReport:
     Raises `Unreachable` (kind `connection` or `server_error`) where nobody answers, `InvalidInput` (kind `argument`)
     where what answers is no drift report of that model, or says that it has no verdict.
     """
-    return read_report(_fetched(url), url, model)
+    return read_report(_fetched(url), shown_address(url), model)
 
 
 def read_report(data: bytes, url: str, model: str) -> DriftReport:
-    """The drift report in the bytes of an answer; see `ask_consumer`."""
+    """The drift report in the bytes of an answer; see `ask_consumer`. `url` is shown as it is."""
     try:
         document = json.loads(data)
         found, version, verdict = document["model"], document["model_version"], document["verdict"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise _no_report(url, f"it says {data[:100]!r}") from error
+        rows, fields = (0, ()) if verdict is None else (int(document["rows"]), _shifted(document["fields"]))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise _no_report(url, f"it says {data[:SHOWN_BYTES]!r}") from error
     if found != model:
         raise InvalidInput(
             "argument",
@@ -76,7 +78,7 @@ def read_report(data: bytes, url: str, model: str) -> DriftReport:
         )
     if verdict not in VERDICTS:
         raise _no_report(url, f"its verdict is {verdict!r}")
-    return DriftReport(model, str(version), verdict, int(document["rows"]), _shifted(document["fields"]))
+    return DriftReport(model, str(version), verdict, rows, fields)
 
 
 def _shifted(fields: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
@@ -85,9 +87,10 @@ def _shifted(fields: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
 
 
 def _fetched(url: str) -> bytes:
-    if urlsplit(url).scheme not in ("http", "https"):
+    shown = shown_address(url)
+    if not url.startswith(("http://", "https://")):
         raise InvalidInput(
-            "argument", f"{url!r} is no address of a consumer.", remedy="give --if-drift http://host:port/drift."
+            "argument", f"{shown} is no address of a consumer.", remedy="give --if-drift http://host:port/drift."
         )
     try:
         # The scheme was checked above.
@@ -95,16 +98,16 @@ def _fetched(url: str) -> bytes:
             data: bytes = answer.read(MAX_BYTES)
     except HTTPError as error:
         with error:
-            said = error.read(MAX_BYTES).decode(errors="replace")[: SHOWN_FIELDS * 100]
+            said = error.read(SHOWN_BYTES).decode(errors="replace")
         raise Unreachable(
             "server_error",
-            f"The consumer at {url} answers {error.code}: {said}",
+            f"The consumer at {shown} answers {error.code}: {said}",
             remedy="look at its /health; whether there is drift is not known, so nothing was trained.",
         ) from error
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, ValueError) as error:
         raise Unreachable(
             "connection",
-            f"No consumer answers at {url}: {error}",
+            f"No consumer answers at {shown}: {without_secrets(str(error), url)}",
             remedy="check that it runs and the address; whether there is drift is not known, so nothing was trained.",
         ) from error
     return data

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from edustream_contracts.errors import Unreachable
+from edustream_contracts.errors import EduStreamError, Unreachable
+from edustream_ml.addresses import shown_address, without_secrets
 from edustream_ml.configuration import TrainingPlan
 from edustream_ml.selection import CandidateScore
 from edustream_ml.tracking.tracker import Tracker
@@ -48,8 +49,10 @@ class MlflowTracker(Tracker):
 
     wants_refused = True
 
-    def __init__(self, uri: str, plan: TrainingPlan, artifacts: str | None = None) -> None:
+    def __init__(self, uri: str, plan: TrainingPlan, warn: Callable[[str], None], artifacts: str | None = None) -> None:
         """Ask MLflow at `uri`; `artifacts` is where a new experiment keeps files, None for MLflow's own choice.
+
+        Once it has answered, a record that fails decides nothing: `warn` is told once, and the run goes on without it.
 
         Raises `Unreachable` (kind `connection`) where it does not answer.
         """
@@ -58,6 +61,8 @@ class MlflowTracker(Tracker):
         self._model = plan.configuration.model
         self._run = ""
         self._kept = False
+        self._warn = warn
+        self._lost = False
         with self._reached():
             self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
             found = self._client.get_experiment_by_name(self._model)
@@ -86,16 +91,15 @@ class MlflowTracker(Tracker):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         status = "FINISHED" if kind is None else "KILLED" if kind is KeyboardInterrupt else "FAILED"
-        if error and not isinstance(error, Unreachable):
-            self._tags(self._run, {NOTE: str(error)})
-        if not isinstance(error, Unreachable):
-            with self._reached():
-                self._client.set_terminated(self._run, status)
+        with self._recorded():
+            if isinstance(error, EduStreamError):
+                self._tags(self._run, {NOTE: str(error)})
+            self._client.set_terminated(self._run, status)
 
     def trained(self, training: Training) -> None:
         """Record what was chosen and how good it is, every candidate, and what the gates said."""
         self._kept = training.gates.kept
-        with self._reached():
+        with self._recorded():
             self._parameters(self._run, {"chosen": training.chosen.candidate.label, "task": self._plan.task.value})
             self._parameters(self._run, training.chosen.candidate.hyper_parameters)
             self._metrics(self._run, {**training.metrics, **training.gates.metrics()})
@@ -106,7 +110,7 @@ class MlflowTracker(Tracker):
 
     def documented(self, content: ReleaseContent, directory: Path) -> None:
         """Keep what people read: cards, report, plots, metrics."""
-        with self._reached():
+        with self._recorded():
             for file in content.files:
                 if file.name.endswith(PUBLISHED_SUFFIXES) or file.name == METRICS_FILE:
                     self._client.log_artifact(self._run, str(directory / file.name))
@@ -117,7 +121,7 @@ class MlflowTracker(Tracker):
         release = f"{self._model}@{manifest.version}"
         digest = deployment.publication.release.digest
         link = {RELEASE: release, "release_location": location, "manifest_sha256": digest}
-        with self._reached():
+        with self._recorded():
             self._tags(self._run, {**link, NOTE: f"{release}, {location}"})
             if not self._kept:
                 return
@@ -159,6 +163,20 @@ class MlflowTracker(Tracker):
         except MlflowException as error:
             raise Unreachable(
                 "connection",
-                f"MLflow at {self._uri} does not take the run: {' '.join(str(error).split())}",
-                remedy="check MLFLOW_TRACKING_URI, or unset it to train without a record; what was published stays.",
+                f"MLflow at {shown_address(self._uri)} does not take the run: {self._said(error)}",
+                remedy="check MLFLOW_TRACKING_URI, or unset it to train without a record.",
             ) from error
+
+    @contextmanager
+    def _recorded(self) -> Iterator[None]:
+        try:
+            yield
+        # Whatever it is: a record goes to servers and disks by code of others, and must not end a training.
+        except Exception as error:
+            if not self._lost:
+                place, said = shown_address(self._uri), f"{type(error).__name__}: {self._said(error)}"
+                self._warn(f"warning: MLflow at {place} lost the run: {said}")
+            self._lost = True
+
+    def _said(self, error: Exception) -> str:
+        return without_secrets(" ".join(str(error).split()), self._uri)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -42,8 +42,12 @@ class Tracker:
         """It is published."""
 
 
-def open_tracker(environ: Mapping[str, str], repository: Path, plan: TrainingPlan, *, track: bool) -> Tracker:
+def open_tracker(
+    environ: Mapping[str, str], repository: Path, plan: TrainingPlan, warn: Callable[[str], None], *, track: bool
+) -> Tracker:
     """What records a run: MLflow at MLFLOW_TRACKING_URI, or with `track` in SQLite below `repository`; or nothing.
+
+    `warn` is told when a record is lost later on.
 
     Raises `InvalidInput` (kind `configuration`) without the extra `tracking`, `Unreachable` where MLflow does not
     answer: both before any training.
@@ -62,7 +66,12 @@ def open_tracker(environ: Mapping[str, str], repository: Path, plan: TrainingPla
     from edustream_ml.tracking.mlflow_tracker import MlflowTracker
 
     if uri:
-        return MlflowTracker(uri, plan)
+        return MlflowTracker(uri, plan, warn)
     folder = (repository / FOLDER).resolve()
-    folder.mkdir(exist_ok=True)
-    return MlflowTracker(f"sqlite:///{folder / 'mlflow.db'}", plan, (folder / "artifacts").as_uri())
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(
+            "argument", f"Runs cannot be recorded in {folder}: {error.strerror}.", remedy="make it a folder of yours."
+        ) from error
+    return MlflowTracker(f"sqlite:///{folder / 'mlflow.db'}", plan, warn, (folder / "artifacts").as_uri())
