@@ -27,12 +27,13 @@ help:  ## Print this list.
 setup:  ## Create the five virtual environments from their locks.
 	@$(MAKE) --silent --no-print-directory --jobs=2 $(READY)
 
+# What is imported is compiled then; most of what is installed never is.
 define create_environment
 	@echo "== $(1): creating its environment from $(1)/requirements.lock"
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=python3.11")'
 	@rm -rf $(1)/.venv
 	@$(PYTHON) -m venv $(1)/.venv
-	@$(1)/.venv/bin/python -m pip install --quiet --require-hashes --requirement $(1)/requirements.lock
+	@$(1)/.venv/bin/python -m pip install --quiet --no-compile --require-hashes --requirement $(1)/requirements.lock
 endef
 
 define install_wheels

@@ -25,6 +25,8 @@ from edustream_ml.scores import Labels, answers
 from edustream_ml.tensors import Tensors
 
 N_JOBS: Final = 2
+WORTH_WORKERS_ROWS: Final = 2_000
+"""Fewer rows are scored sooner than worker processes have started."""
 HELD_OUT_AT_LEAST: Final = 2
 """Rows of each class, or with a number, that the evaluation needs."""
 
@@ -82,7 +84,8 @@ def cross_validate(training: Dataset, plan: TrainingPlan, candidate: Candidate) 
     """The metrics of a candidate on one fold after the other; everything is fitted inside the fold."""
     pipeline = build_pipeline(plan, candidate)
     frame = Tensors.of_columns(training.columns, plan.contract).frame()
-    scores: Iterable[dict[str, float]] = Parallel(n_jobs=N_JOBS, return_as="generator")(
+    parallel = Parallel(N_JOBS if len(training) >= WORTH_WORKERS_ROWS else 1, return_as="generator")
+    scores: Iterable[dict[str, float]] = parallel(
         delayed(_score_fold)(pipeline, frame, training.labels, fold, plan) for fold in folds(training, plan)
     )
     yield from scores
