@@ -17,7 +17,18 @@ from edustream_ml.gates.champion import read_champion
 from edustream_ml.progress import ProgressReport
 from edustream_ml.release import with_gates
 from edustream_ml.stages.files import StageFiles
-from edustream_ml.workflow import Deployment, Learned, Prepared, assess, deploy, document, learn, prepare, prove
+from edustream_ml.workflow import (
+    Deployment,
+    Learned,
+    Prepared,
+    assess,
+    deploy,
+    document,
+    last_move,
+    learn,
+    prepare,
+    prove,
+)
 from edustream_registry.inference.loading import MODEL_FILE
 from edustream_registry.manifest import ReleaseContent, ReleaseFile
 from edustream_registry.publishing import AUTO
@@ -93,7 +104,9 @@ def run_publish(files: StageFiles, channel: str, environ: Mapping[str, str], rep
     """
     plan = files.plan
     author = connect(environ)
-    champion = read_champion(author.reader, plan.configuration.model, plan.configuration.gates.champion.channel)
+    gate = plan.configuration.gates.champion
+    compared = last_move(author, plan.configuration.model, gate.channel) if channel == gate.channel else None
+    champion = read_champion(author.reader, plan.configuration.model, gate.channel)
     content = files.take(EVALUATED, ReleaseContent, "evaluate")
     _require_files(files, content)
     training = assess(plan, *_taken(files), report, champion)
@@ -104,7 +117,7 @@ def run_publish(files: StageFiles, channel: str, environ: Mapping[str, str], rep
             remedy="run dvc repro, or the stage evaluate first.",
         )
     content = with_gates(content, training)
-    deployment = deploy(author, content, files.evaluated, AUTO, channel, report)
+    deployment = deploy(author, content, files.evaluated, AUTO, channel, report, compared)
     new = files.fresh_folder()
     shutil.copytree(files.evaluated, new)
     files.put(new, files.release)
