@@ -43,6 +43,18 @@ def test_a_key_that_occurs_twice_is_a_mistake(tmp_path: Path) -> None:
     assert "the key 'seed' occurs twice" in refused.value.problems[0].message
 
 
+@pytest.mark.parametrize("day", ["2019-13-01", "2019-02-30"])
+def test_a_day_that_no_calendar_has_is_named_with_its_line(tmp_path: Path, day: str) -> None:
+    path = write_project(tmp_path, small_document(), small_csv())
+    lines = path.read_text().count("\n")
+    path.write_text(f"{path.read_text()}since: {day}\n")
+    with pytest.raises(InvalidInput) as refused:
+        load_plan(path)
+    (problem,) = refused.value.problems
+    assert f"{day} is no day" in problem.message
+    assert f"line {lines + 1}" in problem.message
+
+
 @pytest.mark.parametrize(
     ("path", "value", "pointer"),
     [
@@ -59,6 +71,10 @@ def test_a_key_that_occurs_twice_is_a_mistake(tmp_path: Path) -> None:
         (("candidates",), [{"estimator": "oracle"}], "candidates.0"),
         (("candidates",), [], "candidates"),
         (("thresholds",), {"accuracy": 0.9}, "thresholds.accuracy"),
+        (("thresholds",), {"roc_auc": 84.7}, "thresholds"),
+        (("thresholds",), {"roc_auc": 0.8, "brier_score": -1}, "thresholds"),
+        (("thresholds",), {"roc_auc": float("nan")}, "thresholds.roc_auc"),
+        (("features", "ratios", 0, "denominator_at_least"), 1e-38, "features.ratios.0"),
         (("data", "sha256"), "abc", "data.sha256"),
     ],
 )

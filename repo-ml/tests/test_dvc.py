@@ -12,6 +12,8 @@ import pytest
 import yaml
 from conftest import REPOSITORY, small_document, write_project
 
+from edustream_contracts.resources import documents
+
 PROGRAM = """\
 #!{python}
 import json, os, sys
@@ -57,7 +59,13 @@ class Pipeline:
         for name in ("config", ".gitignore"):
             shutil.copy(REPOSITORY / ".dvc" / name, self.folder / ".dvc")
         shutil.copytree(REPOSITORY / "src", self.folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
-        (self.folder / ".gitignore").write_text("/pipeline/\n/dvc_plots/\n")
+        packages = self.folder / yaml.safe_load((REPOSITORY / "params.yaml").read_text())["packages"]
+        self.contract = packages / "edustream_contracts" / "documents" / "models" / "churn" / "contract.json"
+        self.contract.parent.mkdir(parents=True)
+        self.contract.write_bytes(documents().joinpath("models", "churn", "contract.json").read_bytes())
+        (packages / "edustream_registry").mkdir()
+        (packages / "edustream_registry" / "__init__.py").write_text("")
+        (self.folder / ".gitignore").write_text("/.venv/\n/pipeline/\n/dvc_plots/\n")
         write_project(self.folder)
         subprocess.run(["git", "init", "--quiet", str(top)], check=True)
 
@@ -105,6 +113,17 @@ def test_metrics_and_plots_are_shown(pipeline: Pipeline) -> None:
     page = (pipeline.folder / "dvc_plots" / "index.html").read_text(encoding="utf-8")
     assert "Candidates on every fold" in page
     assert "Permutation importance" in page
+
+
+def test_another_contract_is_noticed(pipeline: Pipeline) -> None:
+    kept = pipeline.contract.read_text()
+    pipeline.contract.write_text(kept.replace('"maximum": 120', '"maximum": 240', 1))
+    assert pipeline.contract.read_text() != kept
+    status = pipeline.dvc("status").stdout
+    pipeline.contract.write_text(kept)
+    assert "prepare:" in status
+    assert "edustream_contracts" in status
+    assert "Data and pipelines are up to date" in pipeline.dvc("status").stdout
 
 
 def test_a_gate_that_fails_leaves_the_good_model_where_it_was(pipeline: Pipeline) -> None:

@@ -140,6 +140,11 @@ def test_an_absent_date_has_the_median_of_the_training_rows(small_plan: Training
 @pytest.mark.parametrize(
     ("section", "pointer", "said"),
     [
+        (
+            {"counts": [{"name": "tenure", "of": {"phone_service": [1], "partner": [1]}}]},
+            "features",
+            "'tenure' is an input field of the contract",
+        ),
         ({"logarithms": ["contract"]}, "features.logarithms.0", "is no numeric input field"),
         ({"dates": [{"column": "contract", "parts": ["year"]}]}, "features.dates.0.column", "cannot hold dates"),
         ({"target_encoding": ["tenure"]}, "features.target_encoding", "is no text with an enum"),

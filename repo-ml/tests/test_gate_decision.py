@@ -41,6 +41,16 @@ def plan_with(folder: Path, thresholds: dict[str, float] | None = None, **gates:
     return load_plan(write_project(folder, small_document() | {"thresholds": floors, "gates": GATES | gates}))
 
 
+def test_a_text_that_is_called_null_is_not_what_is_absent() -> None:
+    assert categories(["null", None, '"null"', float("nan"), 3.0]).tolist() == [
+        '"null"',
+        "null",
+        '""null""',
+        "null",
+        "3",
+    ]
+
+
 @pytest.fixture
 def plan(tmp_path: Path) -> TrainingPlan:
     return plan_with(tmp_path)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -69,3 +70,12 @@ def test_a_logarithm_needs_numbers_above_0() -> None:
 def test_two_rows_and_equal_numbers_teach_nothing() -> None:
     assert said(cells("1", "2"), NUMBER) == ["has 2 rows; at least 50 are needed"]
     assert said(cells(*["7.5"] * 60), NUMBER) == ["holds 7.5 in every row; there is nothing to learn"]
+
+
+def test_labels_that_the_contract_never_answers_are_named_with_their_rows() -> None:
+    bounded = Outcome(Task.REGRESSION, replace(PRICE, minimum=0, maximum=1e7), (), {})
+    column = cells(*map(str, range(MIN_NUMBERS)), "2e7", "-1")
+    said_of_both = "numbers from 0 to 1e+07 alone: '-1', '2e7' (rows 51, 52)"
+    assert said(column, bounded) == [f"has 2 labels that no model may answer, {said_of_both}"]
+    (unbounded,) = said(cells(*map(str, range(MIN_NUMBERS)), "1e39"), NUMBER)
+    assert "'1e39' (rows 51)" in unbounded

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,16 @@ def test_a_planted_absence_is_found(labels: Any) -> None:
 def test_a_planted_category_is_found(labels: Any) -> None:
     column = np.where(labels == "Yes", "closed", np.random.default_rng(4).choice(["open", "new"], 3000)).astype(object)
     assert scores(column, labels) > LIMITS[Task.BINARY]
+
+
+def test_a_date_of_leaving_is_found_though_every_day_is_another(labels: Any) -> None:
+    generator = np.random.default_rng(4)
+    days = np.where(labels == "Yes", generator.permutation(3000) + 737_000, generator.permutation(3000) + 730_000)
+    texts = np.array([date.fromordinal(int(day)).isoformat() for day in days], dtype=object)
+    frame = pd.DataFrame({"left": texts})
+    assert single_columns(frame, labels, True, seed=1, dates={"left"})[0].score > LIMITS[Task.BINARY]
+    frame["left"] = ""
+    assert single_columns(frame, labels, True, seed=1, dates={"left"})[0].score < 0.6
 
 
 def test_a_column_that_is_different_in_every_row_tells_nothing(labels: Any) -> None:

@@ -217,6 +217,50 @@ def test_a_floor_that_an_all_negative_model_keeps_ends_the_run_before_any_traini
     assert registry.reader.models() == []
 
 
+@pytest.mark.parametrize(
+    ("gate", "said"),
+    [
+        ({"worst_slice": {"columns": ["female"], "at_least": 0.6}}, "worst_slice.rows_at_least: asks for 2000 rows"),
+        (
+            {"disparate_impact": {"column": "female", "favourable": "Yes"}},
+            "disparate_impact.rows_at_least: asks for 2000 rows, and the second largest category of female has",
+        ),
+    ],
+)
+def test_a_gate_that_no_category_has_enough_rows_for_ends_the_run_before_any_training(
+    registry: RegistrySimulator, tmp_path: Path, capsys: pytest.CaptureFixture[str], gate: Any, said: str
+) -> None:
+    ((name, settings),) = gate.items()
+    assert run(tmp_path, quick(gates={name: {**settings, "rows_at_least": 2000}})) == 2
+    heard = capsys.readouterr()
+    assert said in heard.err
+    assert "of the 120 held-out rows" in heard.err
+    assert "[2/" not in heard.out
+
+
+def test_a_channel_that_moved_during_the_training_is_left_where_it_is(
+    registry: RegistrySimulator,
+    small_training: Training,
+    content: ReleaseContent,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def overtaken(*arguments: Any, **options: Any) -> Training:
+        other = content.model_copy(update={"files": content.files[:-1]})
+        registry.publish(other, tmp_path / "release", "1.0.0")
+        registry.promote("churn", "1.0.0")
+        return small_training
+
+    monkeypatch.setattr(cli, "train", overtaken)
+    assert run(tmp_path, quick()) == 8
+    said = capsys.readouterr().err
+    assert "churn@production moved to 1.0.0 while churn@1.0.1 was trained" in said
+    assert "Next: run the same command again" in said
+    assert last_entry(registry, "production") == "1.0.0"
+    assert registry.reader.versions("churn") == ["1.0.0", "1.0.1"]
+
+
 def test_a_question_that_the_data_cannot_answer_is_refused_by_its_floors(
     registry: RegistrySimulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -130,3 +130,19 @@ def test_the_lock_file_is_recorded(tmp_path: Path) -> None:
     assert lock_digest(tmp_path) == sha256_hex(b"")
     (tmp_path / "requirements.lock").write_bytes(b"numpy==2")
     assert lock_digest(tmp_path) == sha256_hex(b"numpy==2")
+
+
+def test_git_gives_back_every_byte_whose_digest_counts(tmp_path: Path) -> None:
+    """Whoever writes CRLF, as Python's csv module and Excel do, commits CRLF: the digest is that of the file."""
+    folder = tmp_path / "project" / "repo-ml"
+    files = ("data/rows.csv", "configs/loan.yaml", "requirements.lock")
+    for name in files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"a,b\r\n1,2\r\n")
+    (folder.parent / ".gitattributes").write_text("* text=auto eol=lf\n", encoding="utf-8")
+    (folder / ".gitattributes").write_bytes((REPOSITORY / ".gitattributes").read_bytes())
+    git = ["git", "-C", str(folder.parent), "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "data"]):
+        subprocess.run([*git, *command], check=True)
+    subprocess.run([*git, "clone", "-q", ".", str(tmp_path / "clone")], check=True)
+    assert {(tmp_path / "clone" / "repo-ml" / name).read_bytes() for name in files} == {b"a,b\r\n1,2\r\n"}

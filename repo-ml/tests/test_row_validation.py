@@ -224,6 +224,18 @@ def test_among_columns_with_equally_many_violations_the_first_at_fault_comes_fir
     assert report.summary == "Violations of the contract: 2, in 2 rows."
 
 
+@pytest.mark.parametrize("cell", ["Ko\u0308ln", "K\u00f6ln\u00a0", "\ufeffK\u00f6ln"])
+def test_a_text_that_looks_like_a_category_is_written_out(cell: str) -> None:
+    document = json.loads(json.dumps(CHURN.document))
+    document["input"]["properties"]["contract"]["enum"] = ["K\u00f6ln", "Bonn"]
+    for example in document["input"]["examples"]:
+        example["contract"] = "Bonn"
+    (problem,) = row_problems({**CHURN.example(), "contract": cell}, contract_from(document))
+    assert problem.message.endswith(f'; it looks like "K\u00f6ln" and is written {json.dumps(cell)}')
+    (other,) = row_problems({**CHURN.example(), "contract": "Koln"}, contract_from(document))
+    assert "looks like" not in other.message
+
+
 def test_what_is_right_has_nothing_to_report() -> None:
     report = report_of({"female": ["1"], "tenure": ["0"]})
     assert (report.counts, report.rows, report.first, report.problems) == ({}, 0, (), [])

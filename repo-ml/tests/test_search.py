@@ -195,6 +195,9 @@ def test_a_damaged_state_is_named(
     state.write_text("".join([lines[0], "no JSON\n", *lines[2:]]))
     with pytest.raises(InvalidInput, match=r"is damaged in line 2"):
         searched(plan, report, tmp_path)
+    state.write_bytes(lines[0].encode() + b"\xff\n")
+    with pytest.raises(InvalidInput, match=r"is damaged in line 2"):
+        searched(plan, report, tmp_path)
     state.write_text("".join(lines[1:]))
     with pytest.raises(InvalidInput, match=r"is damaged in line 1"):
         searched(plan, report, tmp_path)

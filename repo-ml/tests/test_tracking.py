@@ -165,6 +165,24 @@ def test_mlflow_that_does_not_answer_exits_with_6_before_any_training(
     assert connected.reader.versions("churn") == []
 
 
+@pytest.mark.parametrize(
+    ("uri", "shown", "said"),
+    [
+        ("http://[bad", "http://[bad", "Invalid IPv6 URL"),
+        ("postgresql://user:s3cret@127.0.0.1:9/runs", "postgresql://127.0.0.1:9/runs", "No module named 'psycopg"),
+    ],
+)
+def test_a_place_that_mlflow_cannot_record_in_exits_with_6_before_any_training(
+    project: Path, connected: RegistrySimulator, capsys: pytest.CaptureFixture[str], uri: str, shown: str, said: str
+) -> None:
+    assert cli.main([], {**ENVIRON, "MLFLOW_TRACKING_URI": uri}, project) == 6
+    captured = capsys.readouterr()
+    assert f"MLflow at {shown} does not take the run" in captured.err
+    assert said in captured.err
+    assert "s3cret" not in captured.err
+    assert "[1/" not in captured.out
+
+
 def test_without_the_extra_a_wanted_record_is_refused(
     project: Path, connected: RegistrySimulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

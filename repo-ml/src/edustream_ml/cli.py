@@ -27,6 +27,7 @@ from edustream_ml.workflow import (
     Deployment,
     deploy,
     document,
+    last_move,
     prove,
     train,
 )
@@ -197,6 +198,10 @@ class ProducerRun:
 
     def _produce(self, plan: TrainingPlan, author: Author | None, tracker: Tracker, report: ProgressReport) -> None:
         arguments = self._arguments
+        gate = plan.configuration.gates.champion
+        compared = None
+        if author and arguments.channel == gate.channel:
+            compared = last_move(author, plan.configuration.model, gate.channel)
         training = train(
             plan,
             report,
@@ -218,7 +223,7 @@ class ProducerRun:
                 "Whether the release was published is not known; it is visible as a whole or not at all. "
                 "Run the same command again: it finds out."
             )
-            deployment = deploy(author, content, directory, arguments.version, arguments.channel, report)
+            deployment = deploy(author, content, directory, arguments.version, arguments.channel, report, compared)
             self.standing = f"Published: {deployment.publication.location}."
             tracker.deployed(deployment)
         if not training.gates.kept:

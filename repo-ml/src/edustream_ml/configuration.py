@@ -179,7 +179,10 @@ class TrainingPlan:
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """Safe YAML whose keys are unique, as YAML demands; PyYAML would silently take the last of two."""
+    """Safe YAML whose keys are unique, as YAML demands; PyYAML would silently take the last of two.
+
+    A day that no calendar has is a mistake with its line.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -189,6 +192,16 @@ class _UniqueKeyLoader(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(None, None, said, key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def construct_yaml_timestamp(self, node: yaml.ScalarNode) -> Any:
+        try:
+            return super().construct_yaml_timestamp(node)
+        except ValueError as error:
+            said = f"{node.value} is no day: {error}"
+            raise yaml.constructor.ConstructorError(None, None, said, node.start_mark) from error
+
+
+_UniqueKeyLoader.add_constructor("tag:yaml.org,2002:timestamp", _UniqueKeyLoader.construct_yaml_timestamp)
 
 
 def load_plan(path: Path) -> TrainingPlan:

@@ -22,7 +22,11 @@ CODED: Final = pa.dictionary(pa.int32(), pa.string())
 LINE_FEED: Final = 10
 BLANKS: Final = (b" ", b"\t")
 COLUMN_AT_FAULT: Final = re.compile(r"In CSV column #(\d+): ")
+EMPTY: Final = "Empty CSV file or block"
+"""What the library says of a header line that no line break ends."""
 ATTEMPTS: Final = 3
+SEPARATORS: Final = (";", "\t", "|")
+"""What others than commas are written between cells."""
 
 
 class TextRow(NamedTuple):
@@ -52,7 +56,7 @@ class CsvFile:
         if table is None:
             table = self._texts()
         if table.num_rows == 0:
-            raise _wrong(self.name, "has a header line and no rows")
+            raise _no_rows(self.name)
         return table
 
     def rows(self, numbers: Sequence[int]) -> list[TextRow]:
@@ -104,6 +108,8 @@ class CsvFile:
                 # A single thread knows the number of the row at fault.
                 return self._read(types, use_threads=False)
             except pa.ArrowInvalid as error:
+                if EMPTY in str(error):
+                    raise _no_rows(self.name) from error
                 raise _no_csv(self.name, " ".join(str(error).split())) from error
 
     def _read(self, types: Mapping[str, pa.DataType], *, use_threads: bool) -> pa.Table:
@@ -118,8 +124,8 @@ class CsvFile:
 def open_csv(data: bytes, name: str) -> CsvFile:
     """A CSV file of these bytes; a byte order mark is skipped.
 
-    Raises `InvalidInput` (kind `data`) for another encoding, a quotation mark that is never closed, and two columns of
-    one name.
+    Raises `InvalidInput` (kind `data`) for another encoding, a quotation mark that is never closed, no header, one that
+    other signs than commas divide, and two columns of one name.
     """
     _refuse_other_encodings(data, name)
     if data.count(b'"') % 2:
@@ -128,6 +134,12 @@ def open_csv(data: bytes, name: str) -> CsvFile:
         header = next(csv.reader(TextIOWrapper(BytesIO(data), encoding="utf-8-sig", newline="")), [])
     except csv.Error as error:
         raise _no_csv(name, f"{error}.") from error
+    if not any(header):
+        raise _wrong(name, "is empty" if not data.strip() else "has no header line")
+    if len(header) == 1:
+        for separator in filter(header[0].__contains__, SEPARATORS):
+            held = f"its header is one column that holds {separator!r} {header[0].count(separator)} times"
+            raise _no_csv(name, f"{held}; commas separate cells.")
     twice = sorted({column for column in header if header.count(column) > 1})
     if twice:
         raise _wrong(name, f"has two columns called {twice[0]!r}")
@@ -174,6 +186,10 @@ def _no_csv(name: str, reason: str) -> InvalidInput:
         f"The data set {name} is no UTF-8 CSV file: {reason}",
         remedy="export it again as CSV: UTF-8, a header line, commas, the same number of cells in every row.",
     )
+
+
+def _no_rows(name: str) -> InvalidInput:
+    return _wrong(name, "has a header line and no rows")
 
 
 def _wrong(name: str, fact: str) -> InvalidInput:

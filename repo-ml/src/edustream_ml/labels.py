@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from edustream_contracts.errors import Problem
+from edustream_contracts.tensor_range import FLOAT32_MAX
 from edustream_ml.columns import Mask, numbers, texts
 from edustream_ml.target import Target
 from edustream_ml.tasks import Outcome
@@ -55,6 +56,12 @@ def _number_problems(cells: pa.ChunkedArray, target: Target, outcome: Outcome) -
     below = found.values <= 0
     if target.scale == "log" and below.any():
         yield f"has {below.sum()} labels that are not above 0 and so have no logarithm: {_some(cells, below)}"
+    least = -FLOAT32_MAX if outcome.field.minimum is None else outcome.field.minimum
+    most = FLOAT32_MAX if outcome.field.maximum is None else outcome.field.maximum
+    beyond = (found.values < least) | (found.values > most)
+    if beyond.any():
+        allowed = f"numbers from {least:g} to {most:g}"
+        yield f"has {beyond.sum()} labels that no model may answer, {allowed} alone: {_some(cells, beyond)}"
     if len(found.values) < MIN_NUMBERS:
         yield f"has {len(found.values)} rows; at least {MIN_NUMBERS} are needed"
     elif len(np.unique(found.values)) == 1:

@@ -7,6 +7,9 @@ from typing import Final
 
 from edustream_ml.tasks import CROSS_VALIDATION
 
+WORST_SLICE: Final = "worst_slice_"
+CHAMPION: Final = "champion_"
+DIFFERENCE: Final = "_difference"
 _TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "roc_auc": ("ROC AUC", "how likely a row of the class gets a higher probability than a row without it"),
     "macro_roc_auc": ("Macro ROC AUC", "the mean over the classes of each one's ROC AUC against all others"),
@@ -31,12 +34,20 @@ _TITLES: Final[Mapping[str, tuple[str, str]]] = {
         "Median absolute percentage error",
         "half of the rows are off by less than this share of the true value; small is good",
     ),
+    "disparate_impact": ("Disparate impact", "the lowest share of favourable answers divided by the highest"),
+    "business_value": ("Business value", "what the decision about one row is worth on average"),
+    "latency_ms": ("Latency in ms", "the median time for one row; small is good"),
+    "size_mib": ("Size in MiB", "that of model.onnx; small is good"),
     "favourable_share": ("Favourable share", "the share of rows that get the favourable answer"),
 }
 
 
 def metric_title(name: str) -> str:
-    """A metric's name for people."""
+    """The name of a metric, or of a gate, for people."""
+    if name.startswith(WORST_SLICE):
+        return f"{metric_title(name.removeprefix(WORST_SLICE))}, worst slice"
+    if name.startswith(CHAMPION) and name.endswith(DIFFERENCE):
+        return f"{metric_title(name.removeprefix(CHAMPION).removesuffix(DIFFERENCE))}, model minus champion"
     within = name.removeprefix(CROSS_VALIDATION)
     title = _TITLES.get(within, (within.replace("_", " "), ""))[0]
     return title if within == name else f"{title}, mean over the folds"

@@ -6,9 +6,10 @@ Neither holds a date or a program's name, so that equal figures have equal bytes
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from io import BytesIO, StringIO
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
 from edustream_ml.metric_titles import metric_title
@@ -68,6 +71,7 @@ class Plot:
             figure, axes = self._figure()
             FigureCanvasAgg(figure)
             axes.set_title(self.title)
+            _spell_out(figure, axes)
             image = BytesIO()
             figure.savefig(image, format="png", metadata={"Software": None})
         return image.getvalue()
@@ -79,7 +83,10 @@ class Plot:
             FigureCanvasSVG(figure)
             image = StringIO()
             unsaid = {"Date": None, "Creator": None, "Format": None, "Type": None}
-            figure.savefig(image, format="svg", metadata=unsaid, transparent=True)
+            with warnings.catch_warnings():
+                # The texts remain texts, which the reader's own fonts draw.
+                warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
+                figure.savefig(image, format="svg", metadata=unsaid, transparent=True)
         drawn = image.getvalue()
         drawn = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", drawn[drawn.index("<svg") :])
         for colour, variable in VARIABLES.items():
@@ -280,6 +287,34 @@ def _dependence(axes: Axes, dependence: Mapping[str, Any], limits: tuple[float, 
     axes.set(ylabel="Mean answer", ylim=limits)
     if len(dependence["effects"]) > 1:
         axes.legend(fontsize=7)
+
+
+def _spell_out(figure: Figure, axes: Axes) -> None:
+    r"""Write what the font cannot draw, e.g. Chinese letters, as its code points: \u5ba2 in place of an empty box."""
+    for axis in (axes.xaxis, axes.yaxis):
+        labels = [label.get_text() for label in axis.get_ticklabels()]
+        if any(map(_missing, labels)):
+            axis.set_ticks(axis.get_ticklocs(), labels=list(map(_spelled, labels)))
+    for text in figure.findobj(Text):
+        if _missing(text.get_text()):
+            text.set_text(_spelled(text.get_text()))
+
+
+@cache
+def _drawn() -> frozenset[int]:
+    """The code points that the plots' font can draw."""
+    return frozenset(get_font(findfont(STYLE["font.sans-serif"][0])).get_charmap())
+
+
+def _missing(text: str) -> bool:
+    return not _drawn().issuperset(map(ord, text.replace("\n", "")))
+
+
+def _spelled(text: str) -> str:
+    return "".join(
+        letter if letter == "\n" or ord(letter) in _drawn() else letter.encode("ascii", "backslashreplace").decode()
+        for letter in text
+    )
 
 
 def _tick(value: float | str) -> str:

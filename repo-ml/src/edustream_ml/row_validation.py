@@ -5,6 +5,8 @@ All violations are counted; the validator itself words those that are shown.
 
 from __future__ import annotations
 
+import json
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,6 +24,7 @@ from edustream_ml.columns import Mask, numbers, texts, value
 from edustream_ml.csv_table import TextRow
 
 SHOWN: Final = 20
+INVISIBLE: Final = " \t\r\n\u00a0\u200b\ufeff"
 TextsOf = Callable[[Sequence[int]], Sequence[TextRow]]
 
 
@@ -99,7 +102,11 @@ def wrong_cells(cells: pa.ChunkedArray, field: Field, contract: ModelContract) -
 
 def row_problems(row: Mapping[str, Any], contract: ModelContract) -> list[Problem]:
     """What the row validator says of one row, and which of its valid numbers a 32-bit tensor cannot hold."""
-    problems = contract.input_validator.problems(row)
+    fields = {field.name: field for field in contract.inputs}
+    problems = [
+        Problem(found.pointer, found.message + _looks_alike(row.get(found.pointer[1:]), fields.get(found.pointer[1:])))
+        for found in contract.input_validator.problems(row)
+    ]
     at_fault = {problem.pointer.removeprefix("/") for problem in problems}
     valid = [field for field in unbounded(contract) if field.name not in at_fault]
     return sorted([*problems, *beyond_float32(row, valid)], key=lambda problem: problem.pointer)
@@ -133,3 +140,14 @@ def _violations(rows: Sequence[int], texts_of: TextsOf, contract: ModelContract)
             column = problem.pointer.removeprefix("/")
             if column in held:
                 yield Violation(row + 1, line, column, problem.message)
+
+
+def _looks_alike(held: Any, field: Field | None) -> str:
+    """What eyes cannot see: the text is a category but for its Unicode form, or for blanks and marks round it."""
+    categories = (field.categories if field else None) or ()
+    if not isinstance(held, str) or held in categories:
+        return ""
+    meant = unicodedata.normalize("NFC", held).strip(INVISIBLE)
+    if meant not in categories:
+        return ""
+    return f"; it looks like {json.dumps(meant, ensure_ascii=False)} and is written {json.dumps(held)}"

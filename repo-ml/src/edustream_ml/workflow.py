@@ -8,13 +8,15 @@ from pathlib import Path
 from sklearn.pipeline import Pipeline
 
 from edustream_contracts.contract import FILE_NAME, parse_contract
+from edustream_contracts.errors import GateRefused
 from edustream_ml.configuration import TrainingPlan
 from edustream_ml.dataset import Dataset, load_dataset
 from edustream_ml.evaluation import evaluate
+from edustream_ml.features.dates import check_dates
 from edustream_ml.gates.champion import NO_REGISTRY, Champion
 from edustream_ml.gates.comparison import Rival
 from edustream_ml.gates.constant import require_gates
-from edustream_ml.gates.decision import Evidence, judge, named_columns
+from edustream_ml.gates.decision import Evidence, judge, named_columns, require_judged
 from edustream_ml.gates.slices import categories
 from edustream_ml.inspection.inspection import inspect_model
 from edustream_ml.leakage.check import LeakageReport, check_leakage
@@ -107,10 +109,13 @@ def prepare(plan: TrainingPlan, report: ProgressReport) -> Prepared:
     dataset = load_dataset(plan)
     parts = split(dataset, plan)
     require_gates(plan, parts.training.labels)
+    require_judged(plan, parts.held_out)
     report.note(f"{len(dataset)} rows, all valid; {len(parts.training)} to train on, {len(parts.held_out)} set aside")
 
     for name in dataset.constant:
         report.note(f"column {name} holds the same value in every row: nothing can be learned from it")
+    for sentence in check_dates(dataset.columns, [dates.column for dates in plan.configuration.features.dates]):
+        report.note(sentence)
 
     leakage = check_leakage(parts.training, plan)
     report.note(leakage.line)
@@ -230,8 +235,20 @@ def prove(content: ReleaseContent, directory: Path, report: ProgressReport) -> N
     report.note(f"{rows} golden rows agree, without the training code")
 
 
+def last_move(author: Author, model: str, channel: str) -> int:
+    """How often a channel was moved so far."""
+    entry = author.reader.last_entry(model, channel)
+    return entry.statement.sequence if entry else 0
+
+
 def deploy(
-    author: Author, content: ReleaseContent, directory: Path, version: str, channel: str | None, report: ProgressReport
+    author: Author,
+    content: ReleaseContent,
+    directory: Path,
+    version: str,
+    channel: str | None,
+    report: ProgressReport,
+    compared: int | None = None,
 ) -> Deployment:
     """Publish a release, and promote it to `channel` if it is new there.
 
@@ -239,6 +256,10 @@ def deploy(
 
     `version` may also be `auto`, or `candidate` for a prerelease. A release that a gate refused becomes a prerelease,
     whatever `version` says. A prerelease is promoted to the channel `candidate`, or to none where `channel` is None.
+
+    `compared` is the channel's `last_move` when its release was read as the champion; None where `channel` is another.
+
+    Raises `GateRefused` (kind `threshold`) where the channel moved since: the release is out then, and not promoted.
     """
     report.stage("Publishing")
     if version == CANDIDATE or not all(gate.kept for gate in content.gates or ()):
@@ -252,9 +273,25 @@ def deploy(
     report.note(f"{content.model}@{publication.manifest.version} is released ({publication.status.value})")
     promotion = None
     if channel and _may_move(author, publication, channel):
+        _require_champion(author, publication, channel, compared)
         promoter = Promoter(author)
         promotion = promoter.promote(content.model, channel, publication.manifest.version, _reason(publication))
     return Deployment(publication, promotion)
+
+
+def _require_champion(author: Author, publication: Publication, channel: str, compared: int | None) -> None:
+    """Refuse to move a channel from a release that the model was not compared with."""
+    content, version = publication.manifest.content, publication.manifest.version
+    entry = author.reader.last_entry(content.model, channel)
+    if compared is None or channel == CANDIDATE or entry is None or entry.statement.sequence == compared:
+        return
+    if entry.statement.version != version:
+        raise GateRefused(
+            "threshold",
+            f"{content.model}@{channel} moved to {entry.statement.version} while {content.model}@{version} was "
+            "trained, so they were not compared. The new one is published, and not promoted.",
+            remedy="run the same command again: it compares with what is live now.",
+        )
 
 
 def _may_move(author: Author, publication: Publication, channel: str) -> bool:

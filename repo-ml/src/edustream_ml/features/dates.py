@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from edustream_contracts.errors import InvalidInput, Problem
 from edustream_ml.tensors import Float32, Strings
 
-ISO_DATE: Final = "[1-9][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
-"""What is read as a day; anything else, an empty text included, is an absent one."""
+ISO_DATE: Final = "|".join(
+    (
+        "[1-9][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])",
+        "[1-9][0-9]{3}-(0[13-9]|1[0-2])-(29|30)",
+        "[1-9][0-9]{3}-(0[13578]|1[02])-31",
+        "([1-9][0-9](0[48]|[2468][048]|[13579][26])|([2468][048]|[13579][26])00)-02-29",
+    )
+)
+"""What is read as a day: those of the years 1000 to 9999. Anything else, an empty text included, is an absent one."""
+
+MOST: Final = 0.5
 
 DatePart = Literal["year", "month", "weekday", "days_since"]
 PARTS: Final[tuple[DatePart, ...]] = ("year", "month", "weekday", "days_since")
@@ -24,7 +34,7 @@ class DateParts(TransformerMixin, BaseEstimator):
     """Turns ISO dates into numbers, in float32 throughout, just as its ONNX counterpart does.
 
     The weekday is that of ISO 8601, 1 for Monday to 7 for Sunday. Days are counted in the proleptic Gregorian calendar
-    as `datetime.date.toordinal` does; the 31st of a short month is the first day or so of the next one.
+    as `datetime.date.toordinal` does.
 
     Args:
         outputs: (column, part, first day) for each number; the first day is an ordinal that `days_since` counts from.
@@ -47,6 +57,34 @@ class DateParts(TransformerMixin, BaseEstimator):
             for column, part, first in self.outputs
         ]
         return np.stack(columns, axis=1).astype(np.float32)
+
+
+def check_dates(columns: pd.DataFrame, names: Iterable[str]) -> list[str]:
+    """A sentence on each of the named columns of texts that holds some which are no days.
+
+    Raises `InvalidInput` (kind `data`) where most of a column's texts are none: they are written in another form.
+    """
+    sentences, problems = [], []
+    for name in names:
+        texts = columns[name].astype(object)
+        unread = [text for text in texts.dropna().unique() if not re.fullmatch(ISO_DATE, text)]
+        rows = np.flatnonzero(texts.isin(unread))
+        if not len(rows):
+            continue
+        first = f"the first in row {rows[0] + 1}: {texts.iat[rows[0]]!r}"
+        present = int(texts.notna().sum())
+        if len(rows) > MOST * present:
+            problems.append(Problem(f"column {name}", f"{len(rows)} of {present} texts are no days, {first}"))
+        else:
+            sentences.append(f"column {name}: {len(rows)} of its texts read as no day and count as absent, {first}")
+    if problems:
+        raise InvalidInput(
+            "data",
+            "The data set has columns under features.dates in which most texts are no days.",
+            remedy="write days as 2024-02-29, or take the column out of features.dates and of the contract.",
+            problems=problems,
+        )
+    return sentences
 
 
 def _parts(texts: Strings) -> dict[DatePart, Float32]:

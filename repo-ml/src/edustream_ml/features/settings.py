@@ -9,6 +9,9 @@ from typing import Annotated, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from edustream_contracts.contract import ModelContract
+from edustream_contracts.number_set import NumberSet
+from edustream_contracts.tensor_range import FLOAT32_MAX
+from edustream_contracts.value_set import Listed, admitted
 from edustream_ml.features.dates import DatePart
 from edustream_ml.section import InputColumn, NumericColumn, Section, Text, given_contract, refuse_duplicates
 
@@ -20,6 +23,16 @@ class Ratio(Section):
     numerator: NumericColumn
     denominator: NumericColumn
     denominator_at_least: Annotated[float, Field(gt=0)]
+
+    @model_validator(mode="after")
+    def _fits_a_tensor(self, info: ValidationInfo) -> Self:
+        contract = given_contract(info)
+        if contract and _largest(contract, self.numerator) / self.denominator_at_least > FLOAT32_MAX:
+            raise ValueError(
+                f"{self.name!r} may be beyond what a 32-bit number holds: raise denominator_at_least, or give "
+                f"{self.numerator!r} closer bounds in the contract"
+            )
+        return self
 
 
 class Count(Section):
@@ -58,6 +71,8 @@ class Sum(Section):
         if len(units) > 1:
             raise ValueError(f"{', '.join(of)} have different units, so their sum means nothing")
         refuse_duplicates(of, "addends")
+        if contract and sum(_largest(contract, name) for name in of) > FLOAT32_MAX:
+            raise ValueError(f"the sum of {', '.join(of)} may be beyond what a 32-bit number holds: give them bounds")
         return of
 
 
@@ -133,9 +148,14 @@ class Features(Section):
         return columns
 
     @model_validator(mode="after")
-    def _names_differ(self) -> Self:
+    def _names_differ(self, info: ValidationInfo) -> Self:
         names = [ratio.name for ratio in self.ratios] + [count.name for count in self.counts]
-        refuse_duplicates([*names, *(total.name for total in self.sums)], "derived features")
+        names += [total.name for total in self.sums]
+        refuse_duplicates(names, "derived features")
+        contract = given_contract(info)
+        fields = {field.name for field in contract.inputs} if contract else set()
+        if taken := sorted(fields & set(names)):
+            raise ValueError(f"{taken[0]!r} is an input field of the contract; a derived feature has a name of its own")
         return self
 
     @model_validator(mode="after")
@@ -157,6 +177,14 @@ class Features(Section):
 def free_texts(contract: ModelContract) -> set[str]:
     """The input fields that are texts of which the contract lists no categories."""
     return {field.name for field in contract.inputs if not field.is_numeric and field.categories is None}
+
+
+def _largest(contract: ModelContract, column: str) -> float:
+    """How far from 0 a number of a column may be, in a 32-bit tensor."""
+    allowed = admitted(contract.document["input"]["properties"][column]).body
+    if isinstance(allowed, NumberSet):
+        return min(max(abs(allowed.low), abs(allowed.high)), FLOAT32_MAX)
+    return max((abs(float(value)) for value in allowed.values), default=0.0) if isinstance(allowed, Listed) else 1.0
 
 
 def _require_categories(columns: Iterable[str], contract: ModelContract | None) -> None:

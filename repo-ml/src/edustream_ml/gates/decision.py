@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from edustream_contracts.errors import InvalidInput, Problem
 from edustream_contracts.metrics import is_error, reaches, relation
 from edustream_ml.calibration import rounded
 from edustream_ml.configuration import TrainingPlan
+from edustream_ml.dataset import Dataset
 from edustream_ml.gates import business_value, disparate_impact, figures, slices
 from edustream_ml.gates.bootstrap import Interval, Resampling, Statistic, everything, interval
 from edustream_ml.gates.comparison import Rival, compare, drawing_groups, selection_statistic
@@ -70,6 +72,34 @@ def _rows(plan: TrainingPlan, evidence: Evidence, found: tuple[Slice, ...]) -> I
         yield _latency(evidence, gates.latency)
     if gates.size:
         yield _size(evidence, gates.size)
+
+
+def require_judged(plan: TrainingPlan, held_out: Dataset) -> None:
+    """Raise `InvalidInput` (kind `configuration`) for a gate over categories of which none can have enough rows."""
+    gates = plan.configuration.gates
+    problems: list[Problem] = []
+    if gates.worst_slice:
+        problems += _too_few("worst_slice", gates.worst_slice.columns, gates.worst_slice.rows_at_least, held_out, 1)
+    if gates.disparate_impact:
+        column, rows = gates.disparate_impact.column, gates.disparate_impact.rows_at_least
+        problems += _too_few("disparate_impact", (column,), rows, held_out, 2)
+    if problems:
+        raise InvalidInput(
+            "configuration",
+            f"{plan.path.name} asks for more rows of a category than are held out.",
+            remedy="ask for fewer, or raise held_out_fraction; nothing was trained.",
+            problems=problems,
+        )
+
+
+def _too_few(gate: str, columns: Sequence[str], rows: int, held_out: Dataset, needed: int) -> Iterator[Problem]:
+    """A problem where no column has so many `needed` categories of enough rows."""
+    sizes = [sorted(held_out.columns[name].value_counts(dropna=False), reverse=True) for name in columns]
+    most = max(int(of_column[needed - 1]) if len(of_column) >= needed else 0 for of_column in sizes)
+    if most < rows:
+        which = "largest" if needed == 1 else "second largest"
+        found = f"the {which} category of {', '.join(columns)} has {most} of the {len(held_out)} held-out rows"
+        yield Problem(f"gates.{gate}.rows_at_least", f"asks for {rows} rows, and {found}")
 
 
 def named_columns(plan: TrainingPlan) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from edustream_contracts.metrics import is_error, relation
 from edustream_ml.section import InputColumn, Section, Text, given_contract
 from edustream_ml.tasks import measured_metrics, outcome_of
 
@@ -24,8 +25,17 @@ def _metric(name: str, info: ValidationInfo) -> str:
     return name
 
 
+def _can_be_kept(thresholds: dict[str, float]) -> dict[str, float]:
+    """No score is above 1, and no error below 0."""
+    for name, limit in thresholds.items():
+        if not (limit >= 0 if is_error(name) else limit <= 1):
+            bound = "an error is never below 0" if is_error(name) else "a score is never above 1"
+            raise ValueError(f"no model keeps {relation(name)} {limit:g} as {name}: {bound}")
+    return thresholds
+
+
 MetricName = Annotated[str, AfterValidator(_metric)]
-Thresholds = Annotated[dict[MetricName, float], Field(min_length=1)]
+Thresholds = Annotated[dict[MetricName, float], Field(min_length=1), AfterValidator(_can_be_kept)]
 
 
 def _category_column(name: str, info: ValidationInfo) -> str:

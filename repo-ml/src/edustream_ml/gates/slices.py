@@ -32,7 +32,10 @@ class Slice:
 
 
 def categories(values: Sequence[Any]) -> Categories:
-    """The name of each value's category: str (n,), a whole number without a fraction, `null` for what is absent."""
+    """The name of each value's category: str (n,), a whole number without a fraction, `null` for what is absent.
+
+    A text that is called null gets quotation marks, so that it has a slice of its own.
+    """
     return np.array([_named(value) for value in values], dtype=object)
 
 
@@ -66,4 +69,6 @@ def _named(value: Any) -> str:
     # Not a number differs from itself.
     if value is None or value != value:
         return NULL
+    if isinstance(value, str) and value.strip('"') == NULL:
+        return f'"{value}"'
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

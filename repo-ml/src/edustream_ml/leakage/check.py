@@ -66,7 +66,8 @@ def check_leakage(training: Dataset, plan: TrainingPlan) -> LeakageReport:
     if len(training) > ROWS:
         seen = training.part(np.sort(np.random.default_rng(seed).choice(len(training), ROWS, replace=False)))
     tensors = Tensors.of_columns(seen.columns, plan.contract)
-    columns = single_columns(tensors.frame(), seen.labels, plan.task.is_classification, seed)
+    dates = {given.column for given in plan.configuration.features.dates}
+    columns = single_columns(tensors.frame(), seen.labels, plan.task.is_classification, seed, dates)
     repeated = repeated_columns(tensors.numeric.astype(np.float64), plan.contract.numeric)
     report = LeakageReport(plan.task, tuple(columns), tuple(repeated))
     accepted = plan.configuration.leakage.accepted

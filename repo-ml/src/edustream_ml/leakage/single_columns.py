@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Final
@@ -15,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from threadpoolctl import threadpool_limits
 
+from edustream_ml.features.dates import PARTS, DateParts
 from edustream_ml.features.target_encoding import CrossFittedTargetEncoder
 
 FOLDS: Final = 3
@@ -35,14 +37,21 @@ class SingleColumn:
     between: tuple[str, ...] = ()
 
 
-def single_columns(frame: pd.DataFrame, labels: npt.NDArray[Any], classifies: bool, seed: int) -> list[SingleColumn]:
+def single_columns(
+    frame: pd.DataFrame, labels: npt.NDArray[Any], classifies: bool, seed: int, dates: Collection[str] = ()
+) -> list[SingleColumn]:
     """Score every column of `Tensors.frame()` against the labels (n,), the most telling first.
 
-    An absent value counts as a value of its own. The seed is that of the folds.
+    An absent value counts as a value of its own. Of the columns that are `dates` all parts tell together. The seed is
+    that of the folds.
     """
     score = _separation if classifies else _explained
+    parts = DateParts([(0, part, 0) for part in PARTS])
     with threadpool_limits(limits=1):
-        found = [score(str(name), frame[[name]].to_numpy(), labels, seed) for name in frame.columns]
+        found = []
+        for name in map(str, frame.columns):
+            cells = frame[[name]].to_numpy()
+            found.append(score(name, parts.fit_transform(cells) if name in dates else cells, labels, seed))
     return sorted(found, key=lambda single: (-single.score, single.column))
 
 

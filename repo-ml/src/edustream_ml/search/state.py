@@ -69,9 +69,9 @@ class SearchState:
 
 def _read(path: Path) -> list[Trial]:
     """The whole lines of a file; a last one without its end was torn by a kill, and its trial is done again."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines = path.read_bytes().splitlines(keepends=True)
     trials = []
-    for number, line in enumerate(line for line in lines if line.endswith("\n")):
+    for number, line in enumerate(line for line in lines if line.endswith(b"\n")):
         try:
             document: dict[str, Any] = json.loads(line)
             known = document.pop("search_format") == STATE_FORMAT

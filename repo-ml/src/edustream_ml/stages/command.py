@@ -17,7 +17,7 @@ from edustream_ml.stages.stages import run_evaluate, run_prepare, run_publish, r
 from edustream_ml.workflow import SEARCH_STAGES
 from edustream_registry.settings import with_env_file
 
-STEPS: Final = {"prepare": 1, "train": 2, "evaluate": 5, "publish": 5}
+STEPS: Final = {"prepare": 1, "train": 2, "evaluate": 5, "publish": 4}
 DESCRIPTION: Final = """\
 Run one stage of dvc.yaml; dvc repro runs those whose files changed. Files are in pipeline/<model>/: prepare leaves the
 checked and divided data, train the fitted model and every candidate's folds, evaluate the release's files, metrics and
@@ -39,14 +39,14 @@ def main(argv: Sequence[str], environ: Mapping[str, str], repository: Path) -> i
         report = ProgressReport(console, STEPS[arguments.stage] + searching)
         files = StageFiles.of(plan, repository)
         if arguments.stage == "prepare":
-            run_prepare(files, report)
+            run_prepare(files, repository, report)
         elif arguments.stage == "train":
             run_train(files, repository, report)
         elif arguments.stage == "evaluate":
             run_evaluate(files, repository, report)
         else:
             known = with_env_file(environ, arguments.env_file or repository / ".env")
-            run_publish(files, repository, arguments.promote, known, report)
+            run_publish(files, arguments.promote, known, report)
 
     return ended(execute, Console(stderr=True), lambda: standing)
 

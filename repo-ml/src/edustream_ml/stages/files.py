@@ -34,11 +34,21 @@ class StageFiles:
         """The files of the plan's model below `repository`; the folder is made."""
         folder = repository / FOLDER / plan.configuration.model
         folder.mkdir(parents=True, exist_ok=True)
-        return StageFiles(plan, folder)
+        files = StageFiles(plan, folder)
+        for place in (files.evaluated, files.release, files.refused):
+            # A stage was killed between the two moves of `put`.
+            if _old(place).exists() and not place.exists():
+                _old(place).rename(place)
+        return files
+
+    @property
+    def evaluated(self) -> Path:
+        """The files of the last model that its own gates let pass."""
+        return self.folder / "evaluated"
 
     @property
     def release(self) -> Path:
-        """The release's files: those of the last model that every gate let pass."""
+        """The files of the last model that is published, after the live release's gate let it pass too."""
         return self.folder / "release"
 
     @property
@@ -82,14 +92,14 @@ class StageFiles:
         new.replace(self.folder / name)
 
     def fresh_folder(self) -> Path:
-        """An empty folder in which a release can be written before it takes the place of the last one."""
-        new = self.folder / "release.new"
+        """Where a release can be written before it takes the place of the last one; nothing is there."""
+        new = self.folder / "files.new"
         shutil.rmtree(new, ignore_errors=True)
         return new
 
     def put(self, new: Path, place: Path) -> None:
         """Let the complete folder `new` take the place of `place`, whose files are removed after that."""
-        old = place.with_name(f"{place.name}.old")
+        old = _old(place)
         shutil.rmtree(old, ignore_errors=True)
         if place.exists():
             place.rename(old)
@@ -99,3 +109,7 @@ class StageFiles:
     @property
     def _mark(self) -> tuple[str, str, str]:
         return (self.plan.sha256, self.plan.configuration.data.sha256, self.plan.contract.digest)
+
+
+def _old(place: Path) -> Path:
+    return place.with_name(f"{place.name}.old")

@@ -34,7 +34,6 @@ for _name, _value in {
 
 from mlflow import MlflowClient  # noqa: E402
 from mlflow.entities import Metric, Param, RunTag  # noqa: E402
-from mlflow.exceptions import MlflowException  # noqa: E402
 
 PUBLISHED_SUFFIXES: Final = (".html", ".md", ".png")
 METRICS_FILE: Final = "metrics.json"
@@ -160,7 +159,8 @@ class MlflowTracker(Tracker):
     def _reached(self) -> Iterator[None]:
         try:
             yield
-        except MlflowException as error:
+        # Whatever it is: e.g. MLflow imports the driver of a database, which nobody may have installed.
+        except Exception as error:
             raise Unreachable(
                 "connection",
                 f"MLflow at {shown_address(self._uri)} does not take the run: {self._said(error)}",
@@ -174,9 +174,9 @@ class MlflowTracker(Tracker):
         # Whatever it is: a record goes to servers and disks by code of others, and must not end a training.
         except Exception as error:
             if not self._lost:
-                place, said = shown_address(self._uri), f"{type(error).__name__}: {self._said(error)}"
-                self._warn(f"warning: MLflow at {place} lost the run: {said}")
+                self._warn(f"warning: MLflow at {shown_address(self._uri)} lost the run: {self._said(error)}")
             self._lost = True
 
     def _said(self, error: Exception) -> str:
-        return without_secrets(" ".join(str(error).split()), self._uri)
+        said = without_secrets(" ".join(str(error).split()), self._uri)
+        return f"{type(error).__name__}: {said}"
