@@ -26,6 +26,9 @@ from edustream_ml.workflow import prove, train
 from edustream_registry.inference.session import Inference
 from edustream_registry.manifest import ReleaseContent
 
+# Two problems are trained here; the end-to-end story of scripts/ serves all four.
+pytestmark = pytest.mark.prove
+
 ROWS = 500
 SMALL: dict[str, dict[str, Any]] = {
     "plans": {
