@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from edustream_contracts.contract import Field, ModelContract, contract_from, load_contract
 from edustream_contracts.errors import InvalidInput, Problem
 from edustream_contracts.value_set import admitted
-from edustream_ml.columns import Mask, column, numbers, value
+from edustream_ml.columns import Mask, column, numbers, optional_fields, value
 from edustream_ml.csv_table import text_rows
 from edustream_ml.dataset import Rows
 from edustream_ml.row_validation import SHOWN, RowReport, row_problems, validate_rows, wrong_cells
@@ -144,7 +144,9 @@ def report_by_rows(table: pa.Table, contract: ModelContract) -> tuple[Counter[st
 
 
 def _row(cells: Mapping[str, str | None], contract: ModelContract) -> dict[str, Any]:
-    return {field.name: value(cells[field.name], field) for field in contract.inputs if field.name in cells}
+    optional = optional_fields(contract)
+    held = {field.name: value(cells[field.name], field) for field in contract.inputs if field.name in cells}
+    return {name: given for name, given in held.items() if given is not None or name not in optional}
 
 
 def verdict_by_columns(table: pa.Table, contract: ModelContract) -> dict[str, list[bool]]:
@@ -204,7 +206,7 @@ def test_valid_columns_give_back_the_rows_that_were_judged(data: st.DataObject) 
     for field in present:
         right &= ~wrong_cells(table[field.name], field, contract)
     table = table.filter(pa.array(right))
-    rows = Rows(_frame(table, present), present)
+    rows = Rows(_frame(table, present), present, optional_fields(contract))
     assert list(rows) == [_row(cells, contract) for cells in table.to_pylist()]
 
 

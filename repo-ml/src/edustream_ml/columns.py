@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from edustream_contracts.contract import Field
+from edustream_contracts.contract import Field, ModelContract
 
 NUMBER: Final = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
 _NUMBER: Final = re.compile(NUMBER, re.ASCII)
@@ -62,6 +62,12 @@ def texts(cells: pa.ChunkedArray) -> Texts:
     encoded = coded.unify_dictionaries().combine_chunks()
     codes = np.asarray(encoded.indices.fill_null(-1))
     return Texts(codes, (*encoded.dictionary.to_pylist(), None))
+
+
+def optional_fields(contract: ModelContract) -> frozenset[str]:
+    """The input fields that a row may lack: an empty cell of one, or no column at all, is absence, never null."""
+    required = contract.document["input"]["required"]
+    return frozenset(field.name for field in contract.inputs if field.name not in required)
 
 
 def value(cell: str | None, field: Field) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, overload
 
@@ -15,7 +15,7 @@ import pyarrow as pa
 from edustream_contracts.canonical import sha256_hex
 from edustream_contracts.contract import Field
 from edustream_contracts.errors import InvalidInput, Problem
-from edustream_ml.columns import column
+from edustream_ml.columns import column, optional_fields
 from edustream_ml.configuration import TrainingPlan
 from edustream_ml.csv_table import open_csv
 from edustream_ml.labels import Labels, label_problems, labels_of
@@ -29,13 +29,14 @@ class Dataset:
     """Rows that keep to the contract, and their labels.
 
     `columns` has one column for each input field, in the contract's order: categories for a field of texts, else
-    float64 with 1 for true and 0 for false; NaN is null. `labels` are str (n,) for classes, float64 (n,) for numbers;
-    `sha256` is the digest of the file's bytes.
+    float64 with 1 for true and 0 for false; NaN is null, or, in a field of `optional`, absence. `labels` are str (n,)
+    for classes, float64 (n,) for numbers; `sha256` is the digest of the file's bytes.
     """
 
     name: str
     sha256: str
     fields: tuple[Field, ...]
+    optional: frozenset[str]
     columns: pd.DataFrame
     labels: Labels
 
@@ -45,25 +46,35 @@ class Dataset:
     @cached_property
     def rows(self) -> Rows:
         """The rows as JSON would give them; each is made when it is asked for."""
-        return Rows(self.columns, self.fields)
+        return Rows(self.columns, self.fields, self.optional)
 
     @property
     def constant(self) -> tuple[str, ...]:
-        """The columns that hold the same value, or null, in every row: nothing can be learned from them."""
-        return tuple(str(name) for name in self.columns if self.columns[name].nunique(dropna=False) == 1)
+        """The columns that hold the same value in every row: nothing can be learned from them."""
+        return tuple(str(name) for name, column in self._columns_of_one_value if column.notna().any())
+
+    @property
+    def empty(self) -> tuple[str, ...]:
+        """The columns without a value in any row, those of optional fields that the file lacks among them."""
+        return tuple(str(name) for name, column in self._columns_of_one_value if column.isna().all())
+
+    @property
+    def _columns_of_one_value(self) -> list[tuple[Any, pd.Series[Any]]]:
+        return [(name, column) for name, column in self.columns.items() if column.nunique(dropna=False) == 1]
 
     def part(self, index: npt.NDArray[np.intp]) -> Dataset:
         """The rows with the given numbers (from 0), in that order."""
         columns = self.columns.take(index).reset_index(drop=True)
-        return Dataset(self.name, self.sha256, self.fields, columns, self.labels[index])
+        return replace(self, columns=columns, labels=self.labels[index])
 
 
 class Rows(Sequence[Row]):
-    """The rows of a table as contract rows."""
+    """The rows of a table as contract rows; one has no member for an optional field that is absent."""
 
-    def __init__(self, columns: pd.DataFrame, fields: Sequence[Field]) -> None:
+    def __init__(self, columns: pd.DataFrame, fields: Sequence[Field], optional: frozenset[str]) -> None:
         self._columns = columns
         self._fields = fields
+        self._optional = optional
 
     def __len__(self) -> int:
         return len(self._columns)
@@ -76,8 +87,9 @@ class Rows(Sequence[Row]):
 
     def __getitem__(self, index: int | slice) -> Row | Rows:
         if isinstance(index, slice):
-            return Rows(self._columns.iloc[index], self._fields)
-        return {field.name: _json_value(self._columns[field.name].iat[index], field) for field in self._fields}
+            return Rows(self._columns.iloc[index], self._fields, self._optional)
+        held = {field.name: _json_value(self._columns[field.name].iat[index], field) for field in self._fields}
+        return {name: value for name, value in held.items() if value is not None or name not in self._optional}
 
 
 def load_dataset(plan: TrainingPlan) -> Dataset:
@@ -107,9 +119,16 @@ def load_dataset(plan: TrainingPlan) -> Dataset:
     ]
     if problems:
         raise _refused(str(path), problems, report)
-    fields = plan.contract.inputs
-    columns = pd.DataFrame({field.name: column(table[field.name], field) for field in fields})
-    return Dataset(path.name, digest, fields, columns, labels_of(table[target.column], plan.outcome))
+    columns = pd.DataFrame({field.name: _column(table, field) for field in plan.contract.inputs})
+    labels = labels_of(table[target.column], plan.outcome)
+    return Dataset(path.name, digest, plan.contract.inputs, optional_fields(plan.contract), columns, labels)
+
+
+def _column(table: pa.Table, field: Field) -> pd.Series[Any]:
+    """The field's column; one that the file lacks, which only an optional field may, is absent in every row."""
+    if field.name in table.column_names:
+        return column(table[field.name], field)
+    return column(pa.chunked_array([pa.nulls(table.num_rows, pa.string())]), field)
 
 
 def _numeric(plan: TrainingPlan) -> list[str]:
@@ -136,9 +155,13 @@ def _digest_problems(digest: str, expected: str) -> list[Problem]:
 
 def _column_problems(table: pa.Table, plan: TrainingPlan) -> list[Problem]:
     configuration = plan.configuration
-    needed = [field.name for field in plan.contract.inputs] + [configuration.target.column]
-    known = {*needed, *configuration.dropped_columns}
-    missing = [name for name in [*needed, *configuration.dropped_columns] if name not in table.column_names]
+    expected = [
+        *(field.name for field in plan.contract.inputs),
+        configuration.target.column,
+        *configuration.dropped_columns,
+    ]
+    known, optional = frozenset(expected), optional_fields(plan.contract)
+    missing = [name for name in expected if name not in table.column_names and name not in optional]
     extra = [name for name in table.column_names if name not in known]
     return [
         *(Problem(f"column {name}", "is missing from the file") for name in missing),

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from edustream_contracts.contract import Field, ModelContract
+from edustream_ml.columns import optional_fields
 from edustream_ml.dataset import Row
 from edustream_ml.onnx_scorer import OnnxScorer
 from edustream_ml.tasks import outcome_of
@@ -39,11 +40,14 @@ def answer(rows: Sequence[Mapping[str, Any]], contract: ModelContract, scorer: O
 
 
 def edge_rows(contract: ModelContract) -> list[Row]:
-    """The contract's examples, then the first of them with each field at each edge: null, bounds, every category."""
+    """The contract's examples, then the first of them with each field at each edge: absent, null, bound, category."""
     examples = [dict(example) for example in contract.input_schema["examples"]]
-    edges = [{**contract.example(), field.name: value} for field in contract.inputs for value in _edges(field)]
+    first = contract.example()
+    optional = [field.name for field in contract.inputs if field.name in optional_fields(contract)]
+    absent = [{name: value for name, value in first.items() if name != left_out} for left_out in optional]
+    edges = [{**first, field.name: value} for field in contract.inputs for value in _edges(field)]
     # One keyword may rule out what another one names: a null that is no category, a bound beside an enumeration.
-    return list(_distinct([*examples, *filter(contract.input_validator.is_valid, edges)]))
+    return list(_distinct([*examples, *absent, *filter(contract.input_validator.is_valid, edges)]))
 
 
 def _edges(field: Field) -> Iterator[Any]:

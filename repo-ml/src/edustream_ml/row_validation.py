@@ -20,7 +20,7 @@ from edustream_contracts.number_set import NumberSet
 from edustream_contracts.tensor_range import FLOAT32_MAX, beyond_float32, unbounded
 from edustream_contracts.validation import SchemaValidator
 from edustream_contracts.value_set import Listed, admitted
-from edustream_ml.columns import Mask, numbers, texts, value
+from edustream_ml.columns import Mask, numbers, optional_fields, texts, value
 from edustream_ml.csv_table import TextRow
 
 SHOWN: Final = 20
@@ -95,9 +95,8 @@ def validate_rows(table: pa.Table, contract: ModelContract, texts_of: TextsOf) -
 def wrong_cells(cells: pa.ChunkedArray, field: Field, contract: ModelContract) -> Mask:
     """Which cells of a field's column the contract or a 32-bit tensor does not admit, bool (n,)."""
     spec = contract.document["input"]["properties"][field.name]
-    if field.kind in ("string", "boolean"):
-        return _wrong_texts(cells, field, spec)
-    return _wrong_numbers(cells, spec)
+    wrong = _wrong_texts(cells, field, spec) if field.kind in ("string", "boolean") else _wrong_numbers(cells, spec)
+    return wrong & ~np.asarray(cells.is_null()) if field.name in optional_fields(contract) else wrong
 
 
 def row_problems(row: Mapping[str, Any], contract: ModelContract) -> list[Problem]:
@@ -134,8 +133,14 @@ def _wrong_numbers(cells: pa.ChunkedArray, spec: Mapping[str, Any]) -> Mask:
 
 
 def _violations(rows: Sequence[int], texts_of: TextsOf, contract: ModelContract) -> Iterator[Violation]:
+    optional = optional_fields(contract)
     for row, (line, cells) in zip(rows, texts_of(rows), strict=True):
-        held = {field.name: value(cells[field.name], field) for field in contract.inputs if field.name in cells}
+        given = [field for field in contract.inputs if field.name in cells]
+        held = {
+            field.name: value(cells[field.name], field)
+            for field in given
+            if cells[field.name] is not None or field.name not in optional
+        }
         for problem in row_problems(held, contract):
             column = problem.pointer.removeprefix("/")
             if column in held:

@@ -114,6 +114,8 @@ def prepare(plan: TrainingPlan, report: ProgressReport) -> Prepared:
 
     for name in dataset.constant:
         report.note(f"column {name} holds the same value in every row: nothing can be learned from it")
+    for name in dataset.empty:
+        report.note(f"column {name} has no value in any row: nothing can be learned from it")
     for sentence in check_dates(dataset.columns, [dates.column for dates in plan.configuration.features.dates]):
         report.note(sentence)
 

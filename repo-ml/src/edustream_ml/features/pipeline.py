@@ -14,6 +14,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from edustream_contracts.contract import ModelContract
 from edustream_ml.candidates import Candidate
+from edustream_ml.columns import optional_fields
 from edustream_ml.configuration import TrainingPlan
 from edustream_ml.features.dates import DateParts
 from edustream_ml.features.derived import DerivedFeatures, SumColumns
@@ -107,7 +108,7 @@ def _imputation(contract: ModelContract, features: Features, column: str) -> Imp
     if column in features.missing_values:
         return features.missing_values[column]
     field = next(field for field in contract.inputs if field.name == column)
-    may_be_absent = field.nullable or column not in contract.input_schema["required"]
+    may_be_absent = field.nullable or column in optional_fields(contract)
     return "median" if may_be_absent else "passthrough"
 
 
