@@ -27,13 +27,18 @@ help:  ## Print this list.
 setup:  ## Create the five virtual environments from their locks.
 	@$(MAKE) --silent --no-print-directory --jobs=2 $(READY)
 
-# What is imported is compiled then; most of what is installed never is.
+# What is imported is compiled then; most of what is installed never is. What has no wheel is built by the setuptools of
+# the lock, which is there first: pip, when it isolates a build, fetches one without a hash.
+install_locked = $(1)/.venv/bin/python -m pip install --quiet --no-compile --no-build-isolation --require-hashes --requirement
+
 define create_environment
 	@echo "== $(1): creating its environment from $(1)/requirements.lock"
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=python3.11")'
 	@rm -rf $(1)/.venv
 	@$(PYTHON) -m venv $(1)/.venv
-	@$(1)/.venv/bin/python -m pip install --quiet --no-compile --require-hashes --requirement $(1)/requirements.lock
+	@awk '/^[a-z]/ { taken = /^setuptools==/ } taken' $(1)/requirements.lock > $(1)/.venv/build-backend.txt
+	@if [ -s $(1)/.venv/build-backend.txt ]; then $(call install_locked,$(1)) $(1)/.venv/build-backend.txt; fi
+	@$(call install_locked,$(1)) $(1)/requirements.lock
 endef
 
 define install_wheels

@@ -16,7 +16,7 @@ from edustream_contracts.contract import contract_from, parse_contract
 from edustream_contracts.errors import InvalidInput
 from edustream_ml import release
 from edustream_ml.cards import data_card, model_card
-from edustream_ml.provenance import code_version, lock_digest
+from edustream_ml.provenance import code_version
 from edustream_ml.release import write_release
 from edustream_ml.training import Training
 from edustream_registry.manifest import ReleaseContent
@@ -124,12 +124,6 @@ def test_inside_git_the_commit_and_changes_are_told(tmp_path: Path) -> None:
     assert not version.dirty
     (tmp_path / "a").write_text("b", encoding="utf-8")
     assert code_version(tmp_path).dirty
-
-
-def test_the_lock_file_is_recorded(tmp_path: Path) -> None:
-    assert lock_digest(tmp_path) == sha256_hex(b"")
-    (tmp_path / "requirements.lock").write_bytes(b"numpy==2")
-    assert lock_digest(tmp_path) == sha256_hex(b"numpy==2")
 
 
 def test_git_gives_back_every_byte_whose_digest_counts(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from edustream_ml.onnx_scorer import OnnxScorer
 from edustream_ml.parity import TOLERANCE, prove_parity
 from edustream_ml.prerelease import CANDIDATE, candidate_version
 from edustream_ml.progress import ProgressReport
-from edustream_ml.release import write_release
+from edustream_ml.release import obstacles, write_release
 from edustream_ml.scores import answers
 from edustream_ml.search.tuning import Searched, search
 from edustream_ml.selection import CandidateScore, Split, best, cross_validate, fit, split
@@ -224,6 +224,8 @@ def document(training: Training, directory: Path, repository: Path, report: Prog
     report.stage("Writing golden vectors, profile, cards and plots")
     content = write_release(training, directory, repository)
     report.note(f"{len(content.files)} files in {directory}")
+    for reason in obstacles(content, repository):
+        report.note(f"nobody can rebuild this release: {reason}")
     return content
 
 

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Final
 
 from edustream_contracts.errors import InvalidInput, Problem
+from edustream_ml.libraries import PYTHON, library_versions, other_than_pinned
+from edustream_ml.lock_file import LOCK_FILE, build_backend, read_lock
 from edustream_ml.progress import ProgressReport
-from edustream_ml.provenance import LOCK_FILE, NEIGHBOURS, PYTHON, library_versions
+from edustream_ml.provenance import NEIGHBOURS
 from edustream_ml.rebuild.recipe import Recipe
 
 PASSED_ON: Final = re.compile(
@@ -40,10 +42,12 @@ def fresh_environment(
     The packages that the producer is built on are built from the same commit, into wheels.
 
     Raises `InvalidInput`: kind `argument` for another Python than the release was made with, `configuration` where the
-    environment cannot be made.
+    lock pins other libraries than it was made with, or the environment cannot be made.
     """
     clean = _passed_on(environ)
     _check_python(recipe, _version_of(python, clean), python)
+    lock = read_lock(folder).decode()
+    _check_libraries(recipe, lock)
     neighbours = [folder.parent / name for name in NEIGHBOURS]
     if missing := [path.name for path in neighbours if not (path / "pyproject.toml").is_file()]:
         raise InvalidInput(
@@ -55,10 +59,14 @@ def fresh_environment(
     made = place / "bin" / "python"
     report.note(f"a new environment, from {LOCK_FILE} of {recipe.commit[:12]}")
     pip = [str(made), "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    # The lock holds the backend that builds the packages, too.
+    locked = [*pip, "install", "--no-compile", "--no-build-isolation", "--require-hashes", "--requirement"]
+    backend = work / "build-backend.txt"
+    backend.write_text(build_backend(lock), encoding="utf-8")
+    # What builds a package is itself of the lock: pip, when it isolates a build, fetches it without a hash.
     for command in (
         [str(python), "-m", "venv", str(place)],
-        [*pip, "install", "--require-hashes", "--requirement", str(folder / LOCK_FILE)],
+        [*locked, str(backend)],
+        [*locked, str(folder / LOCK_FILE)],
         [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), *map(str, neighbours)],
         [*pip, "install", "--no-deps", "--no-index", "--find-links", str(wheels), *NEIGHBOURS.values()],
         [*pip, "install", "--no-deps", "--no-build-isolation", str(folder)],
@@ -74,11 +82,11 @@ def current_environment(recipe: Recipe, folder: Path, environ: Mapping[str, str]
     with.
     """
     here = library_versions()
-    _check_python(recipe, here.pop(PYTHON), Path(sys.executable))
+    _check_python(recipe, here[PYTHON], Path(sys.executable))
     problems = [
-        Problem(name, f"is {here.get(name, 'unknown')} here; the release was made with {number}")
+        Problem(name, f"is {here.get(name, 'not installed')} here; the release was made with {number}")
         for name, number in recipe.libraries.items()
-        if here.get(name) != number
+        if here.get(name) != number and name != PYTHON
     ]
     if problems:
         raise InvalidInput(
@@ -102,6 +110,16 @@ def _check_python(recipe: Recipe, here: str, python: Path) -> None:
             "argument",
             f"{recipe.release} was made with Python {recipe.python}; {python} is Python {here}.",
             remedy=f"name a Python {'.'.join(recipe.python.split('.')[:2])} with --python.",
+        )
+
+
+def _check_libraries(recipe: Recipe, lock: str) -> None:
+    if problems := other_than_pinned(recipe.libraries, lock):
+        raise InvalidInput(
+            "configuration",
+            f"{recipe.release} was not made with what {LOCK_FILE} of its commit pins.",
+            remedy="install the libraries that it names, and run the same with --environment current.",
+            problems=problems,
         )
 
 

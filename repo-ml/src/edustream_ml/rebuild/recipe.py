@@ -8,7 +8,8 @@ from typing import Final
 
 from edustream_contracts.errors import InvalidInput
 from edustream_ml.configuration import PLAIN_NAME
-from edustream_ml.provenance import PYTHON, UNKNOWN
+from edustream_ml.libraries import PYTHON
+from edustream_ml.provenance import UNKNOWN
 from edustream_registry.manifest import DataSource, Manifest, ReleaseFile
 
 PROGRAM: Final = "train_publish.py"
@@ -26,7 +27,7 @@ class Recipe:
     """How a release was made: code, configuration, environment and data, and the files that came out.
 
     `config` and `given_data` are relative to the producer's folder; `given_data` is None where the configuration named
-    the data, `trials` where nothing was searched, `python` where the manifest does not say.
+    the data, `trials` where nothing was searched.
     """
 
     release: str
@@ -38,7 +39,6 @@ class Recipe:
     seed: int
     lock_sha256: str
     data: DataSource
-    python: str | None
     libraries: dict[str, str]
     files: tuple[ReleaseFile, ...]
     knows_refusals: bool
@@ -72,11 +72,15 @@ class Recipe:
             seed=content.rebuild.seed,
             lock_sha256=content.rebuild.lock_sha256,
             data=content.data,
-            python=content.libraries.get(PYTHON),
-            libraries={name: number for name, number in content.libraries.items() if name != PYTHON},
+            libraries=dict(content.libraries),
             files=content.without_bundle().files,
             knows_refusals=content.gates is not None,
         )
+
+    @property
+    def python(self) -> str | None:
+        """The version of the interpreter; None where the manifest does not say."""
+        return self.libraries.get(PYTHON)
 
     @property
     def options(self) -> list[str]:

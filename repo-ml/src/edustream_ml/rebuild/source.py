@@ -13,7 +13,7 @@ import yaml
 
 from edustream_contracts.canonical import sha256_hex
 from edustream_contracts.errors import InvalidInput
-from edustream_ml.provenance import LOCK_FILE
+from edustream_ml.lock_file import LOCK_FILE
 from edustream_ml.rebuild.recipe import PROGRAM, Recipe
 
 DATA_FOLDER: Final = "data"
