@@ -43,7 +43,7 @@ def test_every_kind_of_violation_is_reported_with_its_row_and_line(tmp_path: Pat
     assert "200" in found["row 3 (line 4), tenure"]
     assert "1e999" in found["row 3 (line 4), monthly_charges"]
     assert "Carrier pigeon" in found["row 1 (line 2), internet_service"]
-    assert "'Perhaps' (rows 4)" in found["column churn"]
+    assert "'Perhaps', in row 4 (line 5)" in found["column churn"]
     assert "Violations of the contract: 3, in 2 rows." in error.fact
 
 
@@ -59,6 +59,17 @@ def test_missing_extra_and_target_columns_are_named_without_repeating_it_for_eac
     header, rest = small_csv().split("\n", 1)
     error = refused(tmp_path, header.replace("tenure", "seniority").replace("churn", "left") + "\n" + rest)
     assert pointers(error) == ["column tenure", "column churn", "column left", "column seniority"]
+    assert error.problems[1].message == "is missing from the file, and target.column names it"
+    assert "Columns are named as in the contract, or as in target.column" in error.remedy
+    assert "set data.sha256 anew" in error.remedy
+
+
+def test_of_a_file_that_was_given_no_digest_is_asked(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text(small_csv().replace("Month-to-month", "Monthly"), encoding="utf-8")
+    with pytest.raises(InvalidInput) as refused_rows:
+        load_dataset(load_plan(write_project(tmp_path)).with_data(rows))
+    assert refused_rows.value.remedy == "correct the data, or have both teams widen the contract."
 
 
 def test_a_row_is_located_also_after_a_quoted_line_break(tmp_path: Path) -> None:

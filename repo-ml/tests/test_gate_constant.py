@@ -85,7 +85,7 @@ def test_a_worst_slice_that_chance_keeps_is_no_gate(tmp_path: Path) -> None:
 
 
 def test_all_gates_that_are_none_are_named_at_once(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match=r"churn\.yaml sets 2 gates that are none") as refused:
+    with pytest.raises(InvalidInput, match=r"churn\.yaml sets 2 gates without a meaning") as refused:
         require_gates(plan_with(tmp_path, {"brier_score": 0.25, "f1": 0.3, "roc_auc": 0.6}), LABELS)
     assert refused.value.kind == "configuration"
     assert [problem.pointer for problem in refused.value.problems] == ["thresholds.brier_score", "thresholds.f1"]

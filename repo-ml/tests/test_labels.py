@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from edustream_contracts.contract import Field
+from edustream_ml.csv_table import text_rows
 from edustream_ml.labels import MIN_NUMBERS, label_problems, labels_of
 from edustream_ml.target import Target
 from edustream_ml.tasks import Outcome, Task
@@ -23,7 +25,8 @@ def cells(*texts: Any) -> pa.ChunkedArray:
 
 
 def said(column: pa.ChunkedArray, outcome: Outcome, **target: Any) -> list[str]:
-    problems = label_problems(column, Target(column="y", **target), outcome)
+    table = pa.table({"y": column})
+    problems = label_problems(column, Target(column="y", **target), outcome, partial(text_rows, table))
     assert {problem.pointer for problem in problems} <= {"column y"}
     return [problem.message for problem in problems]
 
@@ -49,20 +52,20 @@ def test_every_class_of_the_contract_needs_rows() -> None:
 
 def test_what_is_no_class_is_named_with_its_rows() -> None:
     assert said(cells(*"abc" * 10, "d", None, "d"), CLASSES) == [
-        "has 3 labels that are no class of the contract: '', 'd' (rows 31, 32, 33)"
+        "has 3 labels of no class of the contract: '', 'd', in row 31 (line 32), row 32 (line 33), row 33 (line 34)"
     ]
 
 
 @pytest.mark.parametrize("text", ["inf", "NaN", "1e999", "12 USD", "2024-01-31", ""])
 def test_what_is_no_finite_number_is_named_with_its_rows(text: str) -> None:
     column = cells(*map(str, range(MIN_NUMBERS)), text or None)
-    assert said(column, NUMBER) == [f"has 1 labels that are no finite number: {text!r} (rows 51)"]
+    assert said(column, NUMBER) == [f"has 1 label without a finite number: {text!r}, in row 51 (line 52)"]
 
 
 def test_a_logarithm_needs_numbers_above_0() -> None:
     column = cells("0", "-1", *map(str, range(1, MIN_NUMBERS + 1)))
     assert said(column, NUMBER, scale="log") == [
-        "has 2 labels that are not above 0 and so have no logarithm: '-1', '0' (rows 1, 2)"
+        "has 2 labels not above 0, without a logarithm: '-1', '0', in row 1 (line 2), row 2 (line 3)"
     ]
     assert said(column, NUMBER) == []
 
@@ -75,7 +78,7 @@ def test_two_rows_and_equal_numbers_teach_nothing() -> None:
 def test_labels_that_the_contract_never_answers_are_named_with_their_rows() -> None:
     bounded = Outcome(Task.REGRESSION, replace(PRICE, minimum=0, maximum=1e7), (), {})
     column = cells(*map(str, range(MIN_NUMBERS)), "2e7", "-1")
-    said_of_both = "numbers from 0 to 1e+07 alone: '-1', '2e7' (rows 51, 52)"
+    said_of_both = "numbers from 0 to 1e+07 alone: '-1', '2e7', in row 51 (line 52), row 52 (line 53)"
     assert said(column, bounded) == [f"has 2 labels that no model may answer, {said_of_both}"]
     (unbounded,) = said(cells(*map(str, range(MIN_NUMBERS)), "1e39"), NUMBER)
-    assert "'1e39' (rows 51)" in unbounded
+    assert "'1e39', in row 51 (line 52)" in unbounded

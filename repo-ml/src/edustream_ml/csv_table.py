@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO, TextIOWrapper
-from typing import Final, NamedTuple
+from textwrap import shorten
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,7 @@ import pyarrow.compute as pc
 from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
 
 from edustream_contracts.errors import InvalidInput
+from edustream_ml.figures import counted
 
 # A row must fit into a block.
 BLOCK_BYTES: Final = 16 * 1024 * 1024
@@ -27,6 +29,7 @@ EMPTY: Final = "Empty CSV file or block"
 ATTEMPTS: Final = 3
 SEPARATORS: Final = (";", "\t", "|")
 """What others than commas are written between cells."""
+SHOWN_CHARACTERS: Final = 80
 
 
 class TextRow(NamedTuple):
@@ -34,6 +37,10 @@ class TextRow(NamedTuple):
 
     line: int
     cells: Mapping[str, str | None]
+
+
+TextsOf = Callable[[Sequence[int]], Sequence[TextRow]]
+"""The rows with the numbers that it is given (from 0), as they are written."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,7 @@ class CsvFile:
         types = {name: pa.float64() if name in numeric else CODED for name in self.header}
         for _ in range(ATTEMPTS):
             try:
-                table = self._read(types, use_threads=True)
+                table = self._read(types)
                 texts = [name for name in self.header if types[name] == pa.float64() and not _finite(table[name])]
             except pa.ArrowInvalid as error:
                 found = COLUMN_AT_FAULT.match(str(error))
@@ -102,20 +109,30 @@ class CsvFile:
     def _texts(self) -> pa.Table:
         types = dict.fromkeys(self.header, pa.string())
         try:
-            return self._read(types, use_threads=True)
-        except pa.ArrowInvalid:
-            try:
-                # A single thread knows the number of the row at fault.
-                return self._read(types, use_threads=False)
-            except pa.ArrowInvalid as error:
-                if EMPTY in str(error):
-                    raise _no_rows(self.name) from error
-                raise _no_csv(self.name, " ".join(str(error).split())) from error
+            return self._read(types)
+        except pa.ArrowInvalid as error:
+            if EMPTY in str(error):
+                raise _no_rows(self.name) from error
+            raise _no_csv(self.name, self._uneven() or " ".join(str(error).split())) from error
 
-    def _read(self, types: Mapping[str, pa.DataType], *, use_threads: bool) -> pa.Table:
+    def _uneven(self) -> str:
+        """The first row with more or fewer cells than the header, in words; empty where none is found."""
+        reader = _reader(self.data)
+        line = 1
+        try:
+            for number, cells in enumerate(reader):
+                if cells and len(cells) != len(self.header):
+                    held = f"has {counted(len(cells), 'cell')}, and the header {len(self.header)}"
+                    return f"row {number} (line {line}) {held}: {shorten(','.join(cells), SHOWN_CHARACTERS)}"
+                line = reader.line_num + 1
+        except csv.Error as error:
+            return f"line {line}: {error}."
+        return ""
+
+    def _read(self, types: Mapping[str, pa.DataType]) -> pa.Table:
         return read_csv(
             pa.py_buffer(self.data),
-            ReadOptions(use_threads=use_threads, block_size=BLOCK_BYTES),
+            ReadOptions(block_size=BLOCK_BYTES),
             ParseOptions(newlines_in_values=b'"' in self.data, ignore_empty_lines=False),
             ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True),
         )
@@ -131,14 +148,14 @@ def open_csv(data: bytes, name: str) -> CsvFile:
     if data.count(b'"') % 2:
         raise _no_csv(name, "it has an odd number of quotation marks, so one of them is never closed.")
     try:
-        header = next(csv.reader(TextIOWrapper(BytesIO(data), encoding="utf-8-sig", newline="")), [])
+        header = next(_reader(data), [])
     except csv.Error as error:
         raise _no_csv(name, f"{error}.") from error
     if not any(header):
         raise _wrong(name, "is empty" if not data.strip() else "has no header line")
     if len(header) == 1:
         for separator in filter(header[0].__contains__, SEPARATORS):
-            held = f"its header is one column that holds {separator!r} {header[0].count(separator)} times"
+            held = f"its header is one column that holds {separator!r} {counted(header[0].count(separator), 'time')}"
             raise _no_csv(name, f"{held}; commas separate cells.")
     twice = sorted({column for column in header if header.count(column) > 1})
     if twice:
@@ -152,6 +169,11 @@ def text_rows(table: pa.Table, numbers: Sequence[int]) -> list[TextRow]:
     lines = [number + 2 + sum(pc.sum(counts.slice(0, number)).as_py() or 0 for counts in breaks) for number in numbers]
     cells = [{name: table[name][number].as_py() for name in table.column_names} for number in numbers]
     return [TextRow(line, row) for line, row in zip(lines, cells, strict=True)]
+
+
+def _reader(data: bytes) -> Any:
+    """The standard library's reader of the bytes, which knows its line."""
+    return csv.reader(TextIOWrapper(BytesIO(data), encoding="utf-8-sig", newline=""))
 
 
 def _finite(column: pa.ChunkedArray) -> bool:

@@ -111,14 +111,19 @@ def load_dataset(plan: TrainingPlan) -> Dataset:
     table = file.table(_numeric(plan))
     digest = sha256_hex(data)
     report = validate_rows(table, plan.contract, file.rows)
+    misnamed = _column_problems(table, plan)
     problems = [
         *_digest_problems(digest, plan.configuration.data.sha256),
-        *_column_problems(table, plan),
-        *(label_problems(table[target.column], target, plan.outcome) if target.column in table.column_names else ()),
+        *misnamed,
+        *(
+            label_problems(table[target.column], target, plan.outcome, file.rows)
+            if target.column in table.column_names
+            else ()
+        ),
         *report.problems,
     ]
     if problems:
-        raise _refused(str(path), problems, report)
+        raise _refused(plan, problems, report, misnamed=bool(misnamed))
     columns = pd.DataFrame({field.name: _column(table, field) for field in plan.contract.inputs})
     labels = labels_of(table[target.column], plan.outcome)
     return Dataset(path.name, digest, plan.contract.inputs, optional_fields(plan.contract), columns, labels)
@@ -161,10 +166,12 @@ def _column_problems(table: pa.Table, plan: TrainingPlan) -> list[Problem]:
         *configuration.dropped_columns,
     ]
     known, optional = frozenset(expected), optional_fields(plan.contract)
+    named = dict.fromkeys(configuration.dropped_columns, ", and dropped_columns names it")
+    named[configuration.target.column] = ", and target.column names it"
     missing = [name for name in expected if name not in table.column_names and name not in optional]
     extra = [name for name in table.column_names if name not in known]
     return [
-        *(Problem(f"column {name}", "is missing from the file") for name in missing),
+        *(Problem(f"column {name}", f"is missing from the file{named.get(name, '')}") for name in missing),
         *(
             Problem(f"column {name}", "is neither in the contract nor the target; give a reason in dropped_columns")
             for name in extra
@@ -172,11 +179,16 @@ def _column_problems(table: pa.Table, plan: TrainingPlan) -> list[Problem]:
     ]
 
 
-def _refused(path: str, problems: list[Problem], report: RowReport) -> InvalidInput:
+def _refused(plan: TrainingPlan, problems: list[Problem], report: RowReport, *, misnamed: bool) -> InvalidInput:
+    steps = ["correct the data, or have both teams widen the contract."]
+    if misnamed:
+        steps.append("Columns are named as in the contract, or as in target.column and dropped_columns.")
+    if plan.given_data is None:
+        steps.append("After a wanted change set data.sha256 anew.")
     rows = f" {report.summary}" if report.rows else ""
     return InvalidInput(
         "data",
-        f"The data set {path} was refused before any training.{rows}",
-        remedy="correct the data, or have both teams widen the contract; after a wanted change set data.sha256 anew.",
+        f"The data set {plan.data_path} was refused before any training.{rows}",
+        remedy=" ".join(steps),
         problems=problems,
     )

@@ -20,6 +20,11 @@ def shown(value: float | str | None) -> str:
     return f"{value:z,.{decimals}f}"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things in words, e.g. `1 row`, `2 rows`; `noun` takes an s."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def exact(value: float | None) -> str:
     """A figure that somebody chose, as text: with every digit that it has."""
     return ABSENT if value is None else f"{value:,}".removesuffix(".0")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,11 +21,11 @@ from edustream_contracts.tensor_range import FLOAT32_MAX, beyond_float32, unboun
 from edustream_contracts.validation import SchemaValidator
 from edustream_contracts.value_set import Listed, admitted
 from edustream_ml.columns import Mask, numbers, optional_fields, texts, value
-from edustream_ml.csv_table import TextRow
+from edustream_ml.csv_table import TextsOf
+from edustream_ml.figures import counted
 
 SHOWN: Final = 20
 INVISIBLE: Final = " \t\r\n\u00a0\u200b\ufeff"
-TextsOf = Callable[[Sequence[int]], Sequence[TextRow]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +55,16 @@ class RowReport:
         """How many violations there are in how many rows, in one sentence."""
         total = sum(self.counts.values())
         shown = f"; the first {SHOWN} are shown" if total > SHOWN else ""
-        return f"Violations of the contract: {total}, in {self.rows} row{'s' if self.rows > 1 else ''}{shown}."
+        return f"Violations of the contract: {total}, in {counted(self.rows, 'row')}{shown}."
 
     @property
     def problems(self) -> list[Problem]:
         """One problem a column with its count, then the first violations one by one."""
         return [
-            *(Problem(f"column {name}", f"breaks the contract {count} times") for name, count in self.counts.items()),
+            *(
+                Problem(f"column {name}", f"breaks the contract {counted(count, 'time')}")
+                for name, count in self.counts.items()
+            ),
             *(violation.as_problem() for violation in self.first),
         ]
 

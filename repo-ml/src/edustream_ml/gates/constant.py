@@ -11,6 +11,7 @@ from edustream_contracts.errors import InvalidInput, Problem
 from edustream_contracts.metrics import is_error, reaches, relation
 from edustream_ml.configuration import TrainingPlan
 from edustream_ml.evaluation import evaluate
+from edustream_ml.figures import counted
 from edustream_ml.gates import business_value
 from edustream_ml.scores import Labels, Scores
 from edustream_ml.tasks import CROSS_VALIDATION
@@ -50,7 +51,8 @@ def require_gates(plan: TrainingPlan, labels: Labels) -> None:
     if problems:
         raise InvalidInput(
             "configuration",
-            f"{plan.path.name} sets {len(problems)} gates that are none: who always gives the same answer passes.",
+            f"{plan.path.name} sets {counted(len(problems), 'gate')} without a meaning: "
+            "who always gives the same answer passes.",
             remedy="ask for more than that; nothing was trained.",
             problems=problems,
         )
