@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from conftest import REPOSITORY, small_csv, small_document, write_project
 
 from edustream_contracts.errors import InvalidInput
 from edustream_ml.configuration import load_plan
+
+YAML_READS = "YAML reads yes, no, on and off as true or false: put a text in quotes."
 
 
 def mistakes(tmp_path: Path, document: dict[str, Any]) -> dict[str, str]:
@@ -31,7 +34,7 @@ def test_three_mistakes_are_reported_at_once_with_their_paths(tmp_path: Path) ->
     document["epochs"] = 3
     found = mistakes(tmp_path, document)
     assert set(found) == {"cross_validation.folds", "features.ratios.0.numerator", "epochs"}
-    assert "(given: 1)" in found["cross_validation.folds"]
+    assert found["cross_validation.folds"] == "is 1; at least 2 is needed"
     assert "'turnover'" in found["features.ratios.0.numerator"]
 
 
@@ -68,7 +71,7 @@ def test_a_day_that_no_calendar_has_is_named_with_its_line(tmp_path: Path, day: 
         (("features", "counts", 0, "of"), {"colour": ["red"]}, "features.counts.0.of.colour"),
         (("features", "counts", 0, "name"), "charges_per_month_of_tenure", "features"),
         (("candidates",), [{"estimator": "random_forest"}] * 2, "candidates"),
-        (("candidates",), [{"estimator": "oracle"}], "candidates.0"),
+        (("candidates",), [{"estimator": "oracle"}], "candidates.0.estimator"),
         (("candidates",), [], "candidates"),
         (("thresholds",), {"accuracy": 0.9}, "thresholds.accuracy"),
         (("thresholds",), {"roc_auc": 84.7}, "thresholds"),
@@ -85,6 +88,76 @@ def test_a_mistake_is_named_by_its_path(tmp_path: Path, path: tuple[Any, ...], v
         part = part[key]
     part[path[-1]] = value
     assert list(mistakes(tmp_path, document)) == [pointer]
+
+
+@pytest.mark.parametrize(
+    ("written", "pointer", "said"),
+    [
+        ("seed: true", "seed", "is true; a whole number is needed"),
+        ("seed: 7.0", "seed", "is 7.0; a whole number is needed"),
+        ("seed:", "seed", "is null; a whole number is needed"),
+        ("seed: -1", "seed", "is -1; at least 0 is needed"),
+        ("held_out_fraction: yes", "held_out_fraction", "is true; a number is needed"),
+        ("model: no", "model", f"is false; a text is needed. {YAML_READS}"),
+        ("thresholds: {roc_auc: on}", "thresholds.roc_auc", "is true; a number is needed"),
+        ("thresholds: {}", "thresholds", "is empty; at least 1 is needed"),
+        ("dropped_columns: {amount: no}", "dropped_columns.amount", f"is false; a text is needed. {YAML_READS}"),
+        ("dropped_columns: {no: none}", "dropped_columns.false", f"is false; a text is needed. {YAML_READS}"),
+        ("dropped_columns: [amount]", "dropped_columns", "is a list; names with values are needed"),
+        ("target: {column: churn, scales: log}", "target.scales", "is no setting; there are column, positive, scale"),
+        ("target: {scale: log2}", "target.column", "is missing"),
+        ("target: {column: churn, scale: 2}", "target.scale", "is 2; 'linear' or 'log' is needed"),
+        ("calibration: 10", "calibration", "is 10; names with values are needed"),
+        ("candidates: [ridge]", "candidates.0", 'is "ridge"; names with values are needed'),
+        ("candidates: [{max_iter: 3}]", "candidates.0.estimator", "is missing"),
+        (
+            "candidates: [{estimator: histogram_gradient_boosting, max_iters: 30}]",
+            "candidates.0.max_iters",
+            "is no setting; there are class_weight, estimator, l2_regularization, learning_rate, max_depth, "
+            "max_features, max_iter, max_leaf_nodes, min_samples_leaf, name",
+        ),
+        (
+            "candidates: [{estimator: random_forest, max_features: half}]",
+            "candidates.0.max_features",
+            "is \"half\"; a whole number, a number, or 'sqrt' or 'log2' is needed",
+        ),
+        (
+            "search: {budget_s: 9, spaces: [{candidate: {estimator: random_forest}, vary: {max_depth: {low: 2}}}]}",
+            "search.spaces.0.vary.max_depth.high",
+            "is missing",
+        ),
+        (
+            "search: {budget_s: 9, spaces: [{candidate: {estimator: random_forest}, vary: {max_depth: 2}}]}",
+            "search.spaces.0.vary.max_depth",
+            "is 2; names with values are needed",
+        ),
+        ("features: {dates: [{column: contract, parts: [year], since: soon}]}", "features.dates.0.since", None),
+        ("features: {ratio: []}", "features.ratio", None),
+    ],
+)
+def test_a_mistake_is_told_in_plain_words_with_the_path_that_is_in_the_file(
+    tmp_path: Path, written: str, pointer: str, said: str | None
+) -> None:
+    document = small_document()
+    document.update(yaml.safe_load(written))
+    found = mistakes(tmp_path, document)
+    assert found[pointer] == said or (said is None and found[pointer])
+    assert "Input should" not in "".join(found.values())
+    assert not any("Tuple" in message or "after validation" in message for message in found.values())
+
+
+def test_one_text_where_a_list_is_meant_is_one_mistake(tmp_path: Path) -> None:
+    document = small_document()
+    document["card"]["limits"] = "Invented."
+    assert mistakes(tmp_path, document) == {"card.limits": 'is "Invented."; a list is needed'}
+
+
+def test_a_gate_over_classes_that_yaml_reads_as_truths_is_named(tmp_path: Path) -> None:
+    document = small_document()
+    payoffs = yaml.safe_load("{No: {No: 1, Yes: 2}, Yes: {No: 1, Yes: 2}}")
+    document["gates"]["business_value"] = {"unit": "USD", "payoffs": payoffs, "at_least": 3}
+    found = mistakes(tmp_path, document)
+    assert found["gates.business_value.payoffs.false"] == f"is false; a text is needed. {YAML_READS}"
 
 
 @pytest.mark.parametrize("text", ["", "- a\n- b\n", "model: [", "\tx: 1"])

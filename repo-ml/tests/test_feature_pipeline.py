@@ -154,7 +154,7 @@ def test_an_absent_date_has_the_median_of_the_training_rows(small_plan: Training
             "features",
             "'contract' has two uses",
         ),
-        ({"rare_categories": {"fewer_than": 1}}, "features.rare_categories.fewer_than", "greater than or equal to 2"),
+        ({"rare_categories": {"fewer_than": 1}}, "features.rare_categories.fewer_than", "is 1; at least 2 is needed"),
     ],
 )
 def test_a_feature_that_cannot_be_computed_is_refused_by_its_path(

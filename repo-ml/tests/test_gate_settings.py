@@ -24,7 +24,7 @@ def test_a_model_is_held_against_the_champion_unasked(tmp_path: Path) -> None:
         ({"worst_slice": {"columns": ["tenure"], "at_least": 0.6}}, "'tenure' has no listed categories"),
         ({"worst_slice": {"columns": [], "at_least": 0.6}}, "gates.worst_slice.columns"),
         ({"disparate_impact": {"column": "female", "favourable": "Perhaps"}}, "'Perhaps' is no class of the contract"),
-        ({"disparate_impact": {"column": "female", "favourable": "No", "at_least": 1.2}}, "less than or equal to 1"),
+        ({"disparate_impact": {"column": "female", "favourable": "No", "at_least": 1.2}}, "at most 1 is needed"),
         (
             {"business_value": {"unit": "USD", "payoffs": {"Yes": PAYOFFS["Yes"]}, "at_least": 9}},
             "has no payoff where No is predicted as No",

@@ -13,7 +13,7 @@ from conftest import small_csv, small_document, write_project
 from edustream_contracts.errors import InvalidInput
 from edustream_contracts.exit_codes import USAGE
 from edustream_ml import release
-from edustream_ml.cli import parse_arguments
+from edustream_ml.cli import main, parse_arguments
 from edustream_ml.configuration import TrainingPlan, load_plan
 from edustream_ml.dataset import load_dataset
 from edustream_ml.progress import ProgressReport
@@ -280,8 +280,17 @@ def test_a_run_with_a_search_says_how_to_do_it_again(
     assert again.onnx == first.onnx
 
 
-def test_a_number_of_trials_that_is_none_is_a_wrong_argument(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit) as ended:
-        parse_arguments(["--trials", "0"], tmp_path)
-    assert ended.value.code == USAGE
+def test_a_number_of_trials_that_is_none_is_a_wrong_argument(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for text in ("0", "x"):
+        with pytest.raises(SystemExit) as ended:
+            parse_arguments(["--trials", text], tmp_path)
+        assert ended.value.code == USAGE
+        assert f"{text} is no number of trials: 1 is the least" in capsys.readouterr().err
     assert parse_arguments(["--trials", "23"], tmp_path).trials == 23
+
+
+def test_trials_without_a_search_are_a_wrong_argument(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--dry-run", "--trials", "3"], {}, repository) == USAGE
+    assert "--trials 3 was given, and churn.yaml has no section search" in capsys.readouterr().err

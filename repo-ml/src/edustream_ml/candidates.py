@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -22,22 +22,20 @@ from sklearn.ensemble import (
 from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
 from sklearn.linear_model import Ridge as SklearnRidge
 
-from edustream_ml.section import given_contract
+from edustream_ml.section import Number, Section, Whole, given_contract
 from edustream_ml.tasks import Task, outcome_of
 
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Fraction = Annotated[float, Field(gt=0, le=1)]
-Depth = Annotated[int, Field(ge=1, le=64)]
-Trees = Annotated[int, Field(ge=1, le=5000)]
-LeafSize = Annotated[int, Field(ge=1)]
-Leaves = Annotated[int, Field(ge=2, le=4096)]
-MaxFeatures = Annotated[int, Field(ge=1)] | Fraction | Literal["sqrt", "log2"]
+Positive = Annotated[Number, Field(gt=0)]
+NotNegative = Annotated[Number, Field(ge=0)]
+Fraction = Annotated[Number, Field(gt=0, le=1)]
+Depth = Annotated[Whole, Field(ge=1, le=64)]
+Trees = Annotated[Whole, Field(ge=1, le=5000)]
+LeafSize = Annotated[Whole, Field(ge=1)]
+Leaves = Annotated[Whole, Field(ge=2, le=4096)]
+MaxFeatures = Annotated[Whole, Field(ge=1)] | Fraction | Literal["sqrt", "log2"]
 
 
-class _Candidate(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
+class _Candidate(Section):
     needs_scaling: ClassVar[bool] = False
     tasks: ClassVar[frozenset[Task]] = frozenset(Task)
 
@@ -78,7 +76,7 @@ class LogisticRegression(_Weighted):
 
     estimator: Literal["logistic_regression"]
     C: Positive = 1.0
-    max_iter: Annotated[int, Field(ge=1)] = 1000
+    max_iter: Annotated[Whole, Field(ge=1)] = 1000
 
     needs_scaling: ClassVar[bool] = True
     tasks: ClassVar[frozenset[Task]] = frozenset({Task.BINARY, Task.MULTICLASS})
@@ -172,7 +170,7 @@ class LightGBM(_Weighted):
     estimator: Literal["lightgbm"]
     n_estimators: Trees = 200
     num_leaves: Leaves = 15
-    max_depth: Annotated[int, Field(ge=-1, le=64)] = -1
+    max_depth: Annotated[Whole, Field(ge=-1, le=64)] = -1
     learning_rate: Positive = 0.05
     min_child_samples: LeafSize = 20
     reg_lambda: NotNegative = 0.0

@@ -162,10 +162,9 @@ def parse_arguments(argv: Sequence[str], repository: Path) -> Arguments:
 
 
 def _trials(text: str) -> int:
-    number = int(text)
-    if number < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is no number of trials: 1 is the least")
-    return number
+    return int(text)
 
 
 class ProducerRun:
@@ -187,6 +186,12 @@ class ProducerRun:
         environ = with_env_file(self._environ, arguments.env_file or self._repository / ".env")
         tracker = open_tracker(environ, self._repository, plan, _warn, track=arguments.track)
         author = None if arguments.dry_run else connect(environ)
+        if arguments.trials and not plan.configuration.search:
+            raise InvalidInput(
+                "argument",
+                f"--trials {arguments.trials} was given, and {plan.path.name} has no section search.",
+                remedy="leave --trials out, or say in the configuration what is to be searched.",
+            )
         if author and arguments.version not in (AUTO, CANDIDATE):
             check_stated(author.reader, plan.contract, arguments.version)
         stages = TRAINING_STAGES

@@ -16,11 +16,13 @@ from edustream_contracts.contract import ModelContract, contract_names, load_con
 from edustream_contracts.errors import InvalidInput, Problem
 from edustream_ml.candidates import Candidate
 from edustream_ml.features.settings import Features
+from edustream_ml.figures import counted
 from edustream_ml.gates.settings import Gates, Thresholds
 from edustream_ml.intended_use import Card
 from edustream_ml.leakage.settings import Leakage
+from edustream_ml.mistakes import mistakes
 from edustream_ml.search.settings import Search
-from edustream_ml.section import Section, Text, given_contract, refuse_duplicates
+from edustream_ml.section import Number, Section, Text, Whole, given_contract, refuse_duplicates
 from edustream_ml.target import Target
 from edustream_ml.tasks import Outcome, Task, outcome_of
 
@@ -41,28 +43,28 @@ class Data(Section):
 class CrossValidation(Section):
     """Repeated k-fold cross-validation; stratified where classes are predicted."""
 
-    folds: Annotated[int, Field(ge=2, le=20)] = 5
-    repeats: Annotated[int, Field(ge=1, le=20)] = 3
+    folds: Annotated[Whole, Field(ge=2, le=20)] = 5
+    repeats: Annotated[Whole, Field(ge=1, le=20)] = 3
 
 
 class Calibration(Section):
     """How calibration is measured: the number of equally wide bins of the probability."""
 
-    bins: Annotated[int, Field(ge=2, le=50)] = 10
+    bins: Annotated[Whole, Field(ge=2, le=50)] = 10
 
 
 class Configuration(Section):
     """Everything that decides about a training run, apart from the contract and the code."""
 
     model: str
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    seed: Annotated[Whole, Field(ge=0, lt=2**32)]
     data: Data
     target: Target
     dropped_columns: Annotated[dict[Text, Text], Field(default_factory=dict)]
     features: Features = Features()
     candidates: tuple[Candidate, ...]
     cross_validation: CrossValidation = CrossValidation()
-    held_out_fraction: Annotated[float, Field(gt=0.0, le=0.5)] = 0.2
+    held_out_fraction: Annotated[Number, Field(gt=0.0, le=0.5)] = 0.2
     calibration: Calibration = Calibration()
     thresholds: Thresholds
     gates: Gates = Gates()
@@ -227,24 +229,14 @@ def load_plan(path: Path) -> TrainingPlan:
     try:
         configuration = Configuration.model_validate(document, context={"contract": contract})
     except ValidationError as error:
-        raise _invalid(path, [_problem(details) for details in error.errors()]) from error
+        raise _invalid(path, mistakes(error, document, Configuration)) from error
     return TrainingPlan(configuration, load_contract(configuration.model), path, sha256_hex(text))
 
 
-def _problem(details: Any) -> Problem:
-    message = str(details["msg"]).removeprefix("Value error, ")
-    given = details["input"]
-    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) and repr(given) not in message else ""
-    return Problem(
-        ".".join(str(part) for part in details["loc"] if part != "[key]") or "(document)", f"{message}{shown}"
-    )
-
-
 def _invalid(path: Path, problems: list[Problem]) -> InvalidInput:
-    count = f"{len(problems)} mistake{'s' if len(problems) > 1 else ''}"
     return InvalidInput(
         "configuration",
-        f"The configuration {path} has {count}.",
+        f"The configuration {path} has {counted(len(problems), 'mistake')}.",
         remedy="correct the file; configs/churn.yaml is a complete example.",
         problems=problems,
     )

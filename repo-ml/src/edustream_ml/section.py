@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationInfo
 
 from edustream_contracts.contract import ModelContract
 
@@ -45,3 +45,6 @@ def _numeric_column(name: str, info: ValidationInfo) -> str:
 InputColumn = Annotated[str, AfterValidator(_input_column)]
 NumericColumn = Annotated[str, AfterValidator(_numeric_column)]
 Text = Annotated[str, Field(min_length=1)]
+# YAML has kinds of its own: true is no number, and 7.0 is no whole one.
+Whole = Annotated[int, Strict()]
+Number = Annotated[float, Strict(), AfterValidator(float)]

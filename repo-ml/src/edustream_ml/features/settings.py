@@ -13,7 +13,16 @@ from edustream_contracts.number_set import NumberSet
 from edustream_contracts.tensor_range import FLOAT32_MAX
 from edustream_contracts.value_set import Listed, admitted
 from edustream_ml.features.dates import DatePart
-from edustream_ml.section import InputColumn, NumericColumn, Section, Text, given_contract, refuse_duplicates
+from edustream_ml.section import (
+    InputColumn,
+    Number,
+    NumericColumn,
+    Section,
+    Text,
+    Whole,
+    given_contract,
+    refuse_duplicates,
+)
 
 
 class Ratio(Section):
@@ -22,7 +31,7 @@ class Ratio(Section):
     name: Text
     numerator: NumericColumn
     denominator: NumericColumn
-    denominator_at_least: Annotated[float, Field(gt=0)]
+    denominator_at_least: Annotated[Number, Field(gt=0)]
 
     @model_validator(mode="after")
     def _fits_a_tensor(self, info: ValidationInfo) -> Self:
@@ -39,7 +48,7 @@ class Count(Section):
     """A feature: in how many of the columns the value is one of those listed."""
 
     name: Text
-    of: Annotated[dict[InputColumn, tuple[str | int, ...]], Field(min_length=1)]
+    of: Annotated[dict[InputColumn, tuple[str | Whole, ...]], Field(min_length=1)]
 
     @field_validator("of")
     @classmethod
@@ -102,7 +111,7 @@ class Dates(Section):
 class RareCategories(Section):
     """Categories that fewer than so many training rows have share one column; in the named columns, or in all."""
 
-    fewer_than: Annotated[int, Field(ge=2)]
+    fewer_than: Annotated[Whole, Field(ge=2)]
     columns: tuple[InputColumn, ...] | None = None
 
     @field_validator("columns")
@@ -120,7 +129,7 @@ class Features(Section):
     target encoding, or dates.
     """
 
-    missing_values: dict[NumericColumn, float] = Field(default_factory=dict)
+    missing_values: dict[NumericColumn, Number] = Field(default_factory=dict)
     ratios: tuple[Ratio, ...] = ()
     counts: tuple[Count, ...] = ()
     sums: tuple[Sum, ...] = ()

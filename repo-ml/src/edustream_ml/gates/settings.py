@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from edustream_contracts.metrics import is_error, relation
-from edustream_ml.section import InputColumn, Section, Text, given_contract
+from edustream_ml.section import InputColumn, Number, Section, Text, Whole, given_contract
 from edustream_ml.tasks import measured_metrics, outcome_of
 
 # A model that answers the commonest class always reaches the share of that class: it says nothing about the model.
@@ -35,7 +35,7 @@ def _can_be_kept(thresholds: dict[str, float]) -> dict[str, float]:
 
 
 MetricName = Annotated[str, AfterValidator(_metric)]
-Thresholds = Annotated[dict[MetricName, float], Field(min_length=1), AfterValidator(_can_be_kept)]
+Thresholds = Annotated[dict[MetricName, Number], Field(min_length=1), AfterValidator(_can_be_kept)]
 
 
 def _category_column(name: str, info: ValidationInfo) -> str:
@@ -57,8 +57,8 @@ def _class(name: str, info: ValidationInfo) -> str:
 
 CategoryColumn = Annotated[InputColumn, AfterValidator(_category_column)]
 ClassName = Annotated[Text, AfterValidator(_class)]
-Positive = Annotated[float, Field(gt=0)]
-Rows = Annotated[int, Field(ge=1)]
+Positive = Annotated[Number, Field(gt=0)]
+Rows = Annotated[Whole, Field(ge=1)]
 
 
 class ChampionGate(Section):
@@ -69,14 +69,14 @@ class ChampionGate(Section):
     """
 
     channel: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")] = "production"
-    margin: Annotated[float, Field(ge=0)] = 0.01
+    margin: Annotated[Number, Field(ge=0)] = 0.01
 
 
 class WorstSliceGate(Section):
     """The metric that chooses among the candidates, on the worst category of the columns that has enough rows."""
 
     columns: Annotated[tuple[CategoryColumn, ...], Field(min_length=1)]
-    at_least: float
+    at_least: Number
     rows_at_least: Rows = 50
 
 
@@ -85,7 +85,7 @@ class DisparateImpactGate(Section):
 
     column: CategoryColumn
     favourable: ClassName
-    at_least: Annotated[float, Field(gt=0, le=1)] = 0.8
+    at_least: Annotated[Number, Field(gt=0, le=1)] = 0.8
     rows_at_least: Rows = 50
 
 
@@ -93,8 +93,8 @@ class BusinessValueGate(Section):
     """What the decision about one row is worth on average; `payoffs` by true class, then by predicted class."""
 
     unit: Text
-    payoffs: dict[ClassName, dict[ClassName, float]]
-    at_least: float
+    payoffs: dict[ClassName, dict[ClassName, Number]]
+    at_least: Number
 
     @field_validator("payoffs")
     @classmethod
@@ -127,8 +127,8 @@ class Gates(Section):
     `confidence` and `resamples` are those of all intervals, which are found by the bootstrap.
     """
 
-    confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
-    resamples: Annotated[int, Field(ge=100, le=100_000)] = 1000
+    confidence: Annotated[Number, Field(ge=0.5, lt=1)] = 0.95
+    resamples: Annotated[Whole, Field(ge=100, le=100_000)] = 1000
     champion: ChampionGate = ChampionGate()
     worst_slice: WorstSliceGate | None = None
     disparate_impact: DisparateImpactGate | None = None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationError, ValidationInfo, field_validator, model_validator
 
 from edustream_ml.candidates import Candidate
-from edustream_ml.section import Section, Text, given_contract, refuse_duplicates
+from edustream_ml.mistakes import needed
+from edustream_ml.section import Number, Section, Text, Whole, given_contract, refuse_duplicates
 from edustream_ml.tasks import outcome_of
 
 Value = int | float | bool | str | None
@@ -16,8 +18,8 @@ Value = int | float | bool | str | None
 class Interval(Section):
     """All numbers from `low` to `high`, both included; whole ones where both are. `log` draws orders of magnitude."""
 
-    low: int | float
-    high: int | float
+    low: Whole | Number
+    high: Whole | Number
     log: bool = False
 
     @model_validator(mode="after")
@@ -50,11 +52,21 @@ class Choices(Section):
         return self.choices
 
 
+def _kind_of_range(given: Any) -> str:
+    lists = isinstance(given, Choices) or (isinstance(given, Mapping) and "choices" in given)
+    return "choices" if lists else "interval"
+
+
+Range = Annotated[
+    Annotated[Interval, Tag("interval")] | Annotated[Choices, Tag("choices")], Discriminator(_kind_of_range)
+]
+
+
 class Space(Section):
     """A candidate with its fixed hyper-parameters, and the ranges of those that are varied."""
 
     candidate: Candidate
-    vary: Annotated[dict[Text, Interval | Choices], Field(min_length=1)]
+    vary: Annotated[dict[Text, Range], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _admits_every_value(self) -> Self:
@@ -70,8 +82,8 @@ class Space(Section):
         try:
             self.with_values({name: value})
         except ValidationError as error:
-            said = "; ".join(str(details["msg"]) for details in error.errors())
-            raise ValueError(f"{name} cannot be {value!r}: {said}") from error
+            asked = ", or ".join(needed(details) for details in error.errors())
+            raise ValueError(f"{name} cannot be {value!r}: {asked}") from error
 
     def with_values(self, values: dict[str, Any]) -> Candidate:
         """The candidate with these hyper-parameters, under the name of its space."""
@@ -87,8 +99,8 @@ class Space(Section):
 class Search(Section):
     """How the search goes: at most `trials`, and none is begun when `budget_s` seconds of trials are over."""
 
-    budget_s: Annotated[float, Field(gt=0)]
-    trials: Annotated[int, Field(ge=1, le=10_000)] = 100
+    budget_s: Annotated[Number, Field(gt=0)]
+    trials: Annotated[Whole, Field(ge=1, le=10_000)] = 100
     spaces: Annotated[tuple[Space, ...], Field(min_length=1)]
 
     @field_validator("spaces")
