@@ -77,6 +77,7 @@ $(REGISTRY_WHEEL): artifact-registry/.venv/ready $(shell find artifact-registry/
 
 repo-ml/.venv/ready: repo-ml/.venv/locked repo-ml/pyproject.toml $(REGISTRY_WHEEL)
 	$(call install_wheels,repo-ml,contracts/dist/*.whl artifact-registry/dist/*.whl)
+	@ln -sfn "$$(repo-ml/.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" repo-ml/.venv/packages
 	$(call install_itself,repo-ml)
 
 repo-api/.venv/ready: repo-api/.venv/locked repo-api/pyproject.toml $(REGISTRY_WHEEL)

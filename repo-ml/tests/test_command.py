@@ -28,7 +28,9 @@ def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str], tmp_p
     with pytest.raises(SystemExit) as stopped:
         command.main([name, "--help"], {}, tmp_path)
     assert stopped.value.code == 0
-    assert "exit codes" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert text.startswith(f"usage: edustream-ml {name} ")
+    assert "exit codes" in text
 
 
 def test_the_installed_program_runs_in_the_current_folder(

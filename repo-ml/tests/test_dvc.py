@@ -59,7 +59,11 @@ class Pipeline:
         for name in ("config", ".gitignore"):
             shutil.copy(REPOSITORY / ".dvc" / name, self.folder / ".dvc")
         shutil.copytree(REPOSITORY / "src", self.folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
-        packages = self.folder / yaml.safe_load((REPOSITORY / "params.yaml").read_text())["packages"]
+        # As make setup does it, so that no file names a version of Python.
+        packages = top / "site-packages"
+        link = self.folder / yaml.safe_load((REPOSITORY / "params.yaml").read_text())["packages"]
+        link.parent.mkdir()
+        link.symlink_to(packages, target_is_directory=True)
         self.contract = packages / "edustream_contracts" / "documents" / "models" / "churn" / "contract.json"
         self.contract.parent.mkdir(parents=True)
         self.contract.write_bytes(documents().joinpath("models", "churn", "contract.json").read_bytes())

@@ -39,12 +39,13 @@ from edustream_registry.settings import RegistrySettings, with_env_file
 from edustream_registry.versioning import check_stated
 from edustream_registry.writing import Author
 
+PROGRAM: Final = "train_publish.py"
 DESCRIPTION: Final = """\
 Train a model as its configuration says, prove that the ONNX export agrees with it on every row, publish it as a
 release, and promote it. Nothing is published unless every gate of the configuration is kept, the live release's among
 them, and a clean process without the training code gives every recorded answer again."""
 TRACK_HELP: Final = (
-    "record the run with MLflow (the extra tracking), in tracking/mlflow.db beside this program; where "
+    "record the run with MLflow (the extra tracking), in tracking/mlflow.db of the producer's folder; where "
     "MLFLOW_TRACKING_URI is set, every run of this program is recorded there"
 )
 EPILOGUE: Final = """\
@@ -75,23 +76,24 @@ class Arguments:
     track: bool = False
 
 
-def main(argv: Sequence[str], environ: Mapping[str, str], repository: Path) -> int:
+def main(argv: Sequence[str], environ: Mapping[str, str], repository: Path, program: str = PROGRAM) -> int:
     """Run the producer; returns the process's exit code.
 
     Args:
         argv: the arguments after the program's name.
         environ: the process's environment.
         repository: the folder of train_publish.py, in which configs/, .env and releases/ are.
+        program: what it was called as.
     """
-    arguments = parse_arguments(argv, repository)
+    arguments = parse_arguments(argv, repository, program)
     run = ProducerRun(arguments, environ, repository, Console())
     return ended(run.execute, Console(stderr=True), lambda: run.standing)
 
 
-def parse_arguments(argv: Sequence[str], repository: Path) -> Arguments:
+def parse_arguments(argv: Sequence[str], repository: Path, program: str = PROGRAM) -> Arguments:
     """Read the command line. Exits with code 2 for a wrong one, 0 for --help, as argparse does."""
     parser = argparse.ArgumentParser(
-        prog="train_publish.py",
+        prog=program,
         description=DESCRIPTION,
         epilog=EPILOGUE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -120,10 +122,12 @@ def parse_arguments(argv: Sequence[str], repository: Path) -> Arguments:
     parser.add_argument(
         "--env-file",
         type=Path,
-        help="variables that the environment does not set (default: .env beside this program)",
+        help="variables that the environment does not set (default: .env of the producer's folder)",
     )
     parser.add_argument(
-        "--out", type=Path, help="folder for the release's files (default: releases/<model> beside this program)"
+        "--out",
+        type=Path,
+        help="folder for the release's files (default: releases/<model> of the producer's folder)",
     )
     parser.add_argument("--dry-run", action="store_true", help="do everything but publish; needs no registry")
     parser.add_argument(

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,10 @@ from edustream_ml.stages import command as stage
 Command = Callable[[Sequence[str], Mapping[str, str], Path], int]
 
 COMMANDS: Final[dict[str, tuple[Command, str]]] = {
-    "publish": (cli.main, "train, prove, publish and promote, as train_publish.py does"),
+    "publish": (
+        partial(cli.main, program="edustream-ml publish"),
+        "train, prove, publish and promote, as train_publish.py does",
+    ),
     "rebuild": (rebuild.main, "train a release again from its manifest, and compare the digests"),
     "retrain": (retrain.main, "train on new data where a consumer reports drift"),
     "stage": (stage.main, "one stage of dvc.yaml: prepare, train, evaluate, publish"),
