@@ -61,20 +61,26 @@ def last_entry(registry: RegistrySimulator, channel: str) -> str | None:
     return entry.statement.version if entry else None
 
 
-def test_nothing_is_published_and_no_file_is_written(
-    registry: RegistrySimulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_nothing_is_published_and_a_report_beside_the_good_one_says_why(
+    registry: RegistrySimulator,
+    refused: Training,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setattr(cli, "train", lambda *arguments, refused_too, **options: refused_too and refused)
     before = dict(registry.memory.objects)
 
-    assert run(tmp_path, quick(thresholds={"roc_auc": 0.999})) == 8
+    assert run(tmp_path, quick(), "--out", str(tmp_path / "here")) == 8
 
     said = capsys.readouterr()
-    assert "NO    roc_auc: is 0." in said.out
-    assert "1 of 2 gates say no." in said.err
-    assert "  - roc_auc: is 0." in said.err
-    assert "Next: nothing was published; improve" in said.err
+    report = tmp_path / "here-refused" / "report.html"
+    assert "1 of 3 gates say no." in said.err
+    assert "  - roc_auc: is 0.8000; the threshold is at least 0.999" in said.err
+    assert f"Next: nothing was published; {report} shows what each gate said; improve" in said.err
+    assert "✗ no" in report.read_text(encoding="utf-8")
+    assert not (tmp_path / "here").exists()
     assert registry.memory.objects == before
-    assert not (tmp_path / "releases").exists()
 
 
 def test_a_refused_model_may_be_published_to_candidate_alone(
@@ -113,10 +119,10 @@ def test_a_dry_run_writes_the_files_of_a_refused_model_beside_those_of_a_good_on
 ) -> None:
     monkeypatch.setattr(cli, "train", lambda *arguments, **options: refused)
 
-    assert run(tmp_path, quick(), "--dry-run", "--publish-refused") == 8
+    assert run(tmp_path, quick(), "--dry-run") == 8
 
     folder = tmp_path / "releases" / "churn-refused"
-    assert f"nothing was published; its files and its report are in {folder}" in capsys.readouterr().err
+    assert f"nothing was published; {folder / 'report.html'} shows what each gate said" in capsys.readouterr().err
     assert '"kept": false' in (folder / "metrics.json").read_text(encoding="utf-8")
     assert not (tmp_path / "releases" / "churn").exists()
     assert registry.reader.models() == []
@@ -180,7 +186,9 @@ def test_a_model_that_is_worse_than_the_live_one_is_refused_with_the_interval(
 
     assert run(tmp_path, quick(candidates=stump, thresholds={"roc_auc": 0.51})) == 8
 
-    said = capsys.readouterr().err
+    heard = capsys.readouterr()
+    assert "NO    champion_roc_auc_difference: roc_auc is -0." in heard.out
+    said = heard.err
     assert "1 of 2 gates say no." in said
     assert "champion_roc_auc_difference: roc_auc is -0." in said
     assert "against churn@1.0.0 (production) on the same 120 held-out rows (95% interval -0." in said

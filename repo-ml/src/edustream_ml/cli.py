@@ -17,6 +17,7 @@ from edustream_ml.gates.comparison import Rival
 from edustream_ml.outcomes import ended
 from edustream_ml.prerelease import CANDIDATE
 from edustream_ml.progress import ProgressReport
+from edustream_ml.report import REPORT
 from edustream_ml.summary import print_summary
 from edustream_ml.tracking.tracker import Tracker, open_tracker
 from edustream_ml.training import Training
@@ -127,7 +128,8 @@ def parse_arguments(argv: Sequence[str], repository: Path, program: str = PROGRA
     parser.add_argument(
         "--out",
         type=Path,
-        help="folder for the release's files (default: releases/<model> of the producer's folder)",
+        help="folder for the release's files (default: releases/<model> of the producer's folder); those of a "
+        "model that a gate refused go to a folder beside it, with -refused behind its name",
     )
     parser.add_argument("--dry-run", action="store_true", help="do everything but publish; needs no registry")
     parser.add_argument(
@@ -186,16 +188,16 @@ class ProducerRun:
         arguments = self._arguments
         _check(arguments)
         plan = load_plan(arguments.config)
-        plan = plan.with_data(arguments.data) if arguments.data else plan
-        environ = with_env_file(self._environ, arguments.env_file or self._repository / ".env")
-        tracker = open_tracker(environ, self._repository, plan, _warn, track=arguments.track)
-        author = None if arguments.dry_run else connect(environ)
         if arguments.trials and not plan.configuration.search:
             raise InvalidInput(
                 "argument",
                 f"--trials {arguments.trials} was given, and {plan.path.name} has no section search.",
                 remedy="leave --trials out, or say in the configuration what is to be searched.",
             )
+        plan = plan.with_data(arguments.data) if arguments.data else plan
+        environ = with_env_file(self._environ, arguments.env_file or self._repository / ".env")
+        tracker = open_tracker(environ, self._repository, plan, _warn, track=arguments.track)
+        author = None if arguments.dry_run else connect(environ)
         if author and arguments.version not in (AUTO, CANDIDATE):
             check_stated(author.reader, plan.contract, arguments.version)
         stages = TRAINING_STAGES
@@ -215,17 +217,17 @@ class ProducerRun:
             plan,
             report,
             self._champion(author, plan),
-            refused_too=arguments.publish_refused or tracker.wants_refused,
+            refused_too=True,
             search_directory=self._repository / "searches",
             search_trials=arguments.trials,
         )
         tracker.trained(training)
-        if not arguments.publish_refused:
-            training.gates.require_kept()
-        directory = arguments.out or self._repository / "releases" / _folder(training)
+        directory = _directory(arguments.out or self._repository / "releases" / plan.configuration.model, training)
         content = document(training, directory, self._repository, report)
-        prove(content, directory, report)
         tracker.documented(content, directory)
+        if not (training.gates.kept or arguments.publish_refused):
+            raise training.gates.refusal(_became_of(directory, None))
+        prove(content, directory, report)
         deployment = None
         if author:
             self.standing = (
@@ -256,16 +258,15 @@ def _warn(text: str) -> None:
     Console(stderr=True).print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
-def _folder(training: Training) -> str:
+def _directory(wanted: Path, training: Training) -> Path:
     """A model that a gate refused does not overwrite the files of a good one."""
-    model = training.plan.configuration.model
-    return model if training.gates.kept else f"{model}-refused"
+    return wanted if training.gates.kept else wanted.with_name(f"{wanted.name}-refused")
 
 
 def _became_of(directory: Path, deployment: Deployment | None) -> str:
     """What became of a model that a gate refused and that was wanted all the same."""
     if deployment is None:
-        return f"nothing was published; its files and its report are in {directory}"
+        return f"nothing was published; {directory / REPORT} shows what each gate said"
     manifest = deployment.publication.manifest
     promoted = f" and promoted to {CANDIDATE}" if deployment.promotion else ""
     return f"it was published as {manifest.content.model}@{manifest.version}{promoted}, and nothing else was moved"

@@ -46,8 +46,6 @@ LONGEST_TAG: Final = 5000
 class MlflowTracker(Tracker):
     """One run of MLflow, in the experiment of the model's name, with a run below it for each candidate."""
 
-    wants_refused = True
-
     def __init__(self, uri: str, plan: TrainingPlan, warn: Callable[[str], None], artifacts: str | None = None) -> None:
         """Ask MLflow at `uri`; `artifacts` is where a new experiment keeps files, None for MLflow's own choice.
 

@@ -21,9 +21,6 @@ FOLDER: Final = "tracking"
 class Tracker:
     """Told what becomes of a run, as a context manager around it; this one records nothing."""
 
-    wants_refused = False
-    """Whether a model that a gate refused is to be recorded, too."""
-
     def __enter__(self) -> Self:
         return self
 
