@@ -208,20 +208,54 @@ def test_a_champion_that_was_asked_for_a_count_is_not_compared(
 
 @dataclass
 class Failing:
-    """An inference that no row can be answered by."""
+    """An inference that fails where a row has a longer tenure."""
 
-    message: str
+    inference: Any
+    at_most: float
+    message: str = "no such number"
 
-    def columns(self, *tensors: object) -> dict[str, object]:
-        raise AnswerUnusable(self.message)
+    def columns(self, numeric: Any, categorical: Any) -> Any:
+        if (numeric[:, TENURE] > self.at_most).any():
+            raise AnswerUnusable(self.message)
+        return self.inference.columns(numeric, categorical)
 
 
-def test_a_champion_that_fails_on_a_row_is_not_compared_and_its_failure_is_told_in_brief(
+TENURE = load_contract("churn").numeric.index("tenure")
+
+
+def failing_champion(registry: RegistrySimulator, at_most: float, message: str = "no such number") -> Champion:
+    champion = champion_of(registry)
+    failing: Any = Failing(champion.inference, at_most, message)
+    return replace(champion, inference=failing)
+
+
+def test_a_champion_that_fails_on_some_rows_is_compared_on_the_others(
     live: RegistrySimulator, small_training: Training
 ) -> None:
-    failing: Any = Failing("no such number " * 1000)
-    champion = replace(champion_of(live), inference=failing)
-    rival = champion.rival(small_training.plan, small_training.split.held_out, OTHER_MODEL)
+    held_out = small_training.split.held_out
+    rival = failing_champion(live, 71).rival(small_training.plan, held_out, OTHER_MODEL)
+    answerable = np.flatnonzero(held_out.columns["tenure"].to_numpy() <= 71)
+    assert 60 < len(answerable) < 120
+    assert rival.rows is not None
+    assert rival.answered is not None
+    assert rival.rows.tolist() == answerable.tolist()
+    assert rival.answered.labels.tolist() == small_training.held_out_scores.labels[answerable].tolist()
+    failed = 120 - len(answerable)
+    assert rival.note == f"it fails on {failed} of 120 held-out rows: no such number; these were left out"
+
+
+@pytest.mark.parametrize("at_most", [-1, 5])
+def test_a_champion_that_fails_on_most_rows_is_not_compared_and_its_failure_is_told_in_brief(
+    live: RegistrySimulator, small_training: Training, at_most: float
+) -> None:
+    held_out = small_training.split.held_out
+    champion = failing_champion(live, at_most, "no such number " * 1000)
+    rival = champion.rival(small_training.plan, held_out, OTHER_MODEL)
+    failed = int((held_out.columns["tenure"] > at_most).sum())
+    assert failed > 60
     assert rival.answered is None
-    assert rival.note.startswith("churn@1.0.0 (production) cannot be compared: it fails on a held-out row: no such")
-    assert len(rival.note) < 400
+    assert rival.note.startswith(
+        f"churn@1.0.0 (production) cannot be compared: it fails on {failed} of 120 held-out rows: no such number"
+    )
+    assert rival.note.endswith("; the other gates alone decide")
+    assert len(rival.note) < 450

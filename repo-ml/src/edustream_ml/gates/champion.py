@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from textwrap import shorten
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import Incompatible, InvalidInput, NothingToServe, Rejected
 from edustream_ml.configuration import TrainingPlan
 from edustream_ml.dataset import Dataset, Row
+from edustream_ml.gates.bootstrap import Index
 from edustream_ml.gates.comparison import Rival
 from edustream_ml.scores import Scores
 from edustream_ml.tasks import Task, outcome_of
@@ -25,9 +27,11 @@ from edustream_registry.names import Reference
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.released_contracts import ReleasedContracts
 
+Columns = Mapping[str, npt.NDArray[Any]]
+
 SHOWN_CHARACTERS: Final = 300
 COMPARED_AT_LEAST: Final = 0.5
-"""The share of the held-out rows that a release of another contract must be able to answer."""
+"""The share of the held-out rows that a release must be able to answer."""
 NO_REGISTRY: Final = Rival("the live release", note="no registry was asked, so there is nothing to compare with")
 
 
@@ -46,29 +50,30 @@ class Champion:
         """Its answers to the held-out rows, for the model in `onnx`; or why there is nothing to compare.
 
         A release of another contract is compared if it answers the same question, on the held-out rows that satisfy its
-        contract with the fields that it knows, if these are half of them and of every class.
+        contract with the fields that it knows. Rows on which it fails are left out, too: it must answer half of all
+        rows, and some of every class.
         """
         if self.model_sha256 == sha256_hex(onnx) and self.contract.digest == plan.contract.digest:
             return Rival(self.title, note=f"{self.title} is this very model")
-        known = self._known_rows(plan, held_out)
-        judged = held_out if known.all() else held_out.part(np.flatnonzero(known))
-        unknown = f"{(~known).sum()} of {len(held_out)} held-out rows break its contract"
-        reason = self._other_question(plan)
-        if known.mean() < COMPARED_AT_LEAST or set(plan.classes) - set(judged.labels):
-            reason = reason or unknown
+        known = np.flatnonzero(self._known_rows(plan, held_out))
+        unknown = f"{len(held_out) - len(known)} of {len(held_out)} held-out rows break its contract"
+        reason = self._other_question(plan) or ("" if _are_enough(plan, held_out, known) else unknown)
         if reason:
-            return Rival(self.title, note=f"{self.title} cannot be compared: {reason}; the other gates alone decide")
-        try:
-            answered = self._answers(plan, judged)
-        except AnswerUnusable as error:
-            return Rival(
-                self.title, note=f"{self.title} cannot be compared: it fails on a held-out row: {_brief(error)}"
-            )
-        caution = self._caution(plan, held_out)
-        if known.all():
-            return Rival(self.title, answered, caution)
-        left_out = f"{unknown}, and were left out"
-        return Rival(self.title, answered, "; ".join(filter(None, (caution, left_out))), np.flatnonzero(known))
+            return self._not_compared(reason)
+        answered = self._answered(plan, held_out, known)
+        failing = f"it fails on {len(known) - len(answered.rows)} of {len(held_out)} held-out rows: {answered.failure}"
+        if not _are_enough(plan, held_out, answered.rows):
+            return self._not_compared(failing)
+        cautions = [self._caution(plan, held_out)]
+        if len(known) < len(held_out):
+            cautions.append(f"{unknown}, and were left out")
+        if answered.failure:
+            cautions.append(f"{failing}; these were left out")
+        rows = None if len(answered.rows) == len(held_out) else answered.rows
+        return Rival(self.title, answered.scores, "; ".join(filter(None, cautions)), rows)
+
+    def _not_compared(self, reason: str) -> Rival:
+        return Rival(self.title, note=f"{self.title} cannot be compared: {reason}; the other gates alone decide")
 
     def _other_question(self, plan: TrainingPlan) -> str:
         try:
@@ -91,12 +96,34 @@ class Champion:
     def _known(self, row: Row) -> Row:
         return {field.name: row[field.name] for field in self.contract.inputs if field.name in row}
 
-    def _answers(self, plan: TrainingPlan, held_out: Dataset) -> Scores:
+    def _answered(self, plan: TrainingPlan, held_out: Dataset, known: Index) -> _Answered:
+        """Its answers to the rows with these numbers, but for those on which it fails."""
+        judged = held_out.part(known)
         if self.contract.digest == plan.contract.digest:
-            tensors = Tensors.of_columns(held_out.columns, self.contract)
+            tensors = Tensors.of_columns(judged.columns, self.contract)
         else:
-            tensors = Tensors.of([self._known(row) for row in held_out.rows], self.contract)
-        columns = self.inference.columns(tensors.numeric, tensors.categorical)
+            tensors = Tensors.of([self._known(row) for row in judged.rows], self.contract)
+        parts = list(self._parts(tensors, np.arange(len(judged))))
+        failure = next((columns for _, columns in parts if isinstance(columns, str)), "")
+        answered = [(rows, columns) for rows, columns in parts if not isinstance(columns, str)]
+        if not answered:
+            return _Answered(known[:0], Scores(judged.labels[:0]), failure)
+        columns = {name: np.concatenate([part[name] for _, part in answered]) for name in answered[0][1]}
+        rows = np.concatenate([rows for rows, _ in answered])
+        return _Answered(known[rows], self._scores(plan, columns), failure)
+
+    def _parts(self, tensors: Tensors, rows: Index) -> Iterator[tuple[Index, Columns | str]]:
+        """The rows in parts, each with its answers, or with why the only row of the part has none."""
+        try:
+            yield rows, self.inference.columns(tensors.numeric[rows], tensors.categorical[rows])
+        except AnswerUnusable as error:
+            if len(rows) == 1:
+                yield rows, _brief(error)
+            else:
+                for half in np.array_split(rows, 2):
+                    yield from self._parts(tensors, half)
+
+    def _scores(self, plan: TrainingPlan, columns: Columns) -> Scores:
         outcome = outcome_of(self.contract)
         labels = columns[outcome.field.name]
         if plan.task is not Task.BINARY:
@@ -111,6 +138,20 @@ class Champion:
         if (self.data.sha256, self.seed) == (held_out.sha256, plan.configuration.seed):
             return ""
         return "it was trained on other data or by another seed, so it may have seen some of these rows"
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """The numbers of the held-out rows that a champion answered, its answers, and why the first other one has none."""
+
+    rows: Index
+    scores: Scores
+    failure: str
+
+
+def _are_enough(plan: TrainingPlan, held_out: Dataset, rows: Index) -> bool:
+    enough = len(rows) >= COMPARED_AT_LEAST * len(held_out)
+    return enough and not set(plan.classes) - set(held_out.labels[rows])
 
 
 def read_champion(reader: ReleaseReader, model: str, channel: str) -> Champion | Rival:
