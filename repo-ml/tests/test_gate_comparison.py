@@ -10,11 +10,10 @@ from conftest import REPOSITORY
 from sklearn.metrics import f1_score, r2_score
 
 from edustream_ml.configuration import TrainingPlan, load_plan
-from edustream_ml.gates.bootstrap import Resampling, everything
+from edustream_ml.gates.bootstrap import everything
 from edustream_ml.gates.comparison import compare, drawing_groups, selection_statistic
 from edustream_ml.scores import Scores
 
-HOW = Resampling(resamples=200, confidence=0.95, seed=1)
 ROWS = 300
 
 
@@ -28,7 +27,7 @@ def test_several_classes_are_compared_by_macro_f1() -> None:
     truth = generator.choice(np.array(plan.classes, dtype=object), ROWS)
     good = Scores(np.where(generator.random(ROWS) < 0.9, truth, plan.classes[0]).astype(object))
     poor = Scores(np.full(ROWS, plan.classes[0], dtype=object))
-    found = compare(plan, truth, good, poor, HOW)
+    found = compare(plan, truth, good, poor)
     expected = [f1_score(truth.astype(str), one.labels.astype(str), average="macro") for one in (good, poor)]
     assert found.metric == "macro_f1"
     assert found.value == pytest.approx(expected[0] - expected[1])
@@ -44,7 +43,7 @@ def test_numbers_are_compared_by_r2_on_the_scale_that_is_learned() -> None:
     generator = np.random.default_rng(2)
     truth = np.exp(generator.normal(12.0, 0.4, ROWS))
     good, poor = (Scores(truth * np.exp(generator.normal(0.0, noise, ROWS))) for noise in (0.1, 0.2))
-    found = compare(plan, truth, good, poor, HOW)
+    found = compare(plan, truth, good, poor)
     expected = [r2_score(np.log(truth), np.log(one.labels)) for one in (good, poor)]
     assert found.value == pytest.approx(expected[0] - expected[1])
     assert found.interval is not None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,12 @@ from conftest import REPOSITORY
 
 from edustream_contracts.contract import ModelContract, contract_from
 from edustream_ml.configuration import TrainingPlan, load_plan
-from edustream_ml.evaluation import evaluate
+from edustream_ml.evaluation import evaluate, regression_scores
+from edustream_ml.gates.bootstrap import interval
+from edustream_ml.gates.comparison import drawing_groups, resampling
 from edustream_ml.inspection.curves import POINTS, class_curves, thinned
 from edustream_ml.inspection.importance import column_importance
-from edustream_ml.inspection.intervals import LEAST_RESAMPLES, MOST_RESAMPLES, bootstrap
+from edustream_ml.inspection.intervals import LEAST_RESAMPLES, bootstrap
 from edustream_ml.inspection.partial_dependence import MOST_ROWS, MOST_VALUES, partial_dependence
 from edustream_ml.inspection.residuals import residuals
 from edustream_ml.inspection.statistics import average_precision, median, statistics
@@ -55,26 +58,51 @@ def test_a_statistic_of_counted_rows_is_the_metric_of_a_table_that_repeats_them(
             assert statistic(counts) == pytest.approx(expected[name], rel=1e-6, abs=2e-6), name
 
 
+def test_the_interval_of_a_metric_is_the_one_that_a_gate_would_be_judged_by() -> None:
+    plan = plan_of("churn")
+    truth, answered = answers_of(plan)
+    found = statistics(plan, truth, answered)
+    told = bootstrap(plan, found, truth)
+    assert (told.percent, told.resamples) == (95.0, plan.configuration.gates.resamples)
+    for name in ("roc_auc", "expected_calibration_error"):
+        judged = interval(found[name], drawing_groups(plan, truth, np.arange(ROWS)), ROWS, resampling(plan))
+        assert judged is not None
+        assert (told.intervals[name].low, told.intervals[name].high) == (
+            pytest.approx(judged.low, abs=1e-6),
+            pytest.approx(judged.high, abs=1e-6),
+        )
+
+
 def test_an_interval_of_a_mean_is_that_of_the_normal_distribution() -> None:
     values = np.random.default_rng(1).normal(5.0, 2.0, 2000)
-    found = bootstrap({"mean": lambda counts: float(counts @ values / counts.sum())}, len(values), seed=4)
+    found = bootstrap(plan_of("housing"), {"mean": lambda counts: float(counts @ values / counts.sum())}, values)
     expected = 1.96 * values.std() / len(values) ** 0.5
-    assert found.resamples == MOST_RESAMPLES
     assert values.mean() - found.intervals["mean"].low == pytest.approx(expected, rel=0.1)
     assert found.intervals["mean"].high - values.mean() == pytest.approx(expected, rel=0.1)
 
 
-def test_intervals_depend_on_the_seed_alone_and_many_rows_need_fewer_resamples() -> None:
-    found = [bootstrap({"first": lambda counts: float(counts[0])}, 50, seed).intervals for seed in (1, 1)]
-    assert found[0] == found[1]
-    assert bootstrap({"rows": lambda counts: float(counts.sum())}, 200_000, 1).resamples == LEAST_RESAMPLES
+def test_many_rows_need_fewer_resamples() -> None:
+    found = bootstrap(plan_of("housing"), {"rows": lambda counts: float(counts.sum())}, np.zeros(200_000))
+    assert found.resamples == LEAST_RESAMPLES
 
 
-def test_a_resample_without_a_positive_is_left_out_of_the_interval() -> None:
-    truth = np.array([True, *[False] * 9])
-    found = bootstrap({"average_precision": average_precision(truth, np.linspace(1.0, 0.0, 10))}, 10, seed=1)
-    assert found.intervals["average_precision"].high == 1.0
-    assert bootstrap({"never": lambda counts: float("nan")}, 10, seed=1).intervals == {}
+def test_a_metric_that_some_resample_leaves_undefined_has_no_interval() -> None:
+    found = {"mostly": lambda counts: 1.0 if counts[0] != 2 else float("nan")}
+    assert bootstrap(plan_of("housing"), found, np.zeros(10)).intervals == {}
+
+
+def test_a_truth_of_0_has_the_same_percentage_error_in_the_metric_and_in_its_interval() -> None:
+    plan = plan_of("housing")
+    target = plan.configuration.target.model_copy(update={"scale": "linear"})
+    plan = replace(plan, configuration=plan.configuration.model_copy(update={"target": target}))
+    truth, answered = np.zeros(9), Scores(np.full(9, 1e-3))
+    found = statistics(plan, truth, answered)["median_absolute_percentage_error"](np.ones(9, dtype=np.int64))
+    assert found == regression_scores(truth, answered.labels, log=False)["median_absolute_percentage_error"]
+
+
+def test_without_a_positive_there_is_no_average_precision() -> None:
+    statistic = average_precision(np.zeros(3, dtype=np.bool_), np.array([0.1, 0.2, 0.3]))
+    assert np.isnan(statistic(np.ones(3, dtype=np.int64)))
 
 
 def test_the_median_of_an_even_number_of_rows_is_between_the_two_in_the_middle() -> None:
@@ -212,5 +240,5 @@ def test_shuffling_hurts_by_the_column_that_the_answers_depend_on(small_training
 def test_an_inspection_has_an_interval_for_every_metric_around_its_value(small_training: Training) -> None:
     intervals = small_training.inspection.bootstrap.intervals
     assert intervals.keys() == small_training.evaluation.scores.keys()
-    for name, interval in intervals.items():
-        assert interval.low <= small_training.evaluation.scores[name] <= interval.high, name
+    for name, ends in intervals.items():
+        assert ends.low <= small_training.evaluation.scores[name] <= ends.high, name

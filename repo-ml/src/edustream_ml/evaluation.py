@@ -15,7 +15,7 @@ from edustream_ml.configuration import TrainingPlan
 from edustream_ml.scores import Labels, Scores
 from edustream_ml.tasks import FOLD_METRICS, Task
 
-Numbers = npt.NDArray[np.float64]
+Numbers = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +88,17 @@ def regression_scores(truth: Numbers, predicted: Numbers, *, log: bool) -> dict[
     The median absolute percentage error is a share, not a percentage: 0.1 is 10 %.
     """
     scaled = (np.log(truth), np.log(predicted)) if log else (truth, predicted)
-    # A truth of 0 would have no percentage error: it gets a huge one, or none where the prediction is 0 too.
-    shares = np.abs(predicted - truth) / np.maximum(np.abs(truth), np.finfo(np.float64).eps)
     return {
         "r2": metrics.r2_score(*scaled),
         "mean_absolute_error": metrics.mean_absolute_error(truth, predicted),
         "root_mean_squared_error": metrics.root_mean_squared_error(truth, predicted),
-        "median_absolute_percentage_error": float(np.median(shares)),
+        "median_absolute_percentage_error": float(np.median(percentage_errors(truth, predicted))),
     }
+
+
+def percentage_errors(truth: Numbers, predicted: Numbers) -> Numbers:
+    """|predicted - truth| / |truth| (n,); a truth of 0 has a huge one, or 0 where the prediction is 0 too."""
+    return np.abs(predicted - truth) / np.maximum(np.abs(truth), np.finfo(np.float64).eps)
 
 
 def _binary_scores(plan: TrainingPlan, truth: Labels, answered: Scores) -> dict[str, Any]:

@@ -51,10 +51,21 @@ def interval(statistic: Statistic, groups: Sequence[Index], rows: int, how: Resa
 
     None where the figure is undefined for one of the draws: leaving these out would make the interval too narrow.
     """
-    values = [statistic(counts) for counts in _draws(groups, rows, how)]
-    if not np.isfinite(values).all():
-        return None
-    tail = (1.0 - how.confidence) / 2.0
+    (found,) = intervals([statistic], groups, rows, how)
+    return found
+
+
+def intervals(
+    statistics: Sequence[Statistic], groups: Sequence[Index], rows: int, how: Resampling
+) -> list[Interval | None]:
+    """The intervals of several figures, all of the same draws; see `interval`."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        drawn = np.array([[statistic(counts) for statistic in statistics] for counts in _draws(groups, rows, how)])
+    return [_percentiles(values, how.confidence) if np.isfinite(values).all() else None for values in drawn.T]
+
+
+def _percentiles(values: npt.NDArray[np.float64], confidence: float) -> Interval:
+    tail = (1.0 - confidence) / 2.0
     low, high = np.quantile(values, [tail, 1.0 - tail])
     return Interval(float(low), float(high))
 

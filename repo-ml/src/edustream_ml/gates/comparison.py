@@ -58,15 +58,21 @@ def selection_statistic(plan: TrainingPlan, truth: Labels, answered: Scores) -> 
     return figures.r2(truth, answered.labels)
 
 
+def resampling(plan: TrainingPlan) -> Resampling:
+    """How every interval is found, as the configuration says."""
+    gates = plan.configuration.gates
+    return Resampling(gates.resamples, gates.confidence, plan.configuration.seed)
+
+
 def drawing_groups(plan: TrainingPlan, truth: Labels, within: Index) -> tuple[Index, ...]:
     """The groups that rows are drawn in: those of each class among `within`; of a regression, all of them."""
     return strata(truth, within) if plan.task.is_classification else (within,)
 
 
-def compare(plan: TrainingPlan, truth: Labels, answered: Scores, rival: Scores, how: Resampling) -> Difference:
+def compare(plan: TrainingPlan, truth: Labels, answered: Scores, rival: Scores) -> Difference:
     """The difference of the selection metric on rows with this truth (n,)."""
     rows = len(truth)
     statistic = difference(*(selection_statistic(plan, truth, one) for one in (answered, rival)))
     groups = drawing_groups(plan, truth, np.arange(rows))
-    found = interval(statistic, groups, rows, how)
+    found = interval(statistic, groups, rows, resampling(plan))
     return Difference(plan.task.selection_metric, statistic(everything(rows)), found)

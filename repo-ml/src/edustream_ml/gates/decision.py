@@ -14,8 +14,8 @@ from edustream_ml.calibration import rounded
 from edustream_ml.configuration import TrainingPlan
 from edustream_ml.dataset import Dataset
 from edustream_ml.gates import business_value, disparate_impact, figures, slices
-from edustream_ml.gates.bootstrap import Interval, Resampling, Statistic, everything, interval
-from edustream_ml.gates.comparison import Rival, compare, drawing_groups, selection_statistic
+from edustream_ml.gates.bootstrap import Interval, Statistic, everything, interval
+from edustream_ml.gates.comparison import Rival, compare, drawing_groups, resampling, selection_statistic
 from edustream_ml.gates.constant import CALIBRATION
 from edustream_ml.gates.disparate_impact import FAVOURABLE_SHARE
 from edustream_ml.gates.latency import CALLS, one_row_ms
@@ -144,7 +144,7 @@ def _champion(plan: TrainingPlan, evidence: Evidence, gate: ChampionGate) -> Gat
     truth, answered = evidence.truth, evidence.answered
     if rival.rows is not None:
         truth, answered = truth[rival.rows], answered.part(rival.rows)
-    found = compare(plan, truth, answered, rival.answered, _resampling(plan))
+    found = compare(plan, truth, answered, rival.answered)
     low = rounded(found.interval.low) if found.interval else None
     caution = f"; {rival.note}" if rival.note else ""
     return GateRow(
@@ -171,19 +171,13 @@ def _worst_slice(plan: TrainingPlan, evidence: Evidence, gate: WorstSliceGate, f
         return GateRow(GateKind.WORST_SLICE, name, None, gate.at_least, "at least", False, said)
     rows = slices.rows_of(worst, evidence.columns)
     statistic = selection_statistic(plan, evidence.truth, evidence.answered)
-    ends = interval(statistic, drawing_groups(plan, evidence.truth, rows), len(evidence.truth), _resampling(plan))
+    ends = interval(statistic, drawing_groups(plan, evidence.truth, rows), len(evidence.truth), resampling(plan))
     value = worst.metrics[metric]
-    return GateRow(
-        kind=GateKind.WORST_SLICE,
-        name=name,
-        value=value,
-        limit=gate.at_least,
-        relation="at least",
-        kept=rounded(value) >= gate.at_least,
-        sentence=f"is {value:.4f} for {worst.title}, {worst.rows} rows ({_shown(plan, ends)}); at least "
-        f"{gate.at_least:g} is asked of every category of {', '.join(gate.columns)} with {gate.rows_at_least} rows",
-        interval=ends,
+    sentence = (
+        f"is {value:.4f} for {worst.title}, {worst.rows} rows ({_shown(plan, ends)}); at least "
+        f"{gate.at_least:g} is asked of every category of {', '.join(gate.columns)} with {gate.rows_at_least} rows"
     )
+    return _reaching(GateKind.WORST_SLICE, name, value, gate.at_least, ends, sentence)
 
 
 def _disparate_impact(
@@ -202,38 +196,26 @@ def _disparate_impact(
     share = disparate_impact.favourable_share(evidence.answered.labels, gate.favourable)
     statistic = disparate_impact.ratio_of(seen, share, evidence.columns)
     groups = disparate_impact.groups(seen, evidence.columns)
-    ends = interval(statistic, groups, len(evidence.truth), _resampling(plan))
+    ends = interval(statistic, groups, len(evidence.truth), resampling(plan))
     low, high = (f"{one.metrics[FAVOURABLE_SHARE]:.4f} of {one.title}" for one in (seen.lowest, seen.highest))
-    return GateRow(
-        kind=GateKind.DISPARATE_IMPACT,
-        name=name,
-        value=seen.ratio,
-        limit=gate.at_least,
-        relation="at least",
-        kept=rounded(seen.ratio) >= gate.at_least,
-        sentence=f"is {seen.ratio:.4f} ({_shown(plan, ends)}): {gate.favourable!r} is answered to {low} and to {high}; "
-        f"at least {gate.at_least:g} is asked",
-        interval=ends,
+    sentence = (
+        f"is {seen.ratio:.4f} ({_shown(plan, ends)}): {gate.favourable!r} is answered to {low} and to {high}; "
+        f"at least {gate.at_least:g} is asked"
     )
+    return _reaching(GateKind.DISPARATE_IMPACT, name, seen.ratio, gate.at_least, ends, sentence)
 
 
 def _business_value(plan: TrainingPlan, evidence: Evidence, gate: BusinessValueGate) -> GateRow:
     statistic = figures.mean(business_value.values(gate.payoffs, evidence.truth, evidence.answered.labels))
     rows = len(evidence.truth)
     value = statistic(everything(rows))
-    ends = interval(statistic, drawing_groups(plan, evidence.truth, np.arange(rows)), rows, _resampling(plan))
+    ends = interval(statistic, drawing_groups(plan, evidence.truth, np.arange(rows)), rows, resampling(plan))
     said, worth = business_value.best_constant(gate.payoffs, evidence.truth, plan.classes)
-    return GateRow(
-        kind=GateKind.BUSINESS_VALUE,
-        name="business_value",
-        value=value,
-        limit=gate.at_least,
-        relation="at least",
-        kept=rounded(value) >= gate.at_least,
-        sentence=f"is {value:.4f} {gate.unit} a row ({_shown(plan, ends)}); at least {gate.at_least:g} is asked, and "
-        f"always answering {said!r} is worth {worth:.4f}",
-        interval=ends,
+    sentence = (
+        f"is {value:.4f} {gate.unit} a row ({_shown(plan, ends)}); at least {gate.at_least:g} is asked, and "
+        f"always answering {said!r} is worth {worth:.4f}"
     )
+    return _reaching(GateKind.BUSINESS_VALUE, "business_value", value, gate.at_least, ends, sentence)
 
 
 def _latency(evidence: Evidence, gate: LatencyGate) -> GateRow:
@@ -264,9 +246,9 @@ def _size(evidence: Evidence, gate: SizeGate) -> GateRow:
     )
 
 
-def _resampling(plan: TrainingPlan) -> Resampling:
-    gates = plan.configuration.gates
-    return Resampling(gates.resamples, gates.confidence, plan.configuration.seed)
+def _reaching(kind: GateKind, name: str, value: float, limit: float, ends: Interval | None, sentence: str) -> GateRow:
+    """The row of a figure that must be at least its limit; its interval is shown, and decides nothing."""
+    return GateRow(kind, name, value, limit, "at least", rounded(value) >= limit, sentence, interval=ends)
 
 
 def _shown(plan: TrainingPlan, ends: Interval | None, form: str = ".4f") -> str:

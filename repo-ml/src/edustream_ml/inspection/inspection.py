@@ -52,7 +52,7 @@ def inspect_model(plan: TrainingPlan, answer: Answer, rows: Tensors, truth: Labe
     shuffled = replace(rows, numeric=rows.numeric[chosen], categorical=rows.categorical[chosen])
     importance = column_importance(plan, answer, shuffled, truth[chosen])
     return Inspection(
-        bootstrap=bootstrap(statistics(plan, truth, answered), len(truth), plan.configuration.seed),
+        bootstrap=bootstrap(plan, statistics(plan, truth, answered), truth),
         curves=_curves(plan, truth, answered),
         residuals=None if plan.task.is_classification else residuals(truth, answered.labels),
         shuffled_rows=len(chosen),

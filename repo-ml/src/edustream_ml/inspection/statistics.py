@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edustream_ml.configuration import TrainingPlan
+from edustream_ml.evaluation import percentage_errors
 from edustream_ml.gates.bootstrap import Counts, Statistic
 from edustream_ml.gates.figures import macro_f1, mean, r2, roc_auc
 from edustream_ml.scores import Labels, Scores
@@ -83,7 +84,7 @@ def _of_numbers(truth: Numbers, predicted: Numbers, *, log: bool) -> dict[str, S
         "r2": r2(np.log(truth), np.log(predicted)) if log else r2(truth, predicted),
         "mean_absolute_error": mean(errors),
         "root_mean_squared_error": lambda counts: float(np.sqrt(square(counts))),
-        "median_absolute_percentage_error": median(errors / np.maximum(np.abs(truth), np.finfo(np.float64).tiny)),
+        "median_absolute_percentage_error": median(percentage_errors(truth, predicted)),
     }
 
 
