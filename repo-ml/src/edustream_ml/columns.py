@@ -46,6 +46,9 @@ def numbers(cells: pa.ChunkedArray) -> Numbers:
 
     `cells` are texts, or finite numbers already.
     """
+    if pa.types.is_floating(cells.type):
+        values = np.asarray(cells, dtype=np.float64)
+        return Numbers(values, np.isnan(values), np.zeros(len(values), dtype=np.bool_))
     null = np.asarray(cells.is_null())
     try:
         values = np.asarray(cells.cast(pa.float64()), dtype=np.float64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO, TextIOWrapper
 from textwrap import shorten
@@ -19,8 +20,8 @@ from edustream_contracts.errors import InvalidInput
 from edustream_ml.figures import counted
 
 # A row must fit into a block.
-BLOCK_BYTES: Final = 16 * 1024 * 1024
-CODED: Final = pa.dictionary(pa.int32(), pa.string())
+BLOCK_BYTES: Final = 4 * 1024 * 1024
+PIECE_BYTES: Final = 256 * 1024
 LINE_FEED: Final = 10
 BLANKS: Final = (b" ", b"\t")
 COLUMN_AT_FAULT: Final = re.compile(r"In CSV column #(\d+): ")
@@ -85,7 +86,7 @@ class CsvFile:
 
     def _numbers(self, numeric: Collection[str]) -> pa.Table | None:
         """The table with numbers, but texts in columns at fault; None where too many are, or every cell is in doubt."""
-        types = {name: pa.float64() if name in numeric else CODED for name in self.header}
+        types = {name: pa.float64() if name in numeric else pa.string() for name in self.header}
         for _ in range(ATTEMPTS):
             try:
                 table = self._read(types)
@@ -96,7 +97,8 @@ class CsvFile:
                     return None
                 texts = [self.header[int(found[1])]]
             if not texts:
-                return table if self._keeps_blanks(table) else None
+                coded = _coded(table, numeric)
+                return coded if self._keeps_blanks(coded) else None
             types |= dict.fromkeys(texts, pa.string())
         return None
 
@@ -104,7 +106,15 @@ class CsvFile:
         """Whether every blank is in a text; the library takes numbers between blanks for numbers."""
         in_header = sum(name.count(blank.decode()) for name in self.header for blank in BLANKS)
         in_texts = sum(map(_blanks, table.columns))
-        return sum(map(self.data.count, BLANKS)) == in_header + in_texts
+        return self._count(BLANKS) == in_header + in_texts
+
+    def _count(self, signs: Sequence[bytes]) -> int:
+        """How many of these single bytes the file holds."""
+        data = np.frombuffer(self.data, dtype=np.uint8)
+        # What is compared a piece at a time stays in the processor's cache.
+        pieces = (data[start : start + PIECE_BYTES] for start in range(0, len(data), PIECE_BYTES))
+        codes = [ord(sign) for sign in signs if sign in self.data]
+        return sum(int(np.count_nonzero(piece == code)) for piece in pieces for code in codes)
 
     def _texts(self) -> pa.Table:
         types = dict.fromkeys(self.header, pa.string())
@@ -130,11 +140,19 @@ class CsvFile:
         return ""
 
     def _read(self, types: Mapping[str, pa.DataType]) -> pa.Table:
+        quoted = b'"' in self.data
         return read_csv(
             pa.py_buffer(self.data),
             ReadOptions(block_size=BLOCK_BYTES),
-            ParseOptions(newlines_in_values=b'"' in self.data, ignore_empty_lines=False),
-            ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True),
+            # Where nothing is quoted, not to look for quotation marks saves a tenth of the time.
+            ParseOptions(quote_char='"' if quoted else False, newlines_in_values=quoted, ignore_empty_lines=False),
+            ConvertOptions(
+                column_types=types,
+                null_values=[""],
+                strings_can_be_null=True,
+                # `open_csv` has checked all of it.
+                check_utf8=False,
+            ),
         )
 
 
@@ -145,7 +163,8 @@ def open_csv(data: bytes, name: str) -> CsvFile:
     other signs than commas divide, and two columns of one name.
     """
     _refuse_other_encodings(data, name)
-    if data.count(b'"') % 2:
+    # To look for one is far cheaper than to count them all.
+    if b'"' in data and data.count(b'"') % 2:
         raise _no_csv(name, "it has an odd number of quotation marks, so one of them is never closed.")
     try:
         header = next(_reader(data), [])
@@ -180,6 +199,16 @@ def _finite(column: pa.ChunkedArray) -> bool:
     return pc.all(pc.is_finite(column)).as_py() is not False
 
 
+def _coded(table: pa.Table, numeric: Collection[str]) -> pa.Table:
+    """The table with coded texts, but for the columns of `numeric`: to code them later is faster than to read codes."""
+
+    def code(name: str) -> pa.ChunkedArray:
+        return table[name] if name in numeric else table[name].dictionary_encode()
+
+    with ThreadPoolExecutor() as threads:
+        return pa.table(dict(zip(table.column_names, threads.map(code, table.column_names), strict=True)))
+
+
 def _blanks(column: pa.ChunkedArray) -> int:
     """How many blanks the cells of a column hold."""
     if pa.types.is_floating(column.type):
@@ -187,8 +216,9 @@ def _blanks(column: pa.ChunkedArray) -> int:
     coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     held = 0
     for chunk in coded.chunks:
-        occurrences = np.bincount(np.asarray(chunk.indices.drop_null()), minlength=len(chunk.dictionary))
-        held += int(occurrences @ np.asarray(pc.count_substring_regex(chunk.dictionary, "[ \\t]")))
+        each = np.asarray(pc.count_substring_regex(chunk.dictionary, "[ \\t]"))
+        if each.any():
+            held += int(np.bincount(np.asarray(chunk.indices.drop_null()), minlength=len(each)) @ each)
     return held
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, overload
 
 import numpy as np
@@ -108,8 +109,10 @@ def load_dataset(plan: TrainingPlan) -> Dataset:
         ) from error
     target = plan.configuration.target
     file = open_csv(data, path.name)
-    table = file.table(_numeric(plan))
-    digest = sha256_hex(data)
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        hashed = beside.submit(sha256_hex, data)
+        table = file.table(_numeric(plan))
+        digest = hashed.result()
     report = validate_rows(table, plan.contract, file.rows)
     misnamed = _column_problems(table, plan)
     problems = [
@@ -124,7 +127,10 @@ def load_dataset(plan: TrainingPlan) -> Dataset:
     ]
     if problems:
         raise _refused(plan, problems, report, misnamed=bool(misnamed))
-    columns = pd.DataFrame({field.name: _column(table, field) for field in plan.contract.inputs})
+    fields = plan.contract.inputs
+    with ThreadPoolExecutor() as threads:
+        series = threads.map(partial(_column, table), fields)
+    columns = pd.DataFrame(dict(zip((field.name for field in fields), series, strict=True)), copy=False)
     labels = labels_of(table[target.column], plan.outcome)
     return Dataset(path.name, digest, plan.contract.inputs, optional_fields(plan.contract), columns, labels)
 

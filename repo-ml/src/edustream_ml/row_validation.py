@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,8 +20,8 @@ from edustream_contracts.errors import Problem
 from edustream_contracts.number_set import NumberSet
 from edustream_contracts.tensor_range import FLOAT32_MAX, beyond_float32, unbounded
 from edustream_contracts.validation import SchemaValidator
-from edustream_contracts.value_set import Listed, admitted
-from edustream_ml.columns import Mask, numbers, optional_fields, texts, value
+from edustream_contracts.value_set import Listed, ValueSet, admitted
+from edustream_ml.columns import Mask, Numbers, numbers, optional_fields, texts, value
 from edustream_ml.csv_table import TextsOf
 from edustream_ml.figures import counted
 
@@ -79,11 +80,10 @@ def validate_rows(table: pa.Table, contract: ModelContract, texts_of: TextsOf) -
         contract: what they must keep to.
         texts_of: the rows with the numbers that it is given (from 0), as they are written.
     """
-    wrong = {
-        field.name: wrong_cells(table[field.name], field, contract)
-        for field in contract.inputs
-        if field.name in table.column_names
-    }
+    present = [field for field in contract.inputs if field.name in table.column_names]
+    with ThreadPoolExecutor() as threads:
+        masks = threads.map(lambda field: wrong_cells(table[field.name], field, contract), present)
+    wrong = dict(zip((field.name for field in present), masks, strict=True))
     anywhere = np.logical_or.reduce([*wrong.values(), np.zeros(table.num_rows, dtype=np.bool_)])
     rows = np.flatnonzero(anywhere)
     # Among columns with equally many the one whose violation comes first.
@@ -123,8 +123,14 @@ def _wrong_texts(cells: pa.ChunkedArray, field: Field, spec: Mapping[str, Any]) 
 
 
 def _wrong_numbers(cells: pa.ChunkedArray, spec: Mapping[str, Any]) -> Mask:
-    found = numbers(cells)
-    values, allowed = found.values, admitted(spec)
+    allowed = admitted(spec)
+    # A piece at a time stays in the processor's cache.
+    pieces = [_outside(numbers(pa.chunked_array([piece])), allowed) for piece in cells.chunks]
+    return np.concatenate([*pieces, np.zeros(0, dtype=np.bool_)])
+
+
+def _outside(found: Numbers, allowed: ValueSet) -> Mask:
+    values = found.values
     fits = np.abs(values) <= FLOAT32_MAX
     if isinstance(allowed.body, Listed):
         fits &= np.isin(values, np.array(allowed.body.values, dtype=np.float64))

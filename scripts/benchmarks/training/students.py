@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from figures import Figure, figure, printed_json
+from figures import Figure, figure, paired_figure, printed_json
 
 from edustream_lab.company import Company
 from edustream_lab.processes import ProgramFailed, environment
@@ -53,7 +53,7 @@ class Students:
         ]
 
     def validation(self) -> list[Figure]:
-        """Loading the file, one with a number out of range in every thousandth row, one with a text among numbers.
+        """Reading and checking the file, one with a number out of range in every thousandth row, one with a text among numbers.
 
         The other side is pandas reading the same file.
         """
@@ -75,7 +75,7 @@ class Students:
         config.write_text(yaml.safe_dump(self._configuration(data)))
         command = [self._python, str(HERE / "validate_rows.py"), str(config), str(violations)]
         seconds = printed_json(command, self._folder)
-        return figure(f"{title} / pandas.read_csv", seconds["producer"], seconds["pandas"], "s", "<= 2")
+        return paired_figure(f"{title} / pandas.read_csv", seconds["producer"], seconds["pandas"], "s", "<= 2")
 
     def _generate(self) -> float:
         return self._most_memory(["generate_students.py", "--rows", str(self._rows), "--out", str(self._data)])
