@@ -61,12 +61,14 @@ def rate(target: Target, folder: Path, seconds: int, connections: int = CONNECTI
     return float(found[1])
 
 
-def rates_in_turn(targets: Mapping[str, Target], folder: Path, seconds: int, rounds: int) -> dict[str, list[float]]:
+def rates_in_turn(
+    targets: Mapping[str, Target], folder: Path, seconds: int, rounds: int, connections: int = CONNECTIONS
+) -> dict[str, list[float]]:
     """Requests a second of each target in each round, A B A B; who begins changes from round to round."""
     for target in targets.values():
         rate(target, folder, 1)
     rates: dict[str, list[float]] = {name: [] for name in targets}
     for number in range(rounds):
         for name in list(targets)[:: -1 if number % 2 else 1]:
-            rates[name].append(rate(targets[name], folder, seconds))
+            rates[name].append(rate(targets[name], folder, seconds, connections))
     return rates

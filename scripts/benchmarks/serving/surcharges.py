@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from figures import Figure, paired_figure
 
-from serving.closed_loop import rates_in_turn
+from serving.closed_loop import CONNECTIONS, rates_in_turn
 from serving.scene import Scene
 
 SECONDS: Final = 1
@@ -39,6 +39,8 @@ SPLIT: Final = Surcharge(
 )
 DRIFT: Final = Surcharge("requests/s with drift recording / without", (), ("--drift", "false"), ">= 0.97")
 CALLERS: Final = 200
+MANY: Final = 64
+ONE_LOAD: Final[Mapping[str, int]] = {"": CONNECTIONS}
 
 
 class Surcharges:
@@ -47,8 +49,8 @@ class Surcharges:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
 
-    def cost(self, surcharge: Surcharge) -> list[Figure]:
-        """Throughput with it against throughput without it, in many short rounds in turn."""
+    def cost(self, surcharge: Surcharge, connections: Mapping[str, int] = ONE_LOAD) -> list[Figure]:
+        """Throughput with it against throughput without it, in many short rounds in turn, under each of the loads."""
         scene = self._scene
         consumers = {
             name: scene.start_consumer(*options, cache=f"cache-{name}")
@@ -58,18 +60,25 @@ class Surcharges:
             name: replace(scene.one_row(f"POST /predict {name}", one.url), callers=CALLERS)
             for name, one in consumers.items()
         }
-        rates = rates_in_turn(targets, scene.folder, SECONDS, ROUNDS)
+        figures = []
+        for load, number in connections.items():
+            rates = rates_in_turn(targets, scene.folder, SECONDS, ROUNDS, number)
+            name = surcharge.name + load
+            figures.append(paired_figure(name, rates["with"], rates["without"], "requests/s", surcharge.target))
         for consumer in consumers.values():
             consumer.stop()
-        return [paired_figure(surcharge.name, rates["with"], rates["without"], "requests/s", surcharge.target)]
+        return figures
 
     def shadow(self) -> list[Figure]:
         """The challenger is scored outside the request path."""
         return self.cost(SHADOW)
 
     def split(self) -> list[Figure]:
-        """The challenger answers its share of the callers, who are told apart by a header."""
-        return self.cost(SPLIT)
+        """The challenger answers its share of the callers, who are told apart by a header.
+
+        Its runs come on top of the champion's; the more rows arrive together, the less that is for each of them.
+        """
+        return self.cost(SPLIT, {**ONE_LOAD, f", {MANY} connections": MANY})
 
     def drift(self) -> list[Figure]:
         """Every row and answer is counted against the release's profile."""

@@ -53,7 +53,7 @@ class Students:
         ]
 
     def validation(self) -> list[Figure]:
-        """Reading and checking the file, one with a number out of range in every thousandth row, one with a text among numbers.
+        """Read and check the file, one with a number out of range in each 1000th row, and one with a text as a number.
 
         The other side is pandas reading the same file.
         """
