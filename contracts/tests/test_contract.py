@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edustream_contracts import resources
 from edustream_contracts.contract import (
     MAX_BYTES,
     contract_from,
@@ -180,6 +182,20 @@ def test_a_model_without_contract_is_named_with_those_that_have_one() -> None:
 def test_a_model_name_is_no_path(model: str) -> None:
     with pytest.raises(InvalidInput, match="no contract"):
         load_contract(model)
+
+
+def test_a_contract_that_is_wrong_is_named_with_its_model_and_file(
+    churn_document: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    churn_document["input"]["properties"]["größe"] = {"type": "number", "description": "a name outside of the profile"}
+    shutil.copytree(CHECKOUT / "schemas", tmp_path / "schemas")
+    (tmp_path / "models" / "churn").mkdir(parents=True)
+    (tmp_path / "models" / "churn" / "contract.json").write_text(json.dumps(churn_document), encoding="utf-8")
+    monkeypatch.setattr(resources, "PACKAGED", tmp_path)
+    said = r"The contract of the model churn, models/churn/contract\.json, is wrong\. The contract has 1 problem\."
+    with pytest.raises(InvalidInput, match=said) as refused:
+        load_contract("churn")
+    assert [problem.pointer for problem in refused.value.problems] == ["/input/properties"]
 
 
 def test_several_problems_are_reported_at_once_with_their_pointers(churn_document: dict[str, Any]) -> None:

@@ -17,6 +17,8 @@ TENURE = {"type": "integer", "minimum": 0, "maximum": 120, "x-unit": "month", "d
         ({"type": "number", "maximum": 9.5}, "a number at most 9.5"),
         ({"type": "number", "exclusiveMinimum": 0, "maximum": 1}, "a number above 0 and at most 1"),
         ({"type": "number", "minimum": 0, "exclusiveMaximum": 1, "x-unit": "V"}, "a number at least 0 and below 1 V"),
+        ({"type": "number", "minimum": -0.5, "maximum": 1e6}, "a number from -0.5 to 1000000"),
+        ({"type": "number", "maximum": 1e300}, "a number at most 1e+300"),
         ({"type": "number", "x-unit": "V"}, "a number in V"),
         ({"type": "number"}, "a number"),
         ({"type": ["boolean", "null"]}, "true or false or null"),

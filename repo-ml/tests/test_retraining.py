@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ class Consumer:
         self.url = f"http://127.0.0.1:{port}/drift"
         self.status = 200
         self.body = b""
+        self.authorized: str | None = None
 
     def says(self, verdict: str | None, **changed: Any) -> None:
         """The document of repo-api's drift report: two fields, one of which shifted as far as the model did."""
@@ -50,6 +52,7 @@ class Consumer:
 def consumer() -> Iterator[Consumer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            played.authorized = self.headers["Authorization"]
             self.send_response(played.status)
             self.end_headers()
             self.wfile.write(played.body)
@@ -163,15 +166,21 @@ def test_with_drift_new_data_become_a_candidate_and_then_the_live_release(
 
 
 def test_a_new_model_that_a_gate_refuses_leaves_the_live_one(
-    registry: RegistrySimulator, consumer: Consumer, tmp_path: Path, newer: Path, capsys: pytest.CaptureFixture[str]
+    registry: RegistrySimulator,
+    consumer: Consumer,
+    tmp_path: Path,
+    newer: Path,
+    small_release: tuple[ReleaseContent, Path],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    registry.publish(*small_release, "1.0.0")
     document = small_document()
     document["thresholds"] = {"roc_auc": 0.999}
     write_project(tmp_path, document)
     consumer.says("minor_shift")
     assert retrain(tmp_path, consumer, "--data", str(newer), "--at", "minor_shift", "--promote", "production") == 8
     assert "gates say no" in capsys.readouterr().err
-    assert registry.reader.models() == []
+    assert registry.reader.versions("churn") == ["1.0.0"]
 
 
 def test_drift_without_new_data_is_an_error_before_any_training(
@@ -189,6 +198,37 @@ def test_drift_without_new_data_is_an_error_before_any_training(
     assert "There is drift, and no new data: " in captured.err
     assert "churn@1.0.0 was trained on" in captured.err
     assert "[1/" not in captured.out
+
+
+def test_a_release_that_the_registry_does_not_hold_is_an_error_before_any_training(
+    registry: RegistrySimulator,
+    consumer: Consumer,
+    repository: Path,
+    newer: Path,
+    small_release: tuple[ReleaseContent, Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The consumer of another environment, whose registry is another one."""
+    registry.publish(*small_release, "1.0.0")
+    consumer.says("major_shift", model_version="9.9.9")
+    capsys.readouterr()
+    assert retrain(repository, consumer, "--data", str(newer)) == 2
+    captured = capsys.readouterr()
+    assert "The consumer serves churn@9.9.9, and memory://" in captured.err
+    assert "holds no such release" in captured.err
+    assert "[1/" not in captured.out
+
+
+def test_a_consumer_behind_a_password_is_sent_it(
+    consumer: Consumer, repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    consumer.says("stable")
+    consumer.url = consumer.url.replace("127", "user:s3cret%40@127")
+    assert retrain(repository, consumer) == 0
+    assert consumer.authorized == f"Basic {base64.b64encode(b'user:s3cret@').decode()}"
+    consumer.body = b"[]"
+    assert retrain(repository, consumer) == 2
+    assert "s3cret" not in "".join(capsys.readouterr())
 
 
 @pytest.mark.parametrize(
@@ -217,6 +257,9 @@ def test_a_report_that_does_not_answer_the_question_is_refused(
     [
         b"<html>hello</html>",
         b"[]",
+        b"[" * 200_000,
+        b'{"model": "churn", "model_version": 1, "verdict": "stable", "rows": 1, "fields": {}}',
+        b'{"model": "churn", "model_version": "newest", "verdict": "stable", "rows": 1, "fields": {}}',
         b'{"model": "churn", "model_version": "1.0.0", "verdict": "stable", "rows": Infinity, "fields": {}}',
         b'{"model": "churn", "model_version": "1.0.0", "verdict": "stable"}',
         b'{"model": "churn", "model_version": "1.0.0", "verdict": "stable", "rows": 1, "fields": []}',
@@ -228,7 +271,7 @@ def test_what_is_no_report_is_refused(
 ) -> None:
     consumer.body = body
     assert retrain(repository, consumer) == 2
-    assert f"is no drift report: it says {body!r}" in capsys.readouterr().err
+    assert f"is no drift report: it says {body[:200].decode()}" in capsys.readouterr().err
 
 
 def test_what_is_no_address_is_refused(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -47,7 +47,6 @@ def test_classes_are_sorted_whatever_the_order_of_the_contract() -> None:
         ({"type": "string", "enum": ["one"]}, "one"),
         ({"type": ["string", "null"], "enum": ["a", "b", None]}, "a"),
         ({"type": "boolean"}, True),
-        ({"type": "integer"}, 1),
         ({"type": "number", "enum": [1, 2]}, 1),
         ({"type": ["number", "null"]}, 1.5),
     ],
@@ -56,6 +55,12 @@ def test_what_is_neither_a_number_nor_one_of_several_texts_is_refused(field: dic
     with pytest.raises(InvalidInput, match="which is neither a number nor one of several texts") as refused:
         outcome_of(answering(field, example))
     assert refused.value.kind == "contract"
+
+
+def test_a_whole_number_is_refused_with_what_to_write_instead() -> None:
+    with pytest.raises(InvalidInput, match="as a whole number, and no model answers those") as refused:
+        outcome_of(answering({"type": "integer"}, 1))
+    assert refused.value.remedy.startswith("let its type be number")
 
 
 def test_a_large_value_of_the_metric_that_decides_is_the_good_one() -> None:

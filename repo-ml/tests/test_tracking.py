@@ -61,9 +61,14 @@ def runs_of(client: MlflowClient, below: str | None = None) -> list[Run]:
 
 
 def test_a_run_is_recorded_with_every_candidate_and_linked_to_its_release(
-    client: MlflowClient, project: Path, connected: RegistrySimulator, small_training: Training
+    client: MlflowClient,
+    project: Path,
+    connected: RegistrySimulator,
+    small_training: Training,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert cli.main(["--track"], ENVIRON, project) == 0
+    assert f"recorded with MLflow at {client.tracking_uri}\n" in capsys.readouterr().out
 
     (run,) = runs_of(client)
     assert run.info.status == "FINISHED"
@@ -128,7 +133,9 @@ def test_a_refused_model_is_recorded_as_refused_and_registered_nowhere(
         assert run.data.tags["gates"] == "refused by roc_auc"
         assert len(runs_of(client, run.info.run_id)) == 3
     assert "release" not in held_back.data.tags
-    assert client.list_artifacts(held_back.info.run_id) == []
+    kept = {file.path for file in client.list_artifacts(held_back.info.run_id)}
+    assert "report.html" in kept
+    assert "model.onnx" not in kept
     assert "1 of 2 gates say no" in held_back.data.tags["mlflow.note.content"]
     assert published.data.tags["release"] == "churn@1.0.0-candidate.1"
     assert client.search_model_versions("") == versions
@@ -149,6 +156,7 @@ def test_nothing_is_recorded_unless_somebody_asks(
     before = len(runs_of(client))
     monkeypatch.setattr(cli, "train", interrupt)
     assert cli.main(["--dry-run"], ENVIRON, project) == 130
+    assert cli.main(["--dry-run"], {**ENVIRON, "MLFLOW_TRACKING_URI": "  "}, project) == 130
     assert len(runs_of(client)) == before
 
 
@@ -180,7 +188,17 @@ def test_a_place_that_mlflow_cannot_record_in_exits_with_6_before_any_training(
     assert f"MLflow at {shown} does not take the run" in captured.err
     assert said in captured.err
     assert "s3cret" not in captured.err
+    assert len(captured.err) < 500
     assert "[1/" not in captured.out
+
+
+def test_a_history_is_begun_in_no_folder_that_is_not_there(
+    project: Path, connected: RegistrySimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = project / "trackin"
+    assert cli.main([], {**ENVIRON, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}, project) == 2
+    assert f"MLFLOW_TRACKING_URI names a file in {folder}, which is no folder." in capsys.readouterr().err
+    assert not folder.exists()
 
 
 def test_without_the_extra_a_wanted_record_is_refused(

@@ -166,7 +166,7 @@ def _checked(document: Any, problems: list[Problem]) -> ModelContract:
 def load_contract(model: str) -> ModelContract:
     """The contract of `model` that this installation of edustream-contracts carries.
 
-    Raises `InvalidInput` (kind `contract`) for a model that has none.
+    Raises `InvalidInput` (kind `contract`) for a model that has none, or whose document is wrong.
     """
     known = contract_names()
     if model not in known:
@@ -175,7 +175,11 @@ def load_contract(model: str) -> ModelContract:
             f"There is no contract for the model {model!r}; there are contracts for: {', '.join(known)}.",
             remedy=f"write contracts/models/{model}/contract.json and have both teams review it.",
         )
-    return parse_contract(documents().joinpath("models", model, FILE_NAME).read_bytes())
+    try:
+        return parse_contract(documents().joinpath("models", model, FILE_NAME).read_bytes())
+    except InvalidInput as error:
+        fact = f"The contract of the model {model}, models/{model}/{FILE_NAME}, is wrong. {error.fact}"
+        raise InvalidInput(error.kind, fact, remedy=error.remedy, problems=error.problems) from error
 
 
 def contract_names() -> list[str]:

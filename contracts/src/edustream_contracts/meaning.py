@@ -9,6 +9,8 @@ from typing import Any, Final
 MAX_VALUE: Final = 60
 MAX_LISTED: Final = 10
 MAX_DESCRIPTION: Final = 160
+MAX_EXACT: Final = 1e15
+"""Below it, a double that is a whole number is written with all its digits."""
 ABSENT: Final = object()
 
 KINDS: Final = {"number": "a number", "integer": "a whole number", "string": "a text", "boolean": "true or false"}
@@ -58,12 +60,17 @@ def _extent(spec: Mapping[str, Any]) -> str:
     lower = [(keyword, spec[keyword]) for keyword in LOWER if keyword in spec]
     upper = [(keyword, spec[keyword]) for keyword in UPPER if keyword in spec]
     if [keyword for keyword, _ in (*lower, *upper)] in (["minimum", "maximum"], ["minLength", "maxLength"]):
-        said = f"from {_json(lower[0][1])} to {_json(upper[0][1])}"
+        said = f"from {_bound(lower[0][1])} to {_bound(upper[0][1])}"
     else:
         words = {**LOWER, **UPPER}
-        said = " and ".join(f"{words[keyword]} {_json(bound)}" for keyword, bound in (*lower, *upper))
+        said = " and ".join(f"{words[keyword]} {_bound(bound)}" for keyword, bound in (*lower, *upper))
     lengths = {"minLength", "maxLength"} & spec.keys()
     return f"{said} characters long" if lengths else said
+
+
+def _bound(value: float) -> str:
+    """A bound as people write it: 1000000 for what the document has as 1e6."""
+    return _json(int(value) if isinstance(value, float) and value.is_integer() and abs(value) < MAX_EXACT else value)
 
 
 def listed(values: Sequence[Any]) -> str:

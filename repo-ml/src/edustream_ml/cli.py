@@ -204,6 +204,8 @@ class ProducerRun:
         stages += SEARCH_STAGES if plan.configuration.search else 0
         stages += PUBLISHING_STAGES if author else 0
         report = ProgressReport(self._console, stages)
+        if tracker.place:
+            report.note(f"recorded with MLflow at {tracker.place}")
         with tracker:
             self._produce(plan, author, tracker, report)
 

@@ -167,7 +167,7 @@ def open_csv(data: bytes, name: str) -> CsvFile:
     if b'"' in data and data.count(b'"') % 2:
         raise _no_csv(name, "it has an odd number of quotation marks, so one of them is never closed.")
     try:
-        header = next(_reader(data), [])
+        header: list[str] = next(_reader(data), [])
     except csv.Error as error:
         raise _no_csv(name, f"{error}.") from error
     if not any(header):

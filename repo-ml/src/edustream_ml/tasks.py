@@ -9,6 +9,7 @@ from typing import Final
 
 from edustream_contracts.contract import Field, ModelContract
 from edustream_contracts.errors import InvalidInput
+from edustream_ml.figures import counted
 
 CROSS_VALIDATION: Final = "cross_validation_"
 """What the name of a metric begins with where it is the mean over the folds, not the figure of the held-out rows."""
@@ -101,6 +102,12 @@ def outcome_of(contract: ModelContract) -> Outcome:
     probabilities = {field.name: field.for_class for field in contract.outputs if field.for_class is not None}
     if field.kind == "number" and field.categories is None and not field.nullable and not probabilities:
         return Outcome(Task.REGRESSION, field, (), {})
+    if field.kind == "integer" and field.categories is None:
+        raise InvalidInput(
+            "contract",
+            f"The contract of {contract.model} asks for {field.name!r} as a whole number, and no model answers those.",
+            remedy="let its type be number; whoever needs whole numbers rounds the answer.",
+        )
     categories = field.categories or ()
     if field.kind == "string" and len(categories) >= 2 and not field.nullable:
         task = Task.BINARY if len(categories) == 2 else Task.MULTICLASS
@@ -108,6 +115,6 @@ def outcome_of(contract: ModelContract) -> Outcome:
     raise InvalidInput(
         "contract",
         f"The contract of {contract.model} asks for {field.name!r}, which is neither a number nor one of several texts "
-        f"(kind {field.kind}, {len(categories)} listed values).",
+        f"(kind {field.kind}, {counted(len(categories), 'listed value')}).",
         remedy="let its output be a text with an enum of at least two classes, or a number without one; never null.",
     )

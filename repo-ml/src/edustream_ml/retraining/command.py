@@ -66,8 +66,17 @@ def main(argv: Sequence[str], environ: Mapping[str, str], repository: Path) -> i
 
 
 def _require_new_data(reader: ReleaseReader, plan: TrainingPlan, drift: DriftReport) -> None:
-    """Raise `InvalidInput` (kind `data`) where the release that drifted was trained on the very same data."""
+    """Raise `InvalidInput` where the release that drifted was trained on the very same data, or nobody knows it.
+
+    Its kind is `data`, or `argument` where the registry holds no such release.
+    """
     reference = f"{drift.model}@{drift.version}"
+    if drift.version not in reader.versions(drift.model):
+        raise InvalidInput(
+            "argument",
+            f"The consumer serves {reference}, and {reader.store.location} holds no such release.",
+            remedy="check --if-drift and REGISTRY_URL: consumer and producer do not use the same registry.",
+        )
     if _trained_on(reader, reference) == plan.configuration.data.sha256:
         raise InvalidInput(
             "data",

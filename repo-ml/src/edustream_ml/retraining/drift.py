@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any, Final
 from urllib.error import HTTPError
+from urllib.parse import unquote, urlsplit
 from urllib.request import Request, urlopen
 
 from edustream_contracts.errors import InvalidInput, Unreachable
 from edustream_ml.addresses import shown_address, without_secrets
+from edustream_registry.names import parse_version
 
 VERDICTS: Final = ("too_few_rows", "stable", "minor_shift", "major_shift")
 """What a consumer says of a field and of a model, from the least to the most."""
@@ -48,7 +51,7 @@ class DriftReport:
 
 
 def ask_consumer(url: str, model: str) -> DriftReport:
-    """The drift report of `model` at `url`.
+    """The drift report of `model` at `url`, which may hold a user and a password (basic authentication).
 
     Raises `Unreachable` (kind `connection` or `server_error`) where nobody answers, `InvalidInput` (kind `argument`)
     where what answers is no drift report of that model, or says that it has no verdict.
@@ -62,8 +65,10 @@ def read_report(data: bytes, url: str, model: str) -> DriftReport:
         document = json.loads(data)
         found, version, verdict = document["model"], document["model_version"], document["verdict"]
         rows, fields = (0, ()) if verdict is None else (int(document["rows"]), _shifted(document["fields"]))
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise _no_report(url, f"it says {data[:SHOWN_BYTES]!r}") from error
+        parse_version(version)
+    # What answers may be anything: InvalidInput is of a version that is none, RecursionError of a hundred thousand [.
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, InvalidInput) as error:
+        raise _no_report(url, f"it says {data[:SHOWN_BYTES].decode(errors='replace')}") from error
     if found != model:
         raise InvalidInput(
             "argument",
@@ -78,7 +83,7 @@ def read_report(data: bytes, url: str, model: str) -> DriftReport:
         )
     if verdict not in VERDICTS:
         raise _no_report(url, f"its verdict is {verdict!r}")
-    return DriftReport(model, str(version), verdict, rows, fields)
+    return DriftReport(model, version, verdict, rows, fields)
 
 
 def _shifted(fields: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
@@ -94,7 +99,7 @@ def _fetched(url: str) -> bytes:
         )
     try:
         # The scheme was checked above.
-        with urlopen(Request(url, headers={"Accept": "application/json"}), timeout=TIMEOUT_S) as answer:  # noqa: S310
+        with urlopen(_request(url), timeout=TIMEOUT_S) as answer:  # noqa: S310
             data: bytes = answer.read(MAX_BYTES)
     except HTTPError as error:
         with error:
@@ -111,6 +116,17 @@ def _fetched(url: str) -> bytes:
             remedy="check that it runs and the address; whether there is drift is not known, so nothing was trained.",
         ) from error
     return data
+
+
+def _request(url: str) -> Request:
+    parts = urlsplit(url)
+    user, _, place = parts.netloc.rpartition("@")
+    request = Request(parts._replace(netloc=place).geturl(), headers={"Accept": "application/json"})  # noqa: S310
+    if user:
+        # Whom the consumer redirects to is told no password.
+        secret = base64.b64encode(unquote(user).encode()).decode()
+        request.add_unredirected_header("Authorization", f"Basic {secret}")
+    return request
 
 
 def _no_report(url: str, what: str) -> InvalidInput:

@@ -41,6 +41,7 @@ PARENT: Final = "mlflow.parentRunId"
 NOTE: Final = "mlflow.note.content"
 RELEASE: Final = "release"
 LONGEST_TAG: Final = 5000
+SHOWN_CHARACTERS: Final = 200
 
 
 class MlflowTracker(Tracker):
@@ -54,6 +55,7 @@ class MlflowTracker(Tracker):
         Raises `Unreachable` (kind `connection`) where it does not answer.
         """
         self._uri = uri
+        self.place = shown_address(uri)
         self._plan = plan
         self._model = plan.configuration.model
         self._run = ""
@@ -161,7 +163,7 @@ class MlflowTracker(Tracker):
         except Exception as error:
             raise Unreachable(
                 "connection",
-                f"MLflow at {shown_address(self._uri)} does not take the run: {self._said(error)}",
+                f"MLflow at {self.place} does not take the run: {self._said(error)}",
                 remedy="check MLFLOW_TRACKING_URI, or unset it to train without a record.",
             ) from error
 
@@ -172,9 +174,10 @@ class MlflowTracker(Tracker):
         # Whatever it is: a record goes to servers and disks by code of others, and must not end a training.
         except Exception as error:
             if not self._lost:
-                self._warn(f"warning: MLflow at {shown_address(self._uri)} lost the run: {self._said(error)}")
+                self._warn(f"warning: MLflow at {self.place} lost the run: {self._said(error)}")
             self._lost = True
 
     def _said(self, error: Exception) -> str:
         said = without_secrets(" ".join(str(error).split()), self._uri)
-        return f"{type(error).__name__}: {said}"
+        shortened = f"{said[:SHOWN_CHARACTERS]} ..." if len(said) > SHOWN_CHARACTERS else said
+        return f"{type(error).__name__}: {shortened}"

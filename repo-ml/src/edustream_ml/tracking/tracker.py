@@ -16,10 +16,14 @@ from edustream_registry.manifest import ReleaseContent
 
 TRACKING_URI: Final = "MLFLOW_TRACKING_URI"
 FOLDER: Final = "tracking"
+SQLITE: Final = "sqlite:///"
 
 
 class Tracker:
     """Told what becomes of a run, as a context manager around it; this one records nothing."""
+
+    place: str | None = None
+    """Where the run is recorded, as it may be shown."""
 
     def __enter__(self) -> Self:
         return self
@@ -46,10 +50,10 @@ def open_tracker(
 
     `warn` is told when a record is lost later on.
 
-    Raises `InvalidInput` (kind `configuration`) without the extra `tracking`, `Unreachable` where MLflow does not
-    answer: both before any training.
+    Raises `InvalidInput` (kind `configuration`) without the extra `tracking`, and where a file of SQLite is in a folder
+    that is not there; `Unreachable` where MLflow does not answer: all of them before any training.
     """
-    uri = environ.get(TRACKING_URI)
+    uri = environ.get(TRACKING_URI, "").strip()
     if not uri and not track:
         return Tracker()
     if find_spec("mlflow") is None:
@@ -63,6 +67,7 @@ def open_tracker(
     from edustream_ml.tracking.mlflow_tracker import MlflowTracker
 
     if uri:
+        _require_folder(uri)
         return MlflowTracker(uri, plan, warn)
     folder = (repository / FOLDER).resolve()
     try:
@@ -72,3 +77,14 @@ def open_tracker(
             "argument", f"Runs cannot be recorded in {folder}: {error.strerror}.", remedy="make it a folder of yours."
         ) from error
     return MlflowTracker(f"sqlite:///{folder / 'mlflow.db'}", plan, warn, (folder / "artifacts").as_uri())
+
+
+def _require_folder(uri: str) -> None:
+    """MLflow would make the folder: a slip in a path would begin another history, somewhere."""
+    folder = Path(uri.removeprefix(SQLITE).partition("?")[0]).parent
+    if uri.startswith(SQLITE) and not folder.is_dir():
+        raise InvalidInput(
+            "configuration",
+            f"{TRACKING_URI} names a file in {folder}, which is no folder.",
+            remedy="make the folder, or correct the path.",
+        )
