@@ -125,16 +125,20 @@ $(REPOS:%=lint-%): lint-%: %/.venv/ready
 	@cd $* && .venv/bin/mypy --no-error-summary
 	@cd $* && .venv/bin/lint-imports --no-cache
 
+# The largest environment first, and lint in between: neither core waits for the other at the end.
+BY_SIZE = repo-ml/.venv/locked $(READY) $(OPEN_INFERENCE_CLIENTS)/.venv/locked
+
 .PHONY: test $(REPOS:%=test-%)
 test:  ## Run lint and every test of every repo; coverage of each package is enforced.
-	@$(MAKE) --silent --no-print-directory --jobs=2 $(READY) $(OPEN_INFERENCE_CLIENTS)/.venv/locked
-	@$(MAKE) --silent --no-print-directory lint
+	@$(MAKE) --silent --no-print-directory --jobs=2 --output-sync=target $(BY_SIZE) $(REPOS:%=lint-%)
 	@$(MAKE) --silent --no-print-directory LINTED=yes $(REPOS:%=test-%)
 
 # One worker a core, each with servers of its own; the last ones take over what the others have not begun.
-test-contracts test-artifact-registry test-repo-api test-scripts: WORKERS := --numprocesses auto --maxprocesses 4 --dist worksteal
-# Whoever needs the whole training, which takes most of the time, is in one file.
-test-repo-ml: WORKERS := --numprocesses auto --maxprocesses 2 --dist loadfile
+test-contracts test-artifact-registry test-repo-api: WORKERS := --numprocesses auto --maxprocesses 4 --dist worksteal
+# Few tests take most of the time: who is idle gets the next one, in the order of tests/conftest.py.
+test-scripts: WORKERS := --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+# Whoever needs the whole training, which takes most of the time, is in one file; the files are in the same order.
+test-repo-ml: WORKERS := --numprocesses auto --maxprocesses 2 --dist loadfile --no-loadscope-reorder
 
 $(REPOS:%=test-%): test-%: $(if $(LINTED),%/.venv/ready,lint-%)
 	@echo "== $*: tests"
