@@ -27,9 +27,23 @@ help:  ## Print this list.
 setup:  ## Create the five virtual environments from their locks.
 	@$(MAKE) --silent --no-print-directory --jobs=2 $(READY)
 
+# uv, the one that the lock of scripts/ pins: pip looks at every file that the index has of a package, not at those of the
+# lock alone, which takes it minutes.
+UV := .uv/bin/uv
+
+$(UV): scripts/requirements.lock
+	@rm -rf .uv
+	@$(PYTHON) -m venv .uv
+	@awk '/^[a-z]/ { taken = /^uv==/ } taken' $< > .uv/requirements.lock
+	@.uv/bin/python -m pip install --quiet --no-compile --require-hashes --requirement .uv/requirements.lock
+	@touch $@
+
 # What is imported is compiled then; most of what is installed never is. What has no wheel is built by the setuptools of
-# the lock, which is there first: pip, when it isolates a build, fetches one without a hash.
-install_locked = $(1)/.venv/bin/python -m pip install --quiet --no-compile --no-build-isolation --require-hashes --requirement
+# the lock, which is there first: an isolated build fetches one without a hash. Who has told pip alone where the packages
+# are, or by which certificates, is served by pip.
+locked = --quiet --no-build-isolation --require-hashes --requirement
+install_locked = $(UV) pip install --python $(1)/.venv/bin/python $(locked) $(2) \
+	|| $(1)/.venv/bin/python -m pip install --no-compile $(locked) $(2)
 
 define create_environment
 	@echo "== $(1): creating its environment from $(1)/requirements.lock"
@@ -37,8 +51,8 @@ define create_environment
 	@rm -rf $(1)/.venv
 	@$(PYTHON) -m venv $(1)/.venv
 	@awk '/^[a-z]/ { taken = /^setuptools==/ } taken' $(1)/requirements.lock > $(1)/.venv/build-backend.txt
-	@if [ -s $(1)/.venv/build-backend.txt ]; then $(call install_locked,$(1)) $(1)/.venv/build-backend.txt; fi
-	@$(call install_locked,$(1)) $(1)/requirements.lock
+	@if [ -s $(1)/.venv/build-backend.txt ]; then $(call install_locked,$(1),$(1)/.venv/build-backend.txt); fi
+	@$(call install_locked,$(1),$(1)/requirements.lock)
 endef
 
 define install_wheels
@@ -56,7 +70,7 @@ define build_wheel
 	@touch $@
 endef
 
-%/.venv/locked: %/requirements.lock
+%/.venv/locked: %/requirements.lock | $(UV)
 	$(call create_environment,$*)
 	@touch $@
 
@@ -125,16 +139,20 @@ $(REPOS:%=lint-%): lint-%: %/.venv/ready
 	@cd $* && .venv/bin/mypy --no-error-summary
 	@cd $* && .venv/bin/lint-imports --no-cache
 
+# The largest environment first, and lint in between: neither core waits for the other at the end.
+BY_SIZE = repo-ml/.venv/locked $(READY) $(OPEN_INFERENCE_CLIENTS)/.venv/locked
+
 .PHONY: test $(REPOS:%=test-%)
 test:  ## Run lint and every test of every repo; coverage of each package is enforced.
-	@$(MAKE) --silent --no-print-directory --jobs=2 $(READY) $(OPEN_INFERENCE_CLIENTS)/.venv/locked
-	@$(MAKE) --silent --no-print-directory lint
+	@$(MAKE) --silent --no-print-directory --jobs=2 --output-sync=target $(BY_SIZE) $(REPOS:%=lint-%)
 	@$(MAKE) --silent --no-print-directory LINTED=yes $(REPOS:%=test-%)
 
 # One worker a core, each with servers of its own; the last ones take over what the others have not begun.
-test-contracts test-artifact-registry test-repo-api test-scripts: WORKERS := --numprocesses auto --maxprocesses 4 --dist worksteal
-# Whoever needs the whole training, which takes most of the time, is in one file.
-test-repo-ml: WORKERS := --numprocesses auto --maxprocesses 2 --dist loadfile
+test-contracts test-artifact-registry test-repo-api: WORKERS := --numprocesses auto --maxprocesses 4 --dist worksteal
+# Few tests take most of the time: who is idle gets the next one, in the order of tests/conftest.py.
+test-scripts: WORKERS := --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+# Whoever needs the whole training, which takes most of the time, is in one file; the files are in the same order.
+test-repo-ml: WORKERS := --numprocesses auto --maxprocesses 2 --dist loadfile --no-loadscope-reorder
 
 $(REPOS:%=test-%): test-%: $(if $(LINTED),%/.venv/ready,lint-%)
 	@echo "== $*: tests"
@@ -190,5 +208,5 @@ contract-diff: contracts/.venv/ready  ## Say what this branch changes in the con
 
 .PHONY: clean
 clean:  ## Remove environments, wheels and caches; keeps the registry's data and the keys.
-	@rm -rf $(REPOS:%=%/.venv) $(OPEN_INFERENCE_CLIENTS)/.venv contracts/dist artifact-registry/dist
+	@rm -rf .uv $(REPOS:%=%/.venv) $(OPEN_INFERENCE_CLIENTS)/.venv contracts/dist artifact-registry/dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -25,6 +25,19 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SMALL_ROWS = 600
+LONGEST_FIRST = (
+    "test_dvc.py",
+    "test_tracking.py",
+    "test_documents.py",
+    "test_cli.py",
+    "test_rebuild.py",
+    "test_refused_data.py",
+    "test_interruption.py",
+    "test_retraining.py",
+    "test_refused_models.py",
+    "test_stages.py",
+    "test_search.py",
+)
 
 Document = dict[str, Any]
 
@@ -62,6 +75,11 @@ def write_project(folder: Path, document: Document | None = None, csv: str | byt
     path = folder / "configs" / "churn.yaml"
     path.write_text(yaml.safe_dump(given, sort_keys=False), encoding="utf-8")
     return path
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Workers get the files in this order: the last that they get are short, so that they end at the same time."""
+    items.sort(key=lambda item: [item.path.name != name for name in LONGEST_FIRST])
 
 
 @pytest.fixture(scope="session", autouse=True)
