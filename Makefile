@@ -136,7 +136,7 @@ $(REPOS:%=test-%): test-%: $(if $(LINTED),%/.venv/ready,lint-%)
 OPEN_INFERENCE_CLIENTS := repo-api/tests/open_inference_clients
 test-repo-api: $(OPEN_INFERENCE_CLIENTS)/.venv/locked
 
-PROVEN := contracts artifact-registry repo-api
+PROVEN := contracts artifact-registry repo-api scripts
 
 .PHONY: prove $(PROVEN:%=prove-%)
 prove: $(PROVEN:%=prove-%)  ## Run the proofs of the protocol and the attacks on it with large budgets.
@@ -146,7 +146,7 @@ $(PROVEN:%=prove-%): prove-%: %/.venv/ready
 	@cd $* && .venv/bin/python -m pytest -m prove
 
 # The tests of scripts/ run all repos together.
-test-scripts: setup system-tools
+test-scripts prove-scripts: setup system-tools
 
 test-repo-api: system-tools
 
