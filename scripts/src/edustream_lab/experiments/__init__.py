@@ -1,0 +1,18 @@
+"""The experiments, in the order in which they are told. Each has its sentences in a table beside it."""
+
+from typing import Final
+
+from edustream_lab.experiment import Experiment
+from edustream_lab.experiments import (
+    break_the_contract,
+    change_the_shared_code,
+    delete_the_artifact,
+    rename_the_folder,
+)
+
+EXPERIMENTS: Final[tuple[Experiment, ...]] = (
+    delete_the_artifact.EXPERIMENT,
+    rename_the_folder.EXPERIMENT,
+    change_the_shared_code.EXPERIMENT,
+    break_the_contract.EXPERIMENT,
+)
