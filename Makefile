@@ -169,6 +169,10 @@ bench-serving: setup bench-tools  ## Measure serving against empty endpoints, ot
 bench-tables: scripts/.venv/ready  ## Write what the benchmarks measured last into the README.
 	@scripts/.venv/bin/python scripts/benchmarks/readme_tables.py
 
+.PHONY: picture
+picture: scripts/.venv/ready  ## Draw the architecture from docs/architecture.toml.
+	@scripts/.venv/bin/python scripts/draw_architecture.py
+
 BASE ?= origin/main
 ALLOW ?=
 
