@@ -8,12 +8,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from readme_tables import sources, with_tables
+from readme_tables import ENGLISH, Wording, sources, spanish, with_tables
 
 from edustream_lab.places import Checkout
 
 DOCUMENTS = [
     "README.md",
+    "README.es.md",
     "contracts/README.md",
     "contracts/PROTOCOL.md",
     "contracts/adr/README.md",
@@ -38,15 +39,19 @@ def test_links_lead_somewhere(checkout: Checkout, document: str) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_make_targets_exist(checkout: Checkout, document: str) -> None:
-    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", (checkout.root / document).read_text(), re.MULTILINE))
+    named = set(
+        re.findall(r"(?:^|`)make ([a-z-]+)", (checkout.root / document).read_text(), re.MULTILINE)
+    )
     commands = {name: ["make", "--dry-run", "--always-make", name] for name in named}
     runs = {name: subprocess.run(command, cwd=checkout.root, capture_output=True) for name, command in commands.items()}
     assert {name for name, done in runs.items() if done.returncode} == set()
 
 
 def test_paths_in_the_readme_exist(checkout: Checkout) -> None:
+    """README.es.md names the same: `test_translations.py`."""
     named = re.findall(
-        r"`([A-Za-z0-9_./-]+/[A-Za-z0-9_.-]+\.(?:py|md|yml|yaml|json))`", (checkout.root / "README.md").read_text()
+        r"(?:`|\b)([A-Za-z0-9_./-]+/[A-Za-z0-9_.-]+\.(?:py|md|yml|yaml|json|sh|cast))\b",
+        (checkout.root / "README.md").read_text(),
     )
     made_on_the_way = {"repo-api/trust.json"}
     assert named
@@ -65,15 +70,16 @@ def committed(checkout: Checkout, path: str) -> str:
     return subprocess.run(command, cwd=checkout.root, check=True, capture_output=True, text=True).stdout
 
 
-def test_the_readme_tells_the_speed_that_was_recorded(checkout: Checkout) -> None:
+@pytest.mark.parametrize(("document", "wording"), [("README.md", ENGLISH), ("README.es.md", spanish())])
+def test_the_readme_tells_the_speed_that_was_recorded(checkout: Checkout, document: str, wording: Wording) -> None:
     """What is committed: whoever runs a benchmark has other figures on the disk."""
-    told = committed(checkout, "README.md")
+    told = committed(checkout, document)
     results = {path: json.loads(committed(checkout, path)) for path in sources(told)}
     assert results
     for row in (row for one in results.values() for row in one["figures"]):
         if not row.get("paired"):
             assert row["ratio"] == pytest.approx(row["ours"] / row["theirs"], rel=0.01, abs=0.0005)
-    assert with_tables(told, results) == told, "run make bench-tables"
+    assert with_tables(told, results, wording) == told, "run make bench-tables"
 
 
 def test_no_file_names_a_machine_or_an_index(checkout: Checkout) -> None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from readme_tables import rendered, sources, with_tables
+import pytest
+from readme_tables import rendered, sources, spanish, with_tables
 
 RESULTS: dict[str, Any] = {
     "measured_at": "2026-11-21",
@@ -36,3 +38,16 @@ def test_only_what_stands_between_the_comments_is_written_anew() -> None:
     assert text.endswith("\n<!-- end -->\nafter\n")
     assert "old" not in text
     assert with_tables(text, {"bench/x.json": RESULTS}) == text
+
+
+def test_in_spanish_the_figures_are_the_same_and_have_spanish_names() -> None:
+    wording = replace(spanish(), names={"a / b": "una / otra", "c / d": "tres / cuatro", "e / f": "cinco / seis"})
+    text = rendered(RESULTS, wording)
+    assert "| una / otra | 1.5 / 1.0 s | 1.5 | <= 1.3 |\n" in text
+    assert "| cinco / seis | 4.0 / 2.0 MiB | 2.0 | ninguno |\n" in text
+    assert "se cumplieron 1 de 2 objetivos. No se cumplieron:\n\n- una / otra\n" in text
+
+
+def test_a_figure_without_a_spanish_name_is_named() -> None:
+    with pytest.raises(LookupError, match=r"no name for the figure 'a / b'; add it"):
+        rendered(RESULTS, spanish())
