@@ -79,6 +79,13 @@ repo-api/.venv/ready: repo-api/.venv/locked repo-api/pyproject.toml $(REGISTRY_W
 scripts/.venv/ready: scripts/.venv/locked scripts/pyproject.toml
 	$(call install_itself,scripts)
 
+.PHONY: wheels
+wheels: $(REGISTRY_WHEEL)  ## Put the wheels that each image is built on into wheels/ beside its Dockerfile.
+	@for repo in artifact-registry repo-ml repo-api; do \
+		rm -rf $$repo/wheels && mkdir $$repo/wheels && cp contracts/dist/*.whl $$repo/wheels || exit; \
+	done
+	@for repo in repo-ml repo-api; do cp artifact-registry/dist/*.whl $$repo/wheels || exit; done
+
 .PHONY: lock
 lock: scripts/.venv/ready $(REGISTRY_WHEEL)  ## Resolve every repo's dependencies anew and rewrite its lock.
 	@scripts/.venv/bin/python scripts/lock.py
@@ -182,5 +189,5 @@ contract-diff: contracts/.venv/ready  ## Say what this branch changes in the con
 
 .PHONY: clean
 clean:  ## Remove environments, wheels and caches; keeps the registry's data and the keys.
-	@rm -rf $(REPOS:%=%/.venv) $(OPEN_INFERENCE_CLIENTS)/.venv contracts/dist artifact-registry/dist
+	@rm -rf $(REPOS:%=%/.venv) $(OPEN_INFERENCE_CLIENTS)/.venv contracts/dist artifact-registry/dist $(REPOS:%=%/wheels)
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -133,7 +133,9 @@ def commands_of_the_readme(checkout: Checkout) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def alone(checkout: Checkout, split: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def alone(
+    checkout: Checkout, split: Path, wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
     """Clones a repository into a folder without neighbours, and does there what the README says, but for the tests."""
 
     @cache
@@ -141,8 +143,8 @@ def alone(checkout: Checkout, split: Path, tmp_path_factory: pytest.TempPathFact
         home = tmp_path_factory.mktemp(repo) / repo
         said_by(["git", "clone", "--quiet", split / repo, home], split)
         (home.parent / "wheels").mkdir()
-        for wheel in (wheel for other in BUILT_ON[repo] for wheel in (prepared(other).parent / "wheels").iterdir()):
-            shutil.copy(wheel, home.parent / "wheels")
+        for other in BUILT_ON[repo]:
+            shutil.copy(wheels[other], home.parent / "wheels")
         *preparations, _ = commands_of_the_readme(checkout)
         for command in preparations:
             said_by(["sh", "-c", command], home)
