@@ -31,6 +31,11 @@ class Finished:
     returncode: int
     output: str
 
+    @property
+    def words(self) -> str:
+        """What it printed for people: its output without the log's lines of JSON."""
+        return "\n".join(line for line in self.output.splitlines() if not line.startswith('{"level"'))
+
 
 @dataclass(frozen=True, slots=True)
 class Program:

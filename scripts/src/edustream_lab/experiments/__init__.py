@@ -7,7 +7,9 @@ from edustream_lab.experiments import (
     break_the_contract,
     change_the_shared_code,
     delete_the_artifact,
+    registry_goes_away,
     rename_the_folder,
+    two_at_once,
 )
 
 EXPERIMENTS: Final[tuple[Experiment, ...]] = (
@@ -15,4 +17,6 @@ EXPERIMENTS: Final[tuple[Experiment, ...]] = (
     rename_the_folder.EXPERIMENT,
     change_the_shared_code.EXPERIMENT,
     break_the_contract.EXPERIMENT,
+    registry_goes_away.EXPERIMENT,
+    two_at_once.EXPERIMENT,
 )

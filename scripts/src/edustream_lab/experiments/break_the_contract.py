@@ -46,7 +46,7 @@ def tell(company: Company, teller: Teller) -> None:
     teller.fact("pinned-stays", health["state"] == "READY" and health["last_refusal"] is None, health)
     teller.fact("pinned-answers-alike", pinned.predict(row).json() == before)
     stopped = company.serve_to_the_end(cache="cache-new")
-    teller.shows(stopped.output)
+    teller.shows(stopped.words)
     names = "region" in stopped.output
     teller.fact("new-stops", stopped.returncode == INCOMPATIBLE and names, stopped, code=INCOMPATIBLE)
     pinned.stop()

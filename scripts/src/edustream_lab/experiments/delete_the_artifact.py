@@ -46,7 +46,7 @@ def _delete_the_file(company: Company, teller: Teller, running: Consumer) -> Con
 
     teller.step("new-consumer")
     stopped = company.serve_to_the_end(cache="cache-new")
-    teller.shows(stopped.output)
+    teller.shows(stopped.words)
     teller.fact("stops", stopped.returncode == NO_RELEASE, stopped, code=NO_RELEASE)
     teller.fact("names-file", MODEL_FILE in stopped.output and key in stopped.output, stopped)
     teller.fact("says-next", "publish the release again" in stopped.output, stopped)
@@ -88,7 +88,7 @@ def _delete_the_manifest(company: Company, teller: Teller, running: Consumer) ->
     teller.shows(f"deleted s3://{company.bucket}/{MANIFEST}")
     _goes_on(company, teller, running)
     stopped = company.serve_to_the_end(cache="cache-new")
-    teller.shows(stopped.output)
+    teller.shows(stopped.words)
     teller.fact("stops", stopped.returncode == NO_RELEASE, stopped, code=NO_RELEASE)
     files = company.keys("models/churn/files/")
     teller.fact("files-without-release", files and not company.keys("models/churn/releases/"), files, files=len(files))
@@ -106,7 +106,7 @@ def _delete_the_entry(company: Company, teller: Teller, running: Consumer) -> No
     teller.shows(f"deleted s3://{company.bucket}/{ENTRY}")
     _goes_on(company, teller, running)
     stopped = company.serve_to_the_end(cache="cache-new")
-    teller.shows(stopped.output)
+    teller.shows(stopped.words)
     teller.fact(
         "nothing-promoted", stopped.returncode == NO_RELEASE and "Nothing was promoted" in stopped.output, stopped
     )
