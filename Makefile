@@ -93,7 +93,7 @@ lock: scripts/.venv/ready $(REGISTRY_WHEEL)  ## Resolve every repo's dependencie
 # --- the system -------------------------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: setup  ## See everything: registry, training, release, serving, the decoupling experiment. Leaves nothing running.
+demo: setup  ## See everything: registry, training, release, serving, the first experiment. Leaves nothing running.
 	@scripts/.venv/bin/python scripts/demo.py
 
 .PHONY: registry
@@ -108,9 +108,17 @@ train: repo-ml/.venv/ready  ## Train, publish and promote the churn model (needs
 serve: repo-api/.venv/ready  ## Serve the promoted model on 127.0.0.1 until Ctrl-C (needs a registry).
 	@cd repo-api && .venv/bin/python serve_consume.py --model $(MODEL) --port $(API_PORT)
 
+# One alone with NAME=rename-the-folder; in Spanish with LANGUAGE=es, which make passes on.
+NAME ?=
+
 .PHONY: experiments
-experiments: setup  ## Run the decoupling experiment alone: delete the artifact and see who notices.
-	@scripts/.venv/bin/python scripts/experiments/delete_artifact.py
+experiments: setup  ## Run the experiments that compare a monorepo with this one; NAME=... runs one, LANGUAGE=es is Spanish.
+	@scripts/.venv/bin/python scripts/experiments/tell.py $(NAME)
+
+.PHONY: comparison
+comparison: setup  ## Run all experiments and write docs/monorepo-vs-multirepo.md, in both languages, from what they measure.
+	@scripts/.venv/bin/python scripts/experiments/tell.py --record bench/experiments.json
+	@scripts/.venv/bin/python scripts/experiments/compare.py
 
 # --- proof --------------------------------------------------------------------------------------------------------------
 

@@ -6,12 +6,12 @@ In the language that LANGUAGE says, on throwaway registries and free ports.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
 
 from edustream_lab.company import Company
+from edustream_lab.comparison import record
 from edustream_lab.experiments import EXPERIMENTS
 from edustream_lab.language import language_of
 from edustream_lab.narrator import Narrator
@@ -26,7 +26,7 @@ def main() -> int:
     names = [experiment.name for _, experiment in numbered]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"all, unless some are named: {', '.join(names)}")
-    parser.add_argument("--record", type=Path, metavar="FILE", help="write what was measured into FILE, as JSON")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write what is measured into FILE, as JSON")
     given = parser.parse_args()
     for name in given.names:
         if name not in names:
@@ -36,7 +36,7 @@ def main() -> int:
     def tell(company: Company, narrator: Narrator) -> None:
         figures = tell_all(chosen, company, narrator, language)
         if given.record:
-            given.record.write_text(json.dumps(figures, indent=2) + "\n")
+            record(figures, given.record)
 
     return perform(Path(__file__), tell, language, quick=True)
 

@@ -7,6 +7,9 @@ from edustream_lab.experiments import (
     break_the_contract,
     change_the_shared_code,
     delete_the_artifact,
+    different_pythons,
+    forge_a_model,
+    fridays_release,
     registry_goes_away,
     rename_the_folder,
     two_at_once,
@@ -18,5 +21,8 @@ EXPERIMENTS: Final[tuple[Experiment, ...]] = (
     change_the_shared_code.EXPERIMENT,
     break_the_contract.EXPERIMENT,
     registry_goes_away.EXPERIMENT,
+    forge_a_model.EXPERIMENT,
     two_at_once.EXPERIMENT,
+    fridays_release.EXPERIMENT,
+    different_pythons.EXPERIMENT,
 )
