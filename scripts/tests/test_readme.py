@@ -21,6 +21,8 @@ DOCUMENTS = [
     "artifact-registry/README.md",
     "repo-ml/README.md",
     "repo-api/README.md",
+    "docs/role-play.md",
+    "docs/role-play.es.md",
 ]
 
 
@@ -40,7 +42,7 @@ def test_links_lead_somewhere(checkout: Checkout, document: str) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_make_targets_exist(checkout: Checkout, document: str) -> None:
     named = set(
-        re.findall(r"(?:^|`)make ([a-z-]+)", (checkout.root / document).read_text(), re.MULTILINE)
+        re.findall(r"(?:^|`|\$ )make (?:-C \.\. )?([a-z-]+)", (checkout.root / document).read_text(), re.MULTILINE)
     )
     commands = {name: ["make", "--dry-run", "--always-make", name] for name in named}
     runs = {name: subprocess.run(command, cwd=checkout.root, capture_output=True) for name, command in commands.items()}
@@ -59,7 +61,8 @@ def test_paths_in_the_readme_exist(checkout: Checkout) -> None:
 
 
 def test_registry_commands_in_the_readme_exist(checkout: Checkout) -> None:
-    named = set(re.findall(r"edustream-registry ([a-z]+)", (checkout.root / "README.md").read_text()))
+    texts = [(checkout.root / path).read_text() for path in ("README.md", "docs/role-play.md")]
+    named = {name for text in texts for name in re.findall(r"edustream-registry ([a-z]+)", text)}
     listing = subprocess.run([checkout.registry_command, "--help"], check=True, capture_output=True, text=True).stdout
     assert named
     assert {name for name in named if not re.search(rf"│ {name}\b", listing)} == set()

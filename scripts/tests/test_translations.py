@@ -15,7 +15,7 @@ from edustream_lab.places import Checkout
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 # A number stands alone: the digits of S3, ONNX's version or SHA-256 belong to a name.
 NUMBER = re.compile(r"(?<![\w-])\d+(?:[.,:]\d+)*")
-TRANSLATED = ("README.md",)
+TRANSLATED = ("README.md", "docs/role-play.md")
 
 
 @dataclass(frozen=True, slots=True)
