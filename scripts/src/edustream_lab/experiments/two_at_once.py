@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+from pathlib import Path
 from typing import Any, Final
 
 from edustream_lab.company import Company
 from edustream_lab.experiment import Experiment
+from edustream_lab.processes import Finished
 from edustream_lab.teller import Teller
 
 CONFLICT: Final = 7
@@ -14,8 +18,34 @@ VERSION: Final = "1.1.0"
 
 def tell(company: Company, teller: Teller) -> None:
     """Tell it in a company whose registry holds churn@1.0.0 and 1.0.1, promoted by entries 1 and 2."""
+    _merge(company, teller)
     _publish(company, teller)
     _promote(company, teller)
+
+
+def _merge(company: Company, teller: Teller) -> None:
+    teller.step("merge")
+    repo = company.home / "monorepo"
+    model = repo / "ml" / "models" / "churn_model.pkl"
+    model.parent.mkdir(parents=True)
+    _git(company, repo, "init", "--quiet", "--initial-branch", "main")
+    _git(company, repo, "commit", "--quiet", "--allow-empty", "--message", "Begin")
+    for name in ("ada", "grace"):
+        _git(company, repo, "checkout", "--quiet", "-b", name, "main")
+        model.parent.mkdir(parents=True, exist_ok=True)
+        model.write_bytes(pickle.dumps({"trained by": name}))
+        _git(company, repo, "add", ".")
+        _git(company, repo, "commit", "--quiet", "--message", f"The model of {name}")
+    merged = _git(company, repo, "merge", "ada")
+    teller.shows(merged.output)
+    teller.fact("merge-fails", merged.returncode == 1 and "Cannot merge binary files" in merged.output, merged)
+
+
+def _git(company: Company, repo: Path, *arguments: str) -> Finished:
+    """Run git as somebody, without the settings of whoever runs the experiment."""
+    who = {f"GIT_{role}_{what}": "team@localhost" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    settings = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"}
+    return company.stage.run("git", ["git", *arguments], cwd=repo, variables=who | settings)
 
 
 def _publish(company: Company, teller: Teller) -> None:
