@@ -11,6 +11,7 @@ REGISTRY_WHEEL := artifact-registry/dist/built
 REGISTRY_PORT ?= 8333
 API_PORT ?= 8000
 MODEL ?= churn@production
+CONFIG ?= configs/churn.yaml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -26,12 +27,13 @@ help:  ## Print this list.
 setup:  ## Create the five virtual environments from their locks.
 	@$(MAKE) --silent --no-print-directory --jobs=2 $(READY)
 
+# What is imported is compiled then; most of what is installed never is.
 define create_environment
 	@echo "== $(1): creating its environment from $(1)/requirements.lock"
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=python3.11")'
 	@rm -rf $(1)/.venv
 	@$(PYTHON) -m venv $(1)/.venv
-	@$(1)/.venv/bin/python -m pip install --quiet --require-hashes --requirement $(1)/requirements.lock
+	@$(1)/.venv/bin/python -m pip install --quiet --no-compile --require-hashes --requirement $(1)/requirements.lock
 endef
 
 define install_wheels
@@ -101,8 +103,8 @@ registry: artifact-registry/.venv/ready  ## Run the local registry on 127.0.0.1 
 	@artifact-registry/.venv/bin/edustream-registry serve --port $(REGISTRY_PORT) --data artifact-registry/data --init .
 
 .PHONY: train
-train: repo-ml/.venv/ready  ## Train, publish and promote the churn model (needs a registry).
-	@cd repo-ml && .venv/bin/python train_publish.py
+train: repo-ml/.venv/ready  ## Train, publish and promote a model, churn's by default (needs a registry).
+	@cd repo-ml && .venv/bin/python train_publish.py --config $(CONFIG)
 
 .PHONY: serve
 serve: repo-api/.venv/ready  ## Serve the promoted model on 127.0.0.1 until Ctrl-C (needs a registry).
@@ -139,7 +141,7 @@ test:  ## Run lint and every test of every repo; coverage of each package is enf
 	@$(MAKE) --silent --no-print-directory LINTED=yes $(REPOS:%=test-%)
 
 # One worker a core, each with servers of its own; the last ones take over what the others have not begun.
-test-artifact-registry test-repo-api: WORKERS := --numprocesses auto --maxprocesses 4 --dist worksteal
+test-contracts test-artifact-registry test-repo-api test-scripts: WORKERS := --numprocesses auto --maxprocesses 4 --dist worksteal
 # Whoever needs the whole training, which takes most of the time, is in one file.
 test-repo-ml: WORKERS := --numprocesses auto --maxprocesses 2 --dist loadfile
 
@@ -151,7 +153,7 @@ $(REPOS:%=test-%): test-%: $(if $(LINTED),%/.venv/ready,lint-%)
 OPEN_INFERENCE_CLIENTS := repo-api/tests/open_inference_clients
 test-repo-api: $(OPEN_INFERENCE_CLIENTS)/.venv/locked
 
-PROVEN := contracts artifact-registry repo-api scripts
+PROVEN := contracts artifact-registry repo-ml repo-api scripts
 
 .PHONY: prove $(PROVEN:%=prove-%)
 prove: $(PROVEN:%=prove-%)  ## Run the proofs of the protocol and the attacks on it with large budgets.
@@ -179,6 +181,10 @@ bench: setup bench-tools  ## Measure against MLflow and an empty FastAPI endpoin
 .PHONY: bench-serving
 bench-serving: setup bench-tools  ## Measure serving against empty endpoints, other servers, scikit-learn.
 	@scripts/.venv/bin/python scripts/benchmarks/run_serving.py
+
+.PHONY: bench-training
+bench-training: setup  ## Measure training against pandas and bare scikit-learn, and the memory that it takes.
+	@scripts/.venv/bin/python scripts/benchmarks/run_training.py
 
 .PHONY: bench-tables
 bench-tables: scripts/.venv/ready  ## Write what the benchmarks measured last into the README.

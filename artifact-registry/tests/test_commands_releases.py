@@ -16,6 +16,7 @@ from edustream_registry import layout, presentation
 from edustream_registry.authorship import open_author
 from edustream_registry.cli import app
 from edustream_registry.local_server import RunningServer
+from edustream_registry.manifest import GateRecord
 from edustream_registry.promotion import Promoter
 from edustream_registry.provisioning import Folders, Provisioner
 from edustream_registry.publishing import Publisher
@@ -23,6 +24,16 @@ from edustream_registry.s3_store import S3Store
 from edustream_registry.store import WriteCondition
 from edustream_registry.testing.simulator import RegistrySimulator, write_release
 from edustream_registry.yanking import Yanker
+
+GATE = GateRecord(
+    name="size_mib",
+    kind="size",
+    value=0.5,
+    limit=2.0,
+    relation="at most",
+    kept=True,
+    explanation="is 0.5 [MiB]; at most 2 is asked",
+)
 
 
 def months(contract: ModelContract, maximum: int, model: str) -> ModelContract:
@@ -44,7 +55,7 @@ def env_file(moto_server: RunningServer, tmp_path_factory: pytest.TempPathFactor
     author = open_author(settings_in(written.producer / ".env"), "ada")
     for model, roc_auc in (("one", 0.85), ("two", 0.9), ("three", 0.1)):
         content = write_release(root / model, contract, model.encode())
-        content = content.model_copy(update={"metrics": {"roc_auc": roc_auc}})
+        content = content.model_copy(update={"metrics": {"roc_auc": roc_auc}, "gates": (GATE,)})
         version = Publisher(author, bundler=None).publish(content, root / model).manifest.version
         if version != "1.0.2":
             Promoter(author).promote("churn", "production", version, f"[bold]{model}[/]")
@@ -72,7 +83,7 @@ def test_a_release_that_may_be_deployed(env_file: Path, contract: ModelContract)
 
     assert result.exit_code == 0
     assert result.stdout.endswith("churn@1.0.1 may be deployed.\n")
-    assert (document["may_be_deployed"], document["version"], len(document["passed"])) == (True, "1.0.1", 8)
+    assert (document["may_be_deployed"], document["version"], len(document["passed"])) == (True, "1.0.1", 9)
 
 
 def test_a_release_that_may_not(env_file: Path) -> None:
@@ -150,6 +161,14 @@ def test_no_difference(env_file: Path) -> None:
 
     assert same.startswith("contract: identical (input identical, output identical)\n")
     assert "churn@1.0.1 and churn@1.0.1 differ in nothing but when and by whom they were released." in same
+
+
+def test_what_the_gates_said_is_shown(env_file: Path) -> None:
+    lines = run(env_file, "show", "churn@1.0.1").stdout.splitlines()
+
+    [gate] = [line.split(maxsplit=2) for line in lines if line.strip().startswith("size_mib")]
+    assert gate == ["size_mib", "yes", "is 0.5 [MiB]; at most 2 is asked"]
+    assert "size_mib" not in run(env_file, "show", "churn@1.1.0").stdout
 
 
 def test_the_whole_history(env_file: Path) -> None:

@@ -10,7 +10,7 @@ from conftest import refusal
 from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import GateRefused, Incompatible, InvalidInput, NothingToServe, Rejected, Unreachable
 from edustream_registry.deployment import Checked, Requirements, check, pinned_contract
-from edustream_registry.manifest import ReleaseContent
+from edustream_registry.manifest import GateRecord, ReleaseContent
 from edustream_registry.names import Reference
 from edustream_registry.testing.simulator import RegistrySimulator
 
@@ -73,6 +73,30 @@ def test_every_threshold_must_be_kept(
 
     assert (category, kind) == (GateRefused, "threshold")
     assert problem in message
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_gate_that_said_no_when_the_release_was_made_says_no_again(
+    registry: RegistrySimulator, content: ReleaseContent, release_dir: Path, kept: bool
+) -> None:
+    gate = GateRecord(
+        name="disparate_impact_female",
+        kind="disparate_impact",
+        value=0.7,
+        limit=0.8,
+        relation="at least",
+        kept=kept,
+        explanation="is 0.7; at least 0.8 is asked",
+    )
+    registry.publish(content.model_copy(update={"gates": (gate,)}), release_dir)
+    registry.promote("churn", "1.0.0", "candidate")
+
+    if kept:
+        assert "1 gates, every one kept" in checked(registry, "churn@candidate").passed
+    else:
+        with pytest.raises(GateRefused, match=r"disparate_impact_female: is 0\.7; at least 0\.8 is asked") as caught:
+            checked(registry, "churn@candidate")
+        assert caught.value.kind == "threshold"
 
 
 @pytest.mark.parametrize("text", ["churn@production", "churn@1.0.0", "churn@^1"])

@@ -69,6 +69,23 @@ class TestAgreement:
         wider = ModelContract({**contract.document, "golden_tolerance": 0.01})
         assert golden.replay(shifted(1.2e-5), inference, wider) == 2
 
+    def test_allows_a_share_of_a_number_where_the_contract_does(
+        self, content: ReleaseContent, contract: ModelContract
+    ) -> None:
+        contract = regression(contract, "number")
+        inference = price_of(200_000.0, content, contract)
+        generous = ModelContract({**contract.document, "golden_relative_tolerance": 1e-4})
+
+        def recorded(price: float) -> bytes:
+            return document([{"input": contract.example(), "output": {"price": price}}])
+
+        assert golden.replay(recorded(200_019.0), inference, generous) == 1
+        assert told(recorded(200_021.0), inference, generous)[1] == [
+            ("/rows/0/output/price", "is 200000 and was recorded as 200021: 21 apart, 20.0021 allowed")
+        ]
+        assert told(recorded(200_000.5), inference, contract)[0] == "golden"
+        assert told(recorded(10**4000), inference, generous)[0] == "golden"
+
     def test_compares_labels_exactly(self, inference: Inference, contract: ModelContract) -> None:
         kind, problems = told(document(tenure_golden(contract, prediction="Yes")), inference, contract)
         assert kind == "golden"

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edustream_contracts.errors import InvalidInput, Rejected
-from edustream_registry.manifest import Manifest, ReleaseContent, ReleaseFile
+from edustream_registry.manifest import FigureInterval, GateRecord, Manifest, ReleaseContent, ReleaseFile
 from edustream_registry.testing.simulator import RegistrySimulator
 
 
@@ -86,3 +87,44 @@ def test_a_time_that_does_not_exist_is_malformed(registry: RegistrySimulator, co
 
     with pytest.raises(Rejected, match="a time that does not exist in published_at"):
         registry.reader.verified("x", registry.signer.sign(manifest.payload()), Manifest)
+
+
+GATE = GateRecord(
+    name="champion_roc_auc_difference",
+    kind="champion",
+    value=-0.02,
+    interval=FigureInterval(low=-0.03, high=-0.01),
+    limit=-0.01,
+    relation="at least",
+    kept=False,
+    explanation="is worse than churn@1.0.0",
+)
+
+
+def test_what_the_gates_said_is_signed_and_read_again(
+    registry: RegistrySimulator, content: ReleaseContent, release_dir: Path
+) -> None:
+    latency = GATE.model_copy(update={"name": "latency_ms", "value": None, "interval": None, "kept": True})
+
+    registry.publish(content.model_copy(update={"gates": (GATE, latency)}), release_dir)
+
+    released = registry.reader.manifest("churn", "1.0.0")
+    assert released.statement.content.gates == (GATE, latency)
+    written = json.loads(released.data)["signed"]["content"]["gates"]
+    assert written[0]["interval"] == {"low": -0.03, "high": -0.01}
+    assert not {"value", "interval"} & written[1].keys()
+
+
+def test_a_release_without_gates_has_none(
+    registry: RegistrySimulator, content: ReleaseContent, release_dir: Path
+) -> None:
+    registry.publish(content, release_dir)
+
+    released = registry.reader.manifest("churn", "1.0.0")
+
+    assert released.statement.content.gates is None
+    assert "gates" not in json.loads(released.data)["signed"]["content"]
+
+
+def test_what_the_gates_said_takes_no_part_in_the_identity(content: ReleaseContent) -> None:
+    assert content.model_copy(update={"gates": (GATE,)}).identity == content.identity

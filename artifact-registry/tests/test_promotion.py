@@ -9,8 +9,17 @@ from pathlib import Path
 import pytest
 
 from edustream_contracts.contract import ModelContract
-from edustream_contracts.errors import Conflict, InvalidInput, NothingToServe, OutcomeUnknown, Rejected, Unreachable
+from edustream_contracts.errors import (
+    Conflict,
+    GateRefused,
+    InvalidInput,
+    NothingToServe,
+    OutcomeUnknown,
+    Rejected,
+    Unreachable,
+)
 from edustream_registry import layout, promotion
+from edustream_registry.manifest import GateRecord
 from edustream_registry.memory_store import MemoryStore
 from edustream_registry.names import Reference
 from edustream_registry.promotion import Promoter
@@ -326,3 +335,30 @@ def test_a_promoter_who_always_comes_too_late_gives_up(
 
     assert caught.value.kind == "promotion_race"
     assert len(log(registry)) == promotion.ATTEMPTS
+
+
+def test_a_release_that_its_own_gate_refused_goes_to_candidate_alone(
+    registry: RegistrySimulator, tmp_path: Path, contract: ModelContract
+) -> None:
+    content = write_release(tmp_path / "refused", contract, b"refused")
+    gate = GateRecord(
+        name="roc_auc",
+        kind="floor",
+        value=0.7,
+        limit=0.8,
+        relation="at least",
+        kept=False,
+        explanation="is 0.7; at least 0.8 is asked",
+    )
+    registry.publish(content.model_copy(update={"gates": (gate,)}), tmp_path / "refused", "9.0.0")
+    before = dict(registry.memory.objects)
+
+    with pytest.raises(GateRefused, match=r"1 of the 1 gates of churn@9\.0\.0 said no .* to production") as refused:
+        registry.promote("churn", "9.0.0")
+    assert refused.value.kind == "threshold"
+    assert registry.memory.objects == before
+    with pytest.raises(GateRefused):
+        Promoter(registry.author).promote("churn", "candidates", "9.0.0", "a test", accepted=("api",))
+
+    assert registry.promote("churn", "9.0.0", "candidate").moved
+    assert registry.reader.resolve(Reference.parse("churn@candidate")).version == "9.0.0"

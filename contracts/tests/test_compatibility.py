@@ -95,6 +95,16 @@ def test_a_tolerance_matters_to_those_who_read_numbers(churn_document: dict[str,
     assert compare_for(CHURN, new, INPUTS, ["prediction"]).output is Verdict.IDENTICAL
 
 
+def test_a_relative_tolerance_is_compared_as_the_absolute_one(churn_document: dict[str, Any]) -> None:
+    new = contract_from({**churn_document, "golden_relative_tolerance": 1e-4})
+
+    (reason,) = compare(CHURN, new).breaking
+    assert (reason.pointer, reason.rule) == ("/golden_relative_tolerance", "tolerance-raised")
+    assert reason.sentence.startswith("Replayed numbers may be off by 0.0001 of their size now; it was 0.0.")
+    assert compare(new, CHURN).output is Verdict.COMPATIBLE
+    assert compare_for(CHURN, new, INPUTS, ["prediction"]).output is Verdict.IDENTICAL
+
+
 def test_a_changed_unit_shows_a_row_that_both_contracts_take(edited: Callable[..., ModelContract]) -> None:
     new = edited("input", "monthly_charges", **{"x-unit": "EUR/month"})
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +17,62 @@ from edustream_contracts.contract import (
 from edustream_contracts.errors import InvalidInput
 from edustream_contracts.resources import CHECKOUT
 
-EXAMPLES = CHECKOUT / "models" / "churn" / "examples"
-VALID = sorted((EXAMPLES / "valid").glob("*.json"))
-INVALID = sorted((EXAMPLES / "invalid").glob("*.json"))
+MODELS = CHECKOUT / "models"
+VALID = sorted(MODELS.glob("*/examples/valid/*.json"))
+INVALID = sorted(MODELS.glob("*/examples/invalid/*.json"))
 POINTER_OF_INVALID = {
-    "boolean-for-integer": "/female",
-    "category-in-wrong-case": "/contract",
-    "fractional-tenure": "/tenure",
-    "missing-field": "/tenure",
-    "null-where-required": "/monthly_charges",
-    "number-as-text": "/monthly_charges",
-    "tenure-above-range": "/tenure",
-    "tenure-below-range": "/tenure",
-    "unknown-category": "/internet_service",
-    "unknown-field": "/customer_id",
+    "churn": {
+        "boolean-for-integer": "/female",
+        "category-in-wrong-case": "/contract",
+        "fractional-tenure": "/tenure",
+        "missing-field": "/tenure",
+        "null-where-required": "/monthly_charges",
+        "number-as-text": "/monthly_charges",
+        "tenure-above-range": "/tenure",
+        "tenure-below-range": "/tenure",
+        "unknown-category": "/internet_service",
+        "unknown-field": "/customer_id",
+    },
+    "edustream": {
+        "fractional-months": "/months_subscribed",
+        "missing-field": "/plan",
+        "null-where-required": "/hours_last_month",
+        "number-as-text": "/monthly_price",
+        "number-for-boolean": "/reminders",
+        "quiz-score-above-range": "/quiz_score",
+        "unknown-category": "/goal",
+        "unknown-field": "/cancelled",
+    },
+    "housing": {
+        "deed-without-its-space": "/Sale_Type",
+        "half-a-fireplace": "/Fireplaces",
+        "month-thirteen": "/Mo_Sold",
+        "null-for-none": "/Mas_Vnr_Type",
+        "price-as-input": "/Sale_Price",
+        "somewhere-else": "/Latitude",
+    },
+    "mobile-plans": {
+        "charge-beside-minutes": "/total_day_charge",
+        "half-a-call": "/total_day_calls",
+        "messages-of-the-plan": "/number_vmail_messages",
+        "unknown-state": "/state",
+    },
+    "plans": {
+        "bill-of-the-future": "/total_charges",
+        "category-in-wrong-case": "/internet_service",
+        "charge-below-zero": "/monthly_charges",
+        "missing-field": "/payment_method",
+        "term-already-known": "/contract",
+    },
 }
+
+
+def model_of(path: Path) -> str:
+    return path.parents[2].name
+
+
+def called(path: Path) -> str:
+    return f"{model_of(path)}/{path.stem}"
 
 
 def refusals(document: Any) -> dict[str, str]:
@@ -40,28 +82,32 @@ def refusals(document: Any) -> dict[str, str]:
     return {problem.pointer: problem.message for problem in caught.value.problems}
 
 
-@pytest.mark.parametrize("path", VALID, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", VALID, ids=called)
 def test_valid_examples_are_valid(path: Path) -> None:
     example = json.loads(path.read_bytes())
 
-    assert load_contract("churn").input_validator.problems(example["input"]) == []
+    assert load_contract(model_of(path)).input_validator.problems(example["input"]) == []
     assert example["why"]
 
 
-@pytest.mark.parametrize("path", INVALID, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", INVALID, ids=called)
 def test_invalid_examples_break_one_field_each(path: Path) -> None:
     example = json.loads(path.read_bytes())
+    validator = load_contract(model_of(path)).input_validator
 
-    problems = load_contract("churn").input_validator.problems(example["input"])
+    problems = validator.problems(example["input"])
 
-    assert {problem.pointer for problem in problems} == {POINTER_OF_INVALID[path.stem]}
-    assert not load_contract("churn").input_validator.is_valid(example["input"])
+    assert {problem.pointer for problem in problems} == {POINTER_OF_INVALID[model_of(path)][path.stem]}
+    assert not validator.is_valid(example["input"])
     assert example["why"]
 
 
-def test_every_invalid_example_has_its_expectation() -> None:
-    assert {path.stem for path in INVALID} == set(POINTER_OF_INVALID)
-    assert len(VALID) >= 5
+def test_every_contract_has_examples_and_each_invalid_one_its_expectation() -> None:
+    assert {called(path) for path in INVALID} == {
+        f"{model}/{name}" for model, names in POINTER_OF_INVALID.items() for name in names
+    }
+    for model in contract_names():
+        assert sum(model_of(path) == model for path in VALID) >= 2
 
 
 def test_churn_contract() -> None:
@@ -75,6 +121,7 @@ def test_churn_contract() -> None:
     assert not set(contract.numeric) & set(contract.categorical)
     assert len(contract.digest) == 64
     assert contract.golden_tolerance == 1e-5
+    assert contract.golden_relative_tolerance == 0.0
     assert contract.input_validator.is_valid(contract.example())
 
 
@@ -102,6 +149,14 @@ def test_outputs() -> None:
 
 def test_the_digest_is_of_the_document_not_of_its_spacing(churn_document: dict[str, Any]) -> None:
     assert parse_contract(json.dumps(churn_document, indent=9).encode()).digest == load_contract("churn").digest
+
+
+def test_a_contract_travels_to_another_process_after_it_was_used() -> None:
+    contract = load_contract("churn")
+    assert contract.input_validator.is_valid(contract.example())
+    sent = pickle.loads(pickle.dumps(contract))  # noqa: S301 - bytes of this test's own
+    assert sent == contract
+    assert sent.input_validator.is_valid(contract.example())
 
 
 def test_a_field_without_title_is_called_by_its_name(churn_document: dict[str, Any]) -> None:
@@ -182,6 +237,13 @@ def test_required_must_name_properties(churn_document: dict[str, Any]) -> None:
 
     assert pointer == f"/input/required/{len(churn_document['input']['required']) - 1}"
     assert message == "names 'shoe_size', which is not among the properties"
+
+
+@pytest.mark.parametrize("tolerance", [0, 0.02, "1e-5", None])
+def test_a_relative_tolerance_is_a_small_share(churn_document: dict[str, Any], tolerance: Any) -> None:
+    churn_document["golden_relative_tolerance"] = tolerance
+
+    assert set(refusals(churn_document)) == {"/golden_relative_tolerance"}
 
 
 def test_the_contracts_own_examples_must_fit(churn_document: dict[str, Any]) -> None:

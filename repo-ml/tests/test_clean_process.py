@@ -8,11 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
 
-from edustream_ml.release import write_release
-from edustream_ml.training import Training
 from edustream_registry.inference import clean_process
+from edustream_registry.manifest import ReleaseContent
 
 ISOLATED = "from edustream_registry.inference.isolation import isolate; isolate(); "
 TRAINING = ("edustream_ml", "joblib", "matplotlib", "onnx", "pandas", "scipy", "skl2onnx", "sklearn")
@@ -26,11 +24,11 @@ def test_what_trains_is_installed_and_cannot_be_imported_there(package: str) -> 
     assert f"ModuleNotFoundError: No consumer has the module '{package}'" in done.stderr
 
 
-def test_proving_a_release_loads_none_of_it(small_training: Training, tmp_path: Path) -> None:
-    content = write_release(small_training, tmp_path, REPOSITORY)
+def test_proving_a_release_loads_none_of_it(small_release: tuple[ReleaseContent, Path]) -> None:
+    content, folder = small_release
     program = f"{clean_process.PROGRAM}; import json, sys; sys.stdout.write('\\n' + json.dumps(sorted(sys.modules)))"
     done = subprocess.run(
-        [sys.executable, "-I", "-c", program, str(tmp_path)],
+        [sys.executable, "-I", "-c", program, str(folder)],
         input=content.model_dump_json(),
         capture_output=True,
         text=True,

@@ -97,9 +97,9 @@ def test_what_is_no_table_is_refused(tmp_path: Path, csv: str, fact: str) -> Non
 
 def test_an_empty_file_and_another_encoding_are_refused(small_plan: TrainingPlan, tmp_path: Path) -> None:
     path = write_project(tmp_path)
-    for data in (b"", "größe\n1\n".encode("latin-1")):
+    for data, fact in ((b"", "is empty"), ("größe\n1\n".encode("latin-1"), "no UTF-8 CSV file")):
         (tmp_path / "data" / "telco_churn.csv").write_bytes(data)
-        with pytest.raises(InvalidInput, match="no UTF-8 CSV file"):
+        with pytest.raises(InvalidInput, match=fact):
             load_dataset(load_plan(path))
 
 

@@ -2,56 +2,49 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from edustream_contracts.errors import GateRefused
-from edustream_ml.evaluation import calibration_bins, check_thresholds, evaluate, expected_calibration_error
+from edustream_ml.configuration import TrainingPlan
+from edustream_ml.evaluation import evaluate, fold_scores, regression_scores
+from edustream_ml.scores import Scores
 
-TRUTH = np.array([False, False, True, True])
-PROBABILITY = np.array([0.1, 0.6, 0.4, 1.0])
+TRUTH = np.array(["No", "No", "Yes", "Yes"], dtype=object)
 
 
-def test_figures_of_four_rows_worked_out_by_hand() -> None:
-    evaluation = evaluate(TRUTH, PROBABILITY, PROBABILITY >= 0.5, bins=2)
+def scores(*positive: float) -> Scores:
+    """Answers with these probabilities of Yes."""
+    probability = np.array(positive)
+    return Scores(
+        np.where(probability >= 0.5, "Yes", "No").astype(object), np.column_stack([1 - probability, probability])
+    )
+
+
+def test_two_classes_worked_out_by_hand(small_plan: TrainingPlan) -> None:
+    evaluation = evaluate(small_plan, TRUTH, scores(0.1, 0.6, 0.4, 1.0))
     assert evaluation.scores["roc_auc"] == 0.75
     assert evaluation.scores["brier_score"] == pytest.approx((0.01 + 0.36 + 0.36 + 0.0) / 4)
     assert evaluation.scores["f1"] == 0.5
-    assert evaluation.confusion.true_negative == evaluation.confusion.true_positive == 1
-    assert evaluation.confusion.false_positive == evaluation.confusion.false_negative == 1
-    assert [(bin_.rows, bin_.mean_probability, bin_.positive_share) for bin_ in evaluation.calibration] == [
-        (2, 0.25, 0.5),
-        (2, 0.8, 0.5),
-    ]
-    assert evaluation.scores["expected_calibration_error"] == pytest.approx(0.275)
+    assert evaluation.class_shares == {"No": 0.5, "Yes": 0.5}
+    assert evaluation.confusion is not None
+    assert evaluation.confusion.counts == ((1, 1), (1, 1))
+    assert evaluation.scores["expected_calibration_error"] == pytest.approx((0.1 + 0.6 + 0.6 + 0.0) / 4)
+    assert fold_scores(small_plan, TRUTH, scores(0.1, 0.6, 0.4, 1.0)) == {"roc_auc": 0.75}
 
 
-def test_an_empty_bin_has_no_mean_and_weighs_nothing() -> None:
-    bins = calibration_bins(TRUTH, np.full(4, 0.5), bins=4)
-    assert [bin_.rows for bin_ in bins] == [0, 0, 4, 0]
-    assert bins[0].mean_probability is None
-    assert expected_calibration_error(bins) == 0.0
+def test_numbers_worked_out_by_hand() -> None:
+    found = regression_scores(np.array([1.0, 2.0, 6.0]), np.array([1.5, 2.0, 4.0]), log=False)
+    assert found["r2"] == pytest.approx(1 - 4.25 / 14)
+    assert found["mean_absolute_error"] == pytest.approx(2.5 / 3)
+    assert found["root_mean_squared_error"] == pytest.approx((4.25 / 3) ** 0.5)
+    assert found["median_absolute_percentage_error"] == pytest.approx(1 / 3)
 
 
-@given(st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=1, max_size=50), st.integers(2, 20))
-def test_every_row_is_in_exactly_one_bin(rows: list[tuple[bool, float]], bins: int) -> None:
-    truth, probability = (np.array(column) for column in zip(*rows, strict=True))
-    found = calibration_bins(truth, probability, bins)
-    assert sum(bin_.rows for bin_ in found) == len(rows)
-    assert 0.0 <= expected_calibration_error(found) <= 1.0
+def test_on_a_logarithmic_scale_r2_is_that_of_the_logarithms_and_errors_keep_their_unit() -> None:
+    truth, predicted = np.exp([0.0, 1.0, 2.0]), np.exp([0.0, 1.5, 2.0])
+    found = regression_scores(truth, predicted, log=True)
+    assert found["r2"] == pytest.approx(1 - 0.25 / 2)
+    assert found["mean_absolute_error"] == pytest.approx((np.exp(1.5) - np.exp(1)) / 3)
 
 
-def test_thresholds_that_are_met_exactly_are_kept() -> None:
-    check_thresholds({"roc_auc": 0.8, "brier_score": 0.15}, {"roc_auc": 0.8, "brier_score": 0.15})
-
-
-def test_every_threshold_that_is_missed_is_listed() -> None:
-    with pytest.raises(GateRefused, match="misses 2 of 3 thresholds") as refused:
-        check_thresholds(
-            {"roc_auc": 0.7, "brier_score": 0.3, "f1": 0.6}, {"roc_auc": 0.8, "brier_score": 0.15, "f1": 0.5}
-        )
-    assert refused.value.kind == "threshold"
-    assert [str(problem) for problem in refused.value.problems] == [
-        "roc_auc: is 0.7000; the threshold is at least 0.8",
-        "brier_score: is 0.3000; the threshold is at most 0.15",
-    ]
+def test_a_truth_of_nothing_has_a_percentage_error_that_is_a_number() -> None:
+    found = regression_scores(np.zeros(3), np.array([0.0, 1.0, 1.0]), log=False)
+    assert np.isfinite(found["median_absolute_percentage_error"])

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from conftest import REPOSITORY
 
-from edustream_ml.release import write_release
 from edustream_ml.training import Training
 from edustream_registry.inference.explanation import Explainer
 from edustream_registry.inference.session import Inference
+from edustream_registry.manifest import ReleaseContent
 
 PERMUTATIONS = 8
 SEED = 7
@@ -38,12 +37,12 @@ class Coded:
 
 
 @pytest.mark.filterwarnings("ignore::Warning")
-def test_contributions_are_those_of_shap(small_training: Training, tmp_path: Path) -> None:
+def test_contributions_are_those_of_shap(small_training: Training, small_release: tuple[ReleaseContent, Path]) -> None:
     shap = pytest.importorskip("shap", reason="numba, which shap needs, has no build for Intel Macs")
-    content = write_release(small_training, tmp_path / "release", REPOSITORY)
+    content, folder = small_release
     contract = small_training.plan.contract
     inference = Inference(small_training.onnx, content, contract)
-    features = json.loads((tmp_path / "release" / "profile.json").read_bytes())["features"]
+    features = json.loads((folder / "profile.json").read_bytes())["features"]
     explainer = Explainer(inference, contract, features)
     rows = [dict(row) for row in small_training.split.training.rows[:ROWS]]
     coded = Coded([*explainer.background, *rows])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,13 @@ from sklearn.preprocessing import OneHotEncoder
 from edustream_contracts.contract import ModelContract, contract_from, load_contract
 from edustream_ml.configuration import Configuration, TrainingPlan
 from edustream_ml.dataset import load_dataset
-from edustream_ml.features import DerivedFeatures, build_pipeline
+from edustream_ml.features.derived import DerivedFeatures
+from edustream_ml.features.pipeline import build_pipeline
 from edustream_ml.onnx_export import export_onnx
 from edustream_ml.onnx_scorer import OnnxScorer
+from edustream_ml.scores import answers
 from edustream_ml.tensors import Tensors
-from edustream_ml.training import Training, answers
+from edustream_ml.training import Training
 
 CHURN = load_contract("churn")
 
@@ -44,7 +47,7 @@ def test_a_ratio_keeps_its_denominator_above_the_floor_and_a_count_adds_up() -> 
 
 def test_churn_gets_charges_per_month_and_number_of_services(small_plan: TrainingPlan) -> None:
     configuration = small_plan.configuration
-    pipeline = build_pipeline(small_plan.contract, configuration.features, configuration.candidates[1], seed=1)
+    pipeline = build_pipeline(small_plan, configuration.candidates[1])
     dataset = load_dataset(small_plan)
     pipeline.fit(Tensors.of(dataset.rows, small_plan.contract).frame(), dataset.labels)
     row = {**small_plan.contract.example(), "tenure": 4, "total_charges": 100.0}
@@ -57,10 +60,7 @@ def test_churn_gets_charges_per_month_and_number_of_services(small_plan: Trainin
 
 def test_only_the_linear_candidate_is_scaled(small_plan: TrainingPlan) -> None:
     configuration: Configuration = small_plan.configuration
-    scaled = [
-        "scale" in build_pipeline(small_plan.contract, configuration.features, candidate, seed=1).named_steps
-        for candidate in configuration.candidates
-    ]
+    scaled = ["scale" in build_pipeline(small_plan, candidate).named_steps for candidate in configuration.candidates]
     assert scaled == [True, False, False]
 
 
@@ -69,7 +69,7 @@ def test_only_the_linear_candidate_is_scaled(small_plan: TrainingPlan) -> None:
 def test_onnx_agrees_with_scikit_learn_on_any_valid_row(small_training: Training, rows: list[dict[str, Any]]) -> None:
     tensors = Tensors.of(rows, CHURN)
     exported = OnnxScorer(small_training.onnx).score(tensors)
-    trained = answers(small_training.pipeline, tensors)
+    trained = answers(small_training.pipeline, tensors.frame())
     assert np.abs(exported.probabilities - trained.probabilities).max() <= 1e-5
 
 
@@ -82,7 +82,7 @@ def test_derived_features_are_the_same_numbers_in_onnx(matrix: list[list[float]]
     contract = numeric_contract()
     rows = [dict(zip(contract.numeric, values, strict=True)) for values in matrix]
     tensors = Tensors.of(rows, contract)
-    derive = DerivedFeatures(ratios=((0, 1, floor), (2, 0, floor)), counts=((0, 2),))
+    derive = DerivedFeatures(ratios=((0, 1, floor), (2, 0, floor)), sums=((0, 2),))
     estimator = LogisticRegression().fit(np.eye(6, dtype=np.float32), ["No", "Yes"] * 3)
     estimator.coef_ = np.array([[0.0, 0.0, 0.0, 0.01, 0.01, 0.0]])
     estimator.intercept_ = np.zeros(1)
@@ -129,7 +129,12 @@ def test_an_optional_number_gets_the_training_median(small_plan: TrainingPlan) -
     contract = numeric_contract()
     rows = [{"a": 1.0, "b": 2.0, "c": value} for value in (1.0, 3.0, 8.0)] + [{"a": 1.0, "b": 2.0}]
     features = small_plan.configuration.features.model_copy(update={"missing_values": {}, "ratios": (), "counts": ()})
-    pipeline = build_pipeline(contract, features, small_plan.configuration.candidates[1], seed=1)
+    plan = replace(
+        small_plan,
+        contract=contract,
+        configuration=small_plan.configuration.model_copy(update={"features": features}),
+    )
+    pipeline = build_pipeline(plan, small_plan.configuration.candidates[1])
     frame = Tensors.of(rows, contract).frame()
     pipeline.fit(frame, ["No", "Yes", "No", "Yes"])
     assert pipeline[:-1].transform(frame)[3].tolist() == [1.0, 2.0, 3.0]
@@ -139,10 +144,10 @@ def test_an_optional_number_gets_the_training_median(small_plan: TrainingPlan) -
 def test_every_candidate_survives_the_export(small_plan: TrainingPlan, index: int) -> None:
     dataset = load_dataset(small_plan)
     configuration = small_plan.configuration
-    pipeline = build_pipeline(small_plan.contract, configuration.features, configuration.candidates[index], seed=1)
+    pipeline = build_pipeline(small_plan, configuration.candidates[index])
     tensors = Tensors.of(dataset.rows, small_plan.contract)
     pipeline.fit(tensors.frame(), dataset.labels)
     exported = OnnxScorer(export_onnx(pipeline, small_plan.contract)).score(tensors)
-    trained = answers(pipeline, tensors)
+    trained = answers(pipeline, tensors.frame())
     assert (exported.labels == trained.labels).all()
     assert np.abs(exported.probabilities - trained.probabilities).max() <= 1e-5

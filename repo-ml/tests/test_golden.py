@@ -36,7 +36,7 @@ def test_what_another_keyword_rules_out_is_no_edge(small_training: Training) -> 
 def test_the_document_keeps_to_its_schema_and_to_the_contract(small_training: Training) -> None:
     plan = small_training.plan
     scorer = OnnxScorer(small_training.onnx)
-    document = golden_vectors(small_training.dataset.rows, plan.contract, scorer, "Yes")
+    document = golden_vectors(small_training.dataset.rows, plan.contract, scorer)
     assert object_validator("golden").problems(document) == []
     assert len(document["rows"]) == ROWS
     assert all(plan.contract.input_validator.is_valid(row["input"]) for row in document["rows"])
@@ -47,8 +47,8 @@ def test_a_row_alone_gets_the_same_answer_as_among_others(small_training: Traini
     contract = small_training.plan.contract
     scorer = OnnxScorer(small_training.onnx)
     rows = edge_rows(contract)
-    together = answer(rows, contract, scorer, "Yes")
+    together = answer(rows, contract, scorer)
     for row, expected in zip(rows, together, strict=True):
-        (alone,) = answer([row], contract, scorer, "Yes")
+        (alone,) = answer([row], contract, scorer)
         assert alone["prediction"] == expected["prediction"]
         assert alone["probability"] == pytest.approx(expected["probability"], abs=contract.golden_tolerance)

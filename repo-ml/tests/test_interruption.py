@@ -25,7 +25,7 @@ def training(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environ, start_new_session=True
     ) as process:
         assert process.stdout is not None
-        next(line for line in process.stdout if "logistic_regression: ROC AUC" in line)
+        next(line for line in process.stdout if "logistic_regression: roc_auc" in line)
         try:
             yield process
         finally:

@@ -30,10 +30,10 @@ def csv_with(*cells: tuple[int, str, str]) -> str:
     return "\n".join(map(",".join, lines)) + "\n"
 
 
-def project(folder: Path, csv: str, document: Document | None = None) -> Path:
+def project(folder: Path, csv: str | bytes, document: Document | None = None) -> Path:
     """A repository whose configuration expects just these bytes."""
     document = document or small_document()
-    document["data"]["sha256"] = sha256_hex(csv.encode())
+    document["data"]["sha256"] = sha256_hex(csv.encode() if isinstance(csv, str) else csv)
     return write_project(folder, document, csv)
 
 
@@ -45,7 +45,7 @@ class Producer:
         self._folder = folder
         self._capsys = capsys
 
-    def refusal(self, csv: str, document: Document | None = None) -> str:
+    def refusal(self, csv: str | bytes, document: Document | None = None) -> str:
         project(self._folder, csv, document)
         before = dict(self._registry.memory.objects)
         assert cli.main([], ENVIRON, self._folder) == 2
@@ -177,6 +177,66 @@ def test_a_number_that_the_contract_admits_and_no_tensor_holds_is_refused(
     assert "row 4 (line 5), total_charges: is 1e+39 USD; the model takes 32-bit numbers, up to 3.4e38" in said
 
 
+def test_another_encoding_is_refused_with_the_line_of_the_first_wrong_byte(producer: Producer) -> None:
+    said = producer.refusal(csv_with((3, "payment_method", "Überweisung")).encode("latin-1"))
+    assert "The data set telco_churn.csv is no UTF-8 CSV file: line 4 holds the byte 0xdc, which is none there." in said
+    assert "Next: export it again as CSV: UTF-8" in said
+    assert "no UTF-8 CSV file: line 1 holds the byte 0xff" in producer.refusal(small_csv().encode("utf-16"))
+
+
+def test_two_columns_of_one_name_are_refused(producer: Producer) -> None:
+    said = producer.refusal(small_csv().replace("partner,", "tenure,", 1))
+    assert "The data set telco_churn.csv has two columns called 'tenure'." in said
+
+
+def test_a_target_with_one_class_is_refused(producer: Producer) -> None:
+    header, *rows = small_csv().splitlines()
+    said = producer.refusal("\n".join([header, *(row for row in rows if row.startswith("No,"))]))
+    assert "column churn: has 0 rows of class 'Yes'; at least 10 are needed" in said
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "Infinity", "1e999", "-1e400"])
+def test_an_infinite_value_is_refused_with_its_row(producer: Producer, value: str) -> None:
+    said = producer.refusal(csv_with((7, "monthly_charges", value)))
+    assert f'row 7 (line 8), monthly_charges: is "{value}"; a number from 0 to 500 USD/month is allowed' in said
+
+
+def test_a_date_where_a_number_is_meant_is_refused_with_its_row(producer: Producer) -> None:
+    said = producer.refusal(csv_with((7, "tenure", "2024-01-31")))
+    assert f'row 7 (line 8), tenure: is "2024-01-31"; {TENURE}' in said
+
+
+def test_a_date_that_is_no_field_needs_a_reason(producer: Producer) -> None:
+    header, *rows = small_csv().splitlines()
+    csv = "\n".join([f"{header},joined", *(f"{row},31/01/2024" for row in rows)])
+    said = producer.refusal(csv)
+    assert "column joined: is neither in the contract nor the target; give a reason in dropped_columns" in said
+
+
+def test_two_rows_are_too_few(producer: Producer) -> None:
+    said = producer.refusal("".join(small_csv().splitlines(keepends=True)[:3]))
+    assert "column churn: has 2 rows of class 'No'; at least 10 are needed" in said
+    assert "column churn: has 0 rows of class 'Yes'; at least 10 are needed" in said
+
+
+def test_no_rows_and_an_empty_file_are_refused(producer: Producer) -> None:
+    header = small_csv().splitlines(keepends=True)[0]
+    assert "The data set telco_churn.csv has a header line and no rows." in producer.refusal(header)
+    assert "The data set telco_churn.csv is empty." in producer.refusal(b"")
+
+
+def test_one_value_of_another_type_in_row_900_000_is_found(producer: Producer) -> None:
+    header, *rows = small_csv().splitlines()
+    wrong = rows[0].replace("29.85,29.85", "29.85,n/a")
+    many = "\n".join(rows[1:501])
+    csv = "\n".join([header, *[many] * 1799, *rows[1:500], wrong, many])
+    said = producer.refusal(csv)
+    assert "Violations of the contract: 1, in 1 row." in said
+    assert "column total_charges: breaks the contract 1 times" in said
+    allowed = "a number from 0 to 60000 USD or null is allowed"
+    assert f'row 900000 (line 900001), total_charges: is "n/a"; {allowed}' in said
+
+
 def test_a_change_of_the_contract_during_the_training_is_noticed(
     registry: RegistrySimulator,
     producer: Producer,
@@ -186,7 +246,7 @@ def test_a_change_of_the_contract_during_the_training_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
     small_training: Any,
 ) -> None:
-    def trained(plan: Any, report: Any) -> Any:
+    def trained(*arguments: Any, **options: Any) -> Any:
         change(contract_on_disk, "tenure", maximum=60)
         return small_training
 

@@ -64,7 +64,8 @@ def check(
         NothingToServe: there is none, a file is missing, or it was yanked.
         Rejected: signature, chain, digest or document is wrong, or (kind `freeze`) it is too old.
         Incompatible: kind `contract`, another contract or another major version than required.
-        GateRefused: kind `threshold`, its metrics miss a threshold that the manifest states.
+        GateRefused: kind `threshold`, its metrics miss a threshold that the manifest states, or one of its own gates
+            said no.
         Unreachable: the registry cannot be used.
     """
     demanded = requirements or Requirements()
@@ -73,6 +74,7 @@ def check(
         *_contract(found, demanded.contract),
         *_major(found, demanded.major),
         _thresholds(found),
+        *_gates(found),
         *_age(found, demanded.max_age_s, now),
     ]
     return Checked(found, (*verify(reader, found), *passed))
@@ -118,6 +120,21 @@ def _thresholds(found: Resolved) -> str:
             problems=missed,
         )
     return f"{len(content.thresholds)} thresholds, every one kept"
+
+
+def _gates(found: Resolved) -> list[str]:
+    gates = found.manifest.content.gates
+    if not gates:
+        return []
+    refused = [Problem(gate.name, gate.explanation) for gate in gates if not gate.kept]
+    if refused:
+        raise GateRefused(
+            "threshold",
+            f"{len(refused)} of the {len(gates)} gates of {found.model}@{found.version} said no when it was made.",
+            remedy="deploy another release; this one was published to be looked at.",
+            problems=refused,
+        )
+    return [f"{len(gates)} gates, every one kept"]
 
 
 def _age(found: Resolved, max_age_s: float | None, now: datetime) -> list[str]:

@@ -89,8 +89,34 @@ class Rebuild(WireModel):
     lock_sha256: str
 
 
+class FigureInterval(WireModel):
+    """Within which ends a figure is expected to lie."""
+
+    low: float
+    high: float
+
+
+class GateRecord(WireModel):
+    """What one gate said of a model before it was published.
+
+    `value` and `interval` are in the unit of `limit`, and None where there are none, e.g. for a measured time.
+    """
+
+    name: str
+    kind: str
+    value: float | None = None
+    interval: FigureInterval | None = None
+    limit: float
+    relation: Literal["at least", "at most"]
+    kept: bool
+    explanation: str
+
+
 class ReleaseContent(WireModel):
-    """What a producer states about a release: everything but its number, and who published it when."""
+    """What a producer states about a release: everything but its number, and who published it when.
+
+    `gates` is None for a release of a producer that records none.
+    """
 
     model: str
     task: Task
@@ -100,6 +126,7 @@ class ReleaseContent(WireModel):
     outputs: ModelOutputs
     metrics: Mapping[str, float]
     thresholds: Mapping[str, float]
+    gates: tuple[GateRecord, ...] | None = None
     data: DataSource
     code: CodeVersion
     libraries: Mapping[str, str]

@@ -14,7 +14,7 @@ from edustream_contracts.exit_codes import exit_code
 from edustream_registry.channel import LogEntry
 from edustream_registry.console import ERR, OUT, new_table, print_json, say
 from edustream_registry.local_server import RunningServer
-from edustream_registry.manifest import ReleaseFile
+from edustream_registry.manifest import GateRecord, ReleaseFile
 from edustream_registry.promotion import Promotion
 from edustream_registry.provisioning import Provisioned
 from edustream_registry.reading import ReleaseReader
@@ -156,7 +156,16 @@ def release(found: Resolved, as_json: bool) -> None:
     for name, value in rows.items():
         table.add_row(name, escape(value))
     OUT.print(table)
+    if content.gates:
+        OUT.print(_gates_table(content.gates))
     return OUT.print(_files_table(content.files))
+
+
+def _gates_table(gates: Sequence[GateRecord]) -> Table:
+    table = new_table("gate", "kept", "what it said")
+    for gate in gates:
+        table.add_row(escape(gate.name), "yes" if gate.kept else "no", escape(gate.explanation))
+    return table
 
 
 def pulled(found: Resolved, files: Sequence[ReleaseFile], to: Path, as_json: bool) -> None:

@@ -10,7 +10,16 @@ from typing import Final, TypeAlias
 
 from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from edustream_contracts.errors import Conflict, InvalidInput, NothingToServe, OutcomeUnknown, Rejected, Unreachable
+from edustream_contracts.errors import (
+    Conflict,
+    GateRefused,
+    InvalidInput,
+    NothingToServe,
+    OutcomeUnknown,
+    Problem,
+    Rejected,
+    Unreachable,
+)
 from edustream_registry import layout
 from edustream_registry.announcement import require_registry
 from edustream_registry.channel import LogEntry, way_back
@@ -24,6 +33,8 @@ from edustream_registry.writing import Author, create
 
 Broken: TypeAlias = tuple[str, ...] | None
 """Names of consumers that a move breaks, or of which that is not known; None where nobody could be asked."""
+CANDIDATE: Final = "candidate"
+"""The only channel that a release may be promoted to which one of its own gates refused."""
 ATTEMPTS: Final = 20
 MAX_WAIT_S: Final = 0.5
 
@@ -57,12 +68,14 @@ class Promoter:
         Consumers that are `accepted` may break; their names are recorded in the entry's reason.
 
         Raises:
-            GateRefused: kind `needs`, another consumer would break, or it is not known.
+            GateRefused: kind `needs`, another consumer would break, or it is not known; kind `threshold`, one of the
+                release's own gates refused it, and the channel is not `candidate`.
             NothingToServe: kind `release_missing`, `file_missing` or `yanked`.
             Conflict: kind `promotion_race`, others kept appending first.
             OutcomeUnknown: no reply came; ask `history` before promoting again.
         """
         release = self._promotable(model_name(model), str(parse_version(version)))
+        _require_kept(release.statement, channel)
         return self._append(model, model_name(channel), release, reason, self._gate(release, channel, accepted))
 
     def renew(self, model: str, channel: str, version: str, reason: str) -> Promotion:
@@ -218,6 +231,20 @@ class Promoter:
         # The entry is in the log, so the promotion stands; readers probe forward from whatever HEAD says.
         with suppress(Unreachable, OutcomeUnknown):
             self._author.store.put(layout.head_key(entry.model, entry.channel), hint, WriteCondition.OVERWRITE)
+
+
+def _require_kept(manifest: Manifest, channel: str) -> None:
+    """Refuse a release whose gates did not all let it pass, unless it goes where people look at such releases."""
+    gates = manifest.content.gates or ()
+    refused = [Problem(gate.name, gate.explanation) for gate in gates if not gate.kept]
+    if refused and channel != CANDIDATE:
+        raise GateRefused(
+            "threshold",
+            f"{len(refused)} of the {len(gates)} gates of {manifest.content.model}@{manifest.version} said no when it "
+            f"was made, so it may not be promoted to {channel}.",
+            remedy=f"promote another release; {CANDIDATE} is the channel for one that is published to be looked at.",
+            problems=refused,
+        )
 
 
 def _recorded(broken: Broken) -> str:

@@ -171,7 +171,7 @@ def _of_one_model(old: ModelContract, new: ModelContract) -> None:
 
 def _comparison(inputs: SchemaChange, outputs: SchemaChange, old: ModelContract, new: ModelContract) -> Comparison:
     of_input = tuple(_reason(change) for change in inputs.changes())
-    of_output = (*(_reason(change) for change in outputs.changes()), *_tolerance(outputs, old, new))
+    of_output = (*(_reason(change) for change in outputs.changes()), *_tolerances(outputs, old, new))
     return Comparison(
         input=worst(reason.verdict for reason in of_input),
         output=worst(reason.verdict for reason in of_output),
@@ -192,20 +192,32 @@ def _reason(change: Change) -> Reason:
     )
 
 
-def _tolerance(outputs: SchemaChange, old: ModelContract, new: ModelContract) -> Iterator[Reason]:
-    """The tolerance is a promise about numbers; a whole number is either equal or off by more."""
-    before, after = old.golden_tolerance, new.golden_tolerance
-    if before == after or not any(admitted(spec).has_fractions for spec in outputs.new["properties"].values()):
+def _tolerances(outputs: SchemaChange, old: ModelContract, new: ModelContract) -> Iterator[Reason]:
+    """Tolerances are promises about numbers; a whole number is either equal or off by more."""
+    if not any(admitted(spec).has_fractions for spec in outputs.new["properties"].values()):
+        return
+    yield from _tolerance(outputs, "golden_tolerance", old.golden_tolerance, new.golden_tolerance, "")
+    yield from _tolerance(
+        outputs,
+        "golden_relative_tolerance",
+        old.golden_relative_tolerance,
+        new.golden_relative_tolerance,
+        " of their size",
+    )
+
+
+def _tolerance(outputs: SchemaChange, name: str, before: float, after: float, of_what: str) -> Iterator[Reason]:
+    if before == after:
         return
     raised = after > before
-    change = f"Replayed numbers may be off by {after} now; it was {before}."
+    change = f"Replayed numbers may be off by {after}{of_what} now; it was {before}."
     yield Reason(
         side="output",
-        pointer="/golden_tolerance",
+        pointer=f"/{name}",
         rule="tolerance-raised" if raised else "tolerance-lowered",
         sentence=f"{change} {'Answers are promised less exactly.' if raised else 'Answers are promised more exactly.'}",
         verdict=Verdict.BREAKING if raised else Verdict.COMPATIBLE,
-        before={"golden_tolerance": before},
-        after={"golden_tolerance": after},
+        before={name: before},
+        after={name: after},
         counterexample=outputs.shared_example() if raised else None,
     )

@@ -50,6 +50,10 @@ class ModelContract:
 
     document: Mapping[str, Any]
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A compiled validator cannot be pickled; another process compiles its own from the document.
+        return {"document": self.document}
+
     @property
     def model(self) -> str:
         """The name of the model that the contract is about."""
@@ -79,6 +83,11 @@ class ModelContract:
     def golden_tolerance(self) -> float:
         """The largest absolute difference that a replayed number may show."""
         return float(self.document["golden_tolerance"])
+
+    @property
+    def golden_relative_tolerance(self) -> float:
+        """The largest difference, as a share of its size, that a replayed number may show; 0 without the member."""
+        return float(self.document.get("golden_relative_tolerance", 0.0))
 
     @cached_property
     def digest(self) -> str:

@@ -1,4 +1,4 @@
-"""Model card and data card, rendered from the same figures as `metrics.json`."""
+"""Model card and data card in Markdown, made from `metrics.json` and the configuration alone."""
 
 from __future__ import annotations
 
@@ -8,38 +8,27 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from edustream_contracts.meaning import admitted
-from edustream_contracts.metrics import reaches, relation
-from edustream_ml.training import Training
+from edustream_ml.configuration import TrainingPlan
+from edustream_ml.figures import exact, shown
+from edustream_ml.metric_titles import metric_meaning, metric_title
+from edustream_ml.plots import Document, released_plots
 
 
-def model_card(training: Training) -> str:
-    """The model card (Mitchell and others, 2019) in Markdown."""
-    thresholds = training.plan.configuration.thresholds
+def model_card(document: Document, plan: TrainingPlan) -> str:
+    """The model card (Mitchell and others, 2019) of the model that `document`, a `metrics.json`, is about."""
+    slice_metrics = sorted({name for part in document["slices"] for name in part["metrics"]})
+    (chosen,) = (one for one in document["candidates"] if one["name"] == document["chosen"])
     return _render(
-        "model_card.md.j2",
-        training,
-        metrics=[
-            {
-                "name": name,
-                "value": value,
-                "threshold": f"{relation(name)} {thresholds[name]:g}" if name in thresholds else "none",
-                "kept": "" if name not in thresholds else "yes" if reaches(name, value, thresholds[name]) else "no",
-            }
-            for name, value in training.metrics.items()
-        ],
+        "model_card.md.j2", document, plan, chosen=chosen, slice_metrics=slice_metrics, plots=released_plots(document)
     )
 
 
-def data_card(training: Training) -> str:
-    """The data card in Markdown: provenance, licence, columns, missing cells, known traps."""
-    dataset = training.dataset
-    names = [field.name for field in training.plan.contract.inputs]
-    missing = {name: sum(row.get(name) is None for row in dataset.rows) for name in names}
-    classes = {name: int((dataset.labels == name).sum()) for name in training.plan.classes}
-    return _render("data_card.md.j2", training, missing=missing, classes=classes)
+def data_card(document: Document, plan: TrainingPlan) -> str:
+    """The data card: provenance, licence, columns, missing cells, sensitive columns, known traps."""
+    return _render("data_card.md.j2", document, plan)
 
 
-def _render(template: str, training: Training, **more: Any) -> str:
+def _render(template: str, document: Document, plan: TrainingPlan, **more: Any) -> str:
     environment = Environment(
         loader=PackageLoader("edustream_ml"),
         undefined=StrictUndefined,
@@ -51,11 +40,15 @@ def _render(template: str, training: Training, **more: Any) -> str:
     )
     environment.filters["admitted"] = partial(admitted, unit=False)
     environment.filters["cell"] = _cell
+    environment.filters["shown"] = shown
+    environment.filters["exact"] = exact
+    environment.filters["title_of"] = metric_title
+    environment.filters["meaning_of"] = metric_meaning
     return environment.get_template(template).render(
-        training=training, plan=training.plan, configuration=training.plan.configuration, **more
+        found=document, plan=plan, configuration=plan.configuration, **more
     )
 
 
-def _cell(text: str) -> str:
+def _cell(text: Any) -> str:
     """A text that may stand in a Markdown table."""
-    return " ".join(text.replace("|", "\\|").split())
+    return " ".join(str(text).replace("|", "\\|").split())

@@ -2,76 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final
 
 import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from edustream_contracts.canonical import sha256_hex
-from edustream_contracts.contract import Field as ContractField
 from edustream_contracts.contract import ModelContract, contract_names, load_contract
 from edustream_contracts.errors import InvalidInput, Problem
-from edustream_ml.candidates import HistogramGradientBoosting, LogisticRegression, RandomForest
+from edustream_ml.candidates import Candidate
+from edustream_ml.features.settings import Features
+from edustream_ml.gates.settings import Gates, Thresholds
+from edustream_ml.intended_use import Card
+from edustream_ml.leakage.settings import Leakage
+from edustream_ml.search.settings import Search
+from edustream_ml.section import Section, Text, given_contract, refuse_duplicates
+from edustream_ml.target import Target
+from edustream_ml.tasks import Outcome, Task, outcome_of
 
-PREDICTION: Final = "prediction"
-PROBABILITY: Final = "probability"
-
-MetricName = Literal[
-    "cross_validation_roc_auc",
-    "roc_auc",
-    "average_precision",
-    "f1",
-    "brier_score",
-    "log_loss",
-    "expected_calibration_error",
-]
-
-
-def _contract(info: ValidationInfo) -> ModelContract | None:
-    return info.context["contract"] if info.context else None
-
-
-def _input_column(name: str, info: ValidationInfo) -> str:
-    contract = _contract(info)
-    if contract and name not in {field.name for field in contract.inputs}:
-        raise ValueError(f"{name!r} is no input field of the contract")
-    return name
-
-
-def _numeric_column(name: str, info: ValidationInfo) -> str:
-    contract = _contract(info)
-    if contract and name not in contract.numeric:
-        raise ValueError(f"{name!r} is no numeric input field of the contract; there are {', '.join(contract.numeric)}")
-    return name
-
-
-def _refuse_duplicates(names: list[str], what: str) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"two {what} are called {twice[0]!r}; give each its own name")
-
-
-InputColumn = Annotated[str, AfterValidator(_input_column)]
-NumericColumn = Annotated[str, AfterValidator(_numeric_column)]
-Text = Annotated[str, Field(min_length=1)]
-
-
-class Section(BaseModel):
-    """A frozen part of the configuration that refuses keys it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 class Data(Section):
@@ -85,78 +38,8 @@ class Data(Section):
     known_traps: tuple[Text, ...] = ()
 
 
-class Target(Section):
-    """The column to be predicted, and the class whose probability is given."""
-
-    column: Text
-    positive: Text
-
-    @field_validator("column")
-    @classmethod
-    def _is_no_feature(cls, column: str, info: ValidationInfo) -> str:
-        contract = _contract(info)
-        if contract and column in {field.name for field in contract.inputs}:
-            raise ValueError(f"{column!r} is an input field of the contract, so it cannot be the target")
-        return column
-
-    @field_validator("positive")
-    @classmethod
-    def _is_the_contracts(cls, positive: str, info: ValidationInfo) -> str:
-        contract = _contract(info)
-        expected = output_field(contract, PROBABILITY).for_class if contract else positive
-        if positive != expected:
-            raise ValueError(f"{positive!r} is not {expected!r}, whose probability the contract promises")
-        return positive
-
-
-class Ratio(Section):
-    """A feature: numerator / max(denominator, denominator_at_least)."""
-
-    name: Text
-    numerator: NumericColumn
-    denominator: NumericColumn
-    denominator_at_least: Annotated[float, Field(gt=0)]
-
-
-class Count(Section):
-    """A feature: in how many of the columns the value is one of those listed."""
-
-    name: Text
-    of: Annotated[dict[InputColumn, tuple[str | int, ...]], Field(min_length=1)]
-
-    @field_validator("of")
-    @classmethod
-    def _values_exist(
-        cls, of: dict[str, tuple[str | int, ...]], info: ValidationInfo
-    ) -> dict[str, tuple[str | int, ...]]:
-        contract = _contract(info)
-        fields = {field.name: field for field in contract.inputs} if contract else {}
-        for name in of.keys() & fields.keys():
-            allowed = fields[name].categories or ()
-            if fields[name].is_numeric and (set(allowed) != {0, 1} or of[name] != (1,)):
-                raise ValueError(f"{name!r} can be counted only where the contract allows it 0 and 1, and as [1]")
-            if unknown := [value for value in of[name] if value not in allowed]:
-                raise ValueError(f"{name!r} never has the value {unknown[0]!r}; the contract allows {list(allowed)}")
-        return of
-
-
-class Features(Section):
-    """Feature engineering beyond what the contract itself gives."""
-
-    missing_values: dict[NumericColumn, float] = {}
-    ratios: tuple[Ratio, ...] = ()
-    counts: tuple[Count, ...] = ()
-
-    @model_validator(mode="after")
-    def _names_differ(self) -> Self:
-        _refuse_duplicates(
-            [ratio.name for ratio in self.ratios] + [count.name for count in self.counts], "derived features"
-        )
-        return self
-
-
 class CrossValidation(Section):
-    """Repeated stratified k-fold cross-validation."""
+    """Repeated k-fold cross-validation; stratified where classes are predicted."""
 
     folds: Annotated[int, Field(ge=2, le=20)] = 5
     repeats: Annotated[int, Field(ge=1, le=20)] = 3
@@ -168,19 +51,6 @@ class Calibration(Section):
     bins: Annotated[int, Field(ge=2, le=50)] = 10
 
 
-class Card(Section):
-    """What only the data scientist can say about the model."""
-
-    intended_use: Text
-    limits: Annotated[tuple[Text, ...], Field(min_length=1)]
-
-
-Candidate = Annotated[
-    LogisticRegression | RandomForest | HistogramGradientBoosting,
-    Field(discriminator="estimator"),
-]
-
-
 class Configuration(Section):
     """Everything that decides about a training run, apart from the contract and the code."""
 
@@ -188,29 +58,29 @@ class Configuration(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     data: Data
     target: Target
-    dropped_columns: dict[Text, Text] = {}
+    dropped_columns: Annotated[dict[Text, Text], Field(default_factory=dict)]
     features: Features = Features()
     candidates: tuple[Candidate, ...]
     cross_validation: CrossValidation = CrossValidation()
     held_out_fraction: Annotated[float, Field(gt=0.0, le=0.5)] = 0.2
     calibration: Calibration = Calibration()
-    thresholds: Annotated[dict[MetricName, float], Field(min_length=1)]
+    thresholds: Thresholds
+    gates: Gates = Gates()
+    leakage: Leakage = Leakage()
+    search: Search | None = None
     card: Card
 
     @field_validator("model")
     @classmethod
-    def _has_a_contract(cls, model: str, info: ValidationInfo) -> str:
+    def _has_a_contract(cls, model: str) -> str:
         if model not in contract_names():
             raise ValueError(f"{model!r} has no contract; there are contracts for {', '.join(contract_names())}")
-        contract = _contract(info)
-        if contract and len(output_field(contract, PREDICTION).categories or ()) != 2:
-            raise ValueError(f"the contract of {model!r} has no two classes; only binary models can be trained")
         return model
 
     @field_validator("dropped_columns")
     @classmethod
     def _keeps_the_features(cls, dropped: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-        contract = _contract(info)
+        contract = given_contract(info)
         needed = {field.name for field in contract.inputs} if contract else set()
         if both := sorted(dropped.keys() & needed):
             raise ValueError(f"{both[0]!r} is an input field of the contract and cannot be dropped")
@@ -218,22 +88,60 @@ class Configuration(Section):
 
     @field_validator("candidates")
     @classmethod
-    def _names_differ(cls, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+    def _names_differ(cls, candidates: tuple[Candidate, ...], info: ValidationInfo) -> tuple[Candidate, ...]:
         # Field(min_length=1) would also complain of every candidate that is wrong in itself.
         if not candidates:
             raise ValueError("names no candidate")
-        _refuse_duplicates([candidate.label for candidate in candidates], "candidates")
+        refuse_duplicates([candidate.label for candidate in candidates], "candidates")
+        contract = given_contract(info)
+        task = outcome_of(contract).task if contract else None
+        if task and (unfit := [candidate.label for candidate in candidates if task not in candidate.tasks]):
+            raise ValueError(f"{unfit[0]!r} is no candidate for a {task} model")
         return candidates
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """A checked configuration with the contract that it trains for, and the file that it came from."""
+    """A checked configuration with the contract that it trains for, and the file that it came from.
+
+    `given_data` is the data file where that is another than the configuration's.
+    """
 
     configuration: Configuration
     contract: ModelContract
     path: Path
     sha256: str
+    given_data: Path | None = None
+
+    def with_data(self, path: Path) -> TrainingPlan:
+        """The plan on another data file, whose digest is taken as it is.
+
+        Raises `InvalidInput` (kind `data`) where it cannot be read, or has a name that no command could hold unquoted.
+        """
+        if not PLAIN_NAME.fullmatch(path.name):
+            raise InvalidInput(
+                "data",
+                f"The data set {path} has no plain name, so the manifest's command could not name it.",
+                remedy="rename it: letters, digits, and in between them . _ -",
+            )
+        try:
+            digest = sha256_hex(path.read_bytes())
+        except OSError as error:
+            raise InvalidInput(
+                "data",
+                f"The data set {path} cannot be read: {error.strerror}.",
+                remedy="name an existing file with --data.",
+            ) from error
+        data = self.configuration.data.model_copy(
+            update={
+                "path": str(path.resolve()),
+                "sha256": digest,
+                "title": f"{path.name}, given in place of {self.configuration.data.title}",
+                "source": "Named on the command line; where these rows come from is not known here.",
+                "licence": "not stated",
+            }
+        )
+        return replace(self, configuration=self.configuration.model_copy(update={"data": data}), given_data=path)
 
     @property
     def data_path(self) -> Path:
@@ -241,27 +149,40 @@ class TrainingPlan:
         return self.path.parent / self.configuration.data.path
 
     @property
-    def classes(self) -> tuple[str, str]:
-        """The negative and the positive class."""
-        positive = self.configuration.target.positive
-        (negative,) = (name for name in output_field(self.contract, PREDICTION).categories or () if name != positive)
-        return str(negative), positive
+    def outcome(self) -> Outcome:
+        """What the contract asks for."""
+        return outcome_of(self.contract)
 
+    @property
+    def task(self) -> Task:
+        """The kind of question that the contract asks."""
+        return self.outcome.task
 
-def output_field(contract: ModelContract, name: str) -> ContractField:
-    """The output field `name` of a contract. Raises `InvalidInput` (kind `contract`) when it has none."""
-    for field in contract.outputs:
-        if field.name == name:
-            return field
-    raise InvalidInput(
-        "contract",
-        f"The contract of {contract.model} promises no output {name!r}.",
-        remedy="train a model whose answer has prediction and probability.",
-    )
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes in the order of the columns of probabilities: sorted; none for a regression."""
+        return self.outcome.classes
+
+    @property
+    def positive(self) -> str:
+        """Of a binary model, the class that is looked for."""
+        positive = self.configuration.target.positive or self.outcome.promised
+        if self.task is not Task.BINARY or positive is None:
+            raise ValueError(f"a {self.task} model has no positive class")
+        return positive
+
+    @property
+    def negative(self) -> str:
+        """Of a binary model, the other class."""
+        (negative,) = (name for name in self.classes if name != self.positive)
+        return negative
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """Safe YAML whose keys are unique, as YAML demands; PyYAML would silently take the last of two."""
+    """Safe YAML whose keys are unique, as YAML demands; PyYAML would silently take the last of two.
+
+    A day that no calendar has is a mistake with its line.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -271,6 +192,16 @@ class _UniqueKeyLoader(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(None, None, said, key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def construct_yaml_timestamp(self, node: yaml.ScalarNode) -> Any:
+        try:
+            return super().construct_yaml_timestamp(node)
+        except ValueError as error:
+            said = f"{node.value} is no day: {error}"
+            raise yaml.constructor.ConstructorError(None, None, said, node.start_mark) from error
+
+
+_UniqueKeyLoader.add_constructor("tag:yaml.org,2002:timestamp", _UniqueKeyLoader.construct_yaml_timestamp)
 
 
 def load_plan(path: Path) -> TrainingPlan:

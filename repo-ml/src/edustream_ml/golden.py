@@ -8,35 +8,34 @@ from typing import Any, Final
 import numpy as np
 
 from edustream_contracts.contract import Field, ModelContract
-from edustream_ml.configuration import PREDICTION, PROBABILITY
 from edustream_ml.dataset import Row
 from edustream_ml.onnx_scorer import OnnxScorer
+from edustream_ml.tasks import outcome_of
 from edustream_ml.tensors import Tensors
 
 GOLDEN_FORMAT: Final = 1
 ROWS: Final = 100
 
 
-def golden_vectors(rows: Sequence[Row], contract: ModelContract, scorer: OnnxScorer, positive: str) -> dict[str, Any]:
+def golden_vectors(rows: Sequence[Row], contract: ModelContract, scorer: OnnxScorer) -> dict[str, Any]:
     """The content of `golden.json`: edge rows of the contract, filled up with rows of the data set."""
     inputs = list(_distinct([*edge_rows(contract), *_spread(rows)]))[: max(ROWS, len(edge_rows(contract)))]
-    answers = answer(inputs, contract, scorer, positive)
+    answers = answer(inputs, contract, scorer)
     return {
         "golden_format": GOLDEN_FORMAT,
         "rows": [{"input": row, "output": output} for row, output in zip(inputs, answers, strict=True)],
     }
 
 
-def answer(
-    rows: Sequence[Mapping[str, Any]], contract: ModelContract, scorer: OnnxScorer, positive: str
-) -> list[dict[str, Any]]:
-    """The contract's outputs for valid rows; the probability is the float32 that onnxruntime computed."""
+def answer(rows: Sequence[Mapping[str, Any]], contract: ModelContract, scorer: OnnxScorer) -> list[dict[str, Any]]:
+    """The contract's outputs for valid rows; a number is the float32 that onnxruntime computed."""
     scores = scorer.score(Tensors.of(rows, contract))
-    column = _classes(contract).index(positive)
-    return [
-        {PREDICTION: str(label), PROBABILITY: float(probability)}
-        for label, probability in zip(scores.labels, scores.probabilities[:, column], strict=True)
-    ]
+    outcome = outcome_of(contract)
+    answers: list[dict[str, Any]] = [{outcome.field.name: label} for label in scores.labels.tolist()]
+    for name, of_class in outcome.probabilities.items():
+        for given, probability in zip(answers, scores.of_class(of_class, outcome.classes), strict=True):
+            given[name] = float(probability)
+    return answers
 
 
 def edge_rows(contract: ModelContract) -> list[Row]:
@@ -70,10 +69,3 @@ def _distinct(rows: Sequence[Row]) -> Iterator[Row]:
         if key not in seen:
             seen.add(key)
             yield row
-
-
-def _classes(contract: ModelContract) -> list[str]:
-    """The classes in the order of scikit-learn and of the ONNX output: sorted."""
-    return sorted(
-        str(name) for field in contract.outputs if field.name == PREDICTION for name in field.categories or ()
-    )

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime
 
 from edustream_ml.onnx_export import LABEL, PROBABILITIES
-from edustream_ml.tensors import Float32, Tensors
-
-
-@dataclass(frozen=True)
-class Scores:
-    """What a model answers: `labels` str (n,), `probabilities` (n, classes)."""
-
-    labels: npt.NDArray[np.object_]
-    probabilities: npt.NDArray[np.floating[Any]]
+from edustream_ml.scores import Scores
+from edustream_ml.tensors import Tensors
 
 
 class OnnxScorer:
@@ -31,13 +21,14 @@ class OnnxScorer:
         options.inter_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._inputs: Sequence[str] = [tensor.name for tensor in self._session.get_inputs()]
+        self._outputs = {tensor.name for tensor in self._session.get_outputs()}
 
     def score(self, tensors: Tensors) -> Scores:
-        """Labels and probabilities (float32) of all rows."""
+        """Labels of all rows, and, of a classifier, probabilities (float32)."""
         feeds = tensors.feeds()
-        labels, probabilities = self._session.run([LABEL, PROBABILITIES], {name: feeds[name] for name in self._inputs})
-        return Scores(np.asarray(labels, dtype=object), _float32(probabilities))
-
-
-def _float32(values: Any) -> Float32:
-    return np.asarray(values, dtype=np.float32)
+        inputs = {name: feeds[name] for name in self._inputs}
+        if PROBABILITIES not in self._outputs:
+            (numbers,) = self._session.run([LABEL], inputs)
+            return Scores(np.asarray(numbers, dtype=np.float64))
+        labels, probabilities = self._session.run([LABEL, PROBABILITIES], inputs)
+        return Scores(np.asarray(labels, dtype=object), np.asarray(probabilities, dtype=np.float32))

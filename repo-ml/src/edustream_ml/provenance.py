@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 from edustream_contracts.canonical import sha256_hex
 from edustream_registry.manifest import CodeVersion
 
-LIBRARIES: Final = ("scikit-learn", "skl2onnx", "onnx", "onnxruntime", "numpy", "pandas")
+PYTHON: Final = "python"
+LIBRARIES: Final = ("scikit-learn", "skl2onnx", "onnx", "onnxruntime", "numpy", "pandas", "scipy", "optuna")
+OPTIONAL_LIBRARIES: Final = ("lightgbm",)
 LOCK_FILE: Final = "requirements.lock"
+DVC_LOCK: Final = "dvc.lock"
 UNKNOWN: Final = "unknown"
 GIT_TIMEOUT_S: Final = 10
+NEIGHBOURS: Final = {"contracts": "edustream-contracts", "artifact-registry": "edustream-registry"}
+"""The folders beside the producer's, with the packages in them that it is built on."""
 
 
 def code_version(directory: Path) -> CodeVersion:
-    """The git commit of `directory`, and whether tracked or new files in it differ; `unknown` outside git."""
+    """The git commit of `directory`, and whether tracked or new files differ from it; `unknown` outside git.
+
+    Those of `directory` count, and of the folders at the repository's top that the producer is built on. DVC writes its
+    lock file while a release is made: that says what ran, and decides nothing.
+    """
     commit = _git(directory, "rev-parse", "HEAD")
     if not commit:
         return CodeVersion(commit=UNKNOWN, dirty=False)
-    return CodeVersion(commit=commit, dirty=bool(_git(directory, "status", "--porcelain", "--", ".")))
+    built_on = (f":(top){name}" for name in NEIGHBOURS)
+    differing = _git(directory, "status", "--porcelain", "--", ".", *built_on, f":(exclude){DVC_LOCK}")
+    return CodeVersion(commit=commit, dirty=bool(differing))
 
 
 def library_versions() -> dict[str, str]:
-    """The versions of the libraries that decide what a model computes."""
-    return {name: version(name) for name in LIBRARIES}
+    """The versions of Python and of the libraries that decide what a model computes."""
+    optional = (name for name in OPTIONAL_LIBRARIES if find_spec(name))
+    return {**{name: version(name) for name in (*LIBRARIES, *optional)}, PYTHON: platform.python_version()}
 
 
 def lock_digest(directory: Path) -> str:

@@ -10,35 +10,45 @@ from edustream_contracts.contract import FILE_NAME
 from edustream_contracts.errors import InvalidInput
 from edustream_contracts.resources import documents
 from edustream_ml.cards import data_card, model_card
+from edustream_ml.configuration import TrainingPlan
 from edustream_ml.golden import golden_vectors
 from edustream_ml.onnx_export import LABEL, PROBABILITIES
 from edustream_ml.onnx_scorer import OnnxScorer
-from edustream_ml.plots import plots
+from edustream_ml.plots import released_plots
 from edustream_ml.profile import reference_profile
 from edustream_ml.provenance import code_version, library_versions, lock_digest
+from edustream_ml.report import REPORT, report_page
 from edustream_ml.tensors import CATEGORICAL, NUMERIC, Tensors
-from edustream_ml.training import Training, positive_probability
-from edustream_registry.manifest import DataSource, InputTensor, ModelOutputs, Rebuild, ReleaseContent, ReleaseFile
+from edustream_ml.training import Training
+from edustream_registry.manifest import (
+    DataSource,
+    GateRecord,
+    InputTensor,
+    ModelOutputs,
+    Rebuild,
+    ReleaseContent,
+    ReleaseFile,
+)
 
 
 def release_files(training: Training) -> dict[str, bytes]:
     """Every file of the release by its name; equal inputs give equal bytes."""
     plan = training.plan
+    document = training.report()
     scorer = OnnxScorer(training.onnx)
-    golden = golden_vectors(training.dataset.rows, plan.contract, scorer, plan.classes[1])
-    training_scores = scorer.score(Tensors.of(training.split.training.rows, plan.contract))
-    profile = reference_profile(
-        training.split.training.rows, plan.contract, positive_probability(training_scores, plan)
-    )
+    golden = golden_vectors(training.dataset.rows, plan.contract, scorer)
+    training_scores = scorer.score(Tensors.of_columns(training.split.training.columns, plan.contract))
+    profile = reference_profile(training.split.training.columns, plan.contract, training_scores)
     return {
         "model.onnx": training.onnx,
         FILE_NAME: documents().joinpath("models", plan.contract.model, FILE_NAME).read_bytes(),
         "golden.json": _json(golden),
         "profile.json": _json(profile),
-        "metrics.json": _json(training.report()),
-        "model_card.md": model_card(training).encode(),
-        "data_card.md": data_card(training).encode(),
-        **plots(training),
+        "metrics.json": _json(document),
+        "model_card.md": model_card(document, plan).encode(),
+        "data_card.md": data_card(document, plan).encode(),
+        REPORT: report_page(document, plan).encode(),
+        **{f"{name}.png": plot.png() for name, plot in released_plots(document).items()},
     }
 
 
@@ -63,12 +73,24 @@ def write_release(training: Training, directory: Path, repository: Path) -> Rele
     return _content(training, tuple(ReleaseFile.of(directory / name) for name in sorted(files)), repository)
 
 
+def with_gates(content: ReleaseContent, training: Training) -> ReleaseContent:
+    """The same release with what the gates said of it in `training`, whose model and files are the same."""
+    gates = training.gates
+    return content.model_copy(
+        update={
+            "metrics": {**training.metrics, **gates.metrics()},
+            "thresholds": gates.thresholds(),
+            "gates": tuple(map(GateRecord.model_validate, gates.record())),
+        }
+    )
+
+
 def _content(training: Training, files: tuple[ReleaseFile, ...], repository: Path) -> ReleaseContent:
     plan = training.plan
     configuration = plan.configuration
     return ReleaseContent(
         model=configuration.model,
-        task="binary",
+        task=plan.task.value,
         contract_digest=plan.contract.digest,
         files=files,
         inputs=tuple(
@@ -79,19 +101,33 @@ def _content(training: Training, files: tuple[ReleaseFile, ...], repository: Pat
             )
             if tensor.columns
         ),
-        outputs=ModelOutputs(label=LABEL, probabilities=PROBABILITIES, classes=tuple(sorted(plan.classes))),
-        metrics=training.metrics,
-        thresholds={name: float(limit) for name, limit in configuration.thresholds.items()},
+        outputs=_outputs(plan),
+        metrics={**training.metrics, **training.gates.metrics()},
+        thresholds=training.gates.thresholds(),
+        gates=tuple(map(GateRecord.model_validate, training.gates.record())),
         data=DataSource(name=training.dataset.name, sha256=training.dataset.sha256, rows=len(training.dataset)),
         code=code_version(repository),
         libraries=library_versions(),
         rebuild=Rebuild(
-            command=f"python train_publish.py --config configs/{plan.path.name}",
+            command=_command(training),
             config_sha256=plan.sha256,
             seed=configuration.seed,
             lock_sha256=lock_digest(repository),
         ),
     )
+
+
+def _command(training: Training) -> str:
+    """What makes the same files again: a search ends after as many trials then, however fast the machine is."""
+    trials = f" --trials {len(training.searched.trials)}" if training.searched else ""
+    given = training.plan.given_data
+    data = f" --data data/{given.name}" if given else ""
+    return f"python train_publish.py --config configs/{training.plan.path.name}{data}{trials}"
+
+
+def _outputs(plan: TrainingPlan) -> ModelOutputs:
+    probabilities = PROBABILITIES if plan.task.is_classification else None
+    return ModelOutputs(label=LABEL, probabilities=probabilities, classes=plan.classes)
 
 
 def _json(document: Any) -> bytes:

@@ -39,6 +39,19 @@ class Tensors:
             np.array(categorical, dtype=object).reshape(len(rows), len(contract.categorical)),
         )
 
+    @staticmethod
+    def of_columns(columns: pd.DataFrame, contract: ModelContract) -> Tensors:
+        """The tensors of a data set's columns: float64 with NaN for null, or categories."""
+        numeric = np.empty((len(columns), len(contract.numeric)), dtype=np.float32)
+        for number, name in enumerate(contract.numeric):
+            numeric[:, number] = columns[name]
+        categorical = np.empty((len(columns), len(contract.categorical)), dtype=object)
+        for number, name in enumerate(contract.categorical):
+            cells = columns[name].cat
+            # A code of -1, which is null, leads to the last text.
+            categorical[:, number] = np.array([*cells.categories, ABSENT_TEXT], dtype=object)[cells.codes]
+        return Tensors(contract, numeric, categorical)
+
     def frame(self) -> pd.DataFrame:
         """The same as a table for scikit-learn: the numeric columns (float32), then the categorical ones (object).
 

@@ -6,27 +6,30 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
 from sklearn.pipeline import Pipeline
 
+from edustream_ml.calibration import rounded
 from edustream_ml.configuration import TrainingPlan
+from edustream_ml.data_summary import summarise
 from edustream_ml.dataset import Dataset
-from edustream_ml.evaluation import Evaluation, rounded
-from edustream_ml.importance import Importance
-from edustream_ml.onnx_scorer import Scores
+from edustream_ml.evaluation import Evaluation
+from edustream_ml.gates.report import GateReport
+from edustream_ml.inspection.inspection import Inspection
+from edustream_ml.leakage.check import LeakageReport
 from edustream_ml.parity import TOLERANCE, Parity
+from edustream_ml.scores import Scores
+from edustream_ml.search.tuning import Searched
 from edustream_ml.selection import CandidateScore, Split
-from edustream_ml.tensors import Tensors
+from edustream_ml.tasks import CROSS_VALIDATION, Task
 
-METRICS_FORMAT: Final = 1
+METRICS_FORMAT: Final = 2
 
 
 @dataclass(frozen=True)
 class Training:
     """A chosen, fitted, evaluated and exported model.
 
-    `held_out_probability` float (n,) is that of the positive class on the held-out rows.
+    `held_out_scores` are the trained pipeline's answers to the held-out rows.
     """
 
     plan: TrainingPlan
@@ -36,10 +39,13 @@ class Training:
     chosen: CandidateScore
     pipeline: Pipeline
     evaluation: Evaluation
-    held_out_probability: npt.NDArray[np.floating[Any]]
-    importance: tuple[Importance, ...]
+    held_out_scores: Scores
+    inspection: Inspection
     onnx: bytes
     parity: Parity
+    gates: GateReport
+    leakage: LeakageReport
+    searched: Searched | None
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -48,43 +54,46 @@ class Training:
 
     def report(self) -> dict[str, Any]:
         """The content of `metrics.json`: no time, no version, the same for the same inputs."""
-        configuration = self.plan.configuration
+        plan, evaluation = self.plan, self.evaluation
         return {
             "metrics_format": METRICS_FORMAT,
-            "model": configuration.model,
-            "task": "binary",
-            "positive": configuration.target.positive,
+            "model": plan.configuration.model,
+            "task": plan.task.value,
+            **_outcome(plan),
             "chosen": self.chosen.candidate.label,
+            "selection_metric": self.chosen.metric,
+            "search": self.searched.document() if self.searched else None,
+            "leakage": self.leakage.document(),
             "candidates": [_candidate(score) for score in self.candidates],
             "metrics": self.metrics,
-            "thresholds": dict(configuration.thresholds),
+            "thresholds": dict(plan.configuration.thresholds),
             "training_rows": len(self.split.training),
             "held_out": {
-                "rows": self.evaluation.rows,
-                "positive_share": self.evaluation.positive_share,
-                "confusion_matrix": asdict(self.evaluation.confusion),
-                "calibration": [asdict(calibration) for calibration in self.evaluation.calibration],
-                "permutation_importance": [asdict(importance) for importance in self.importance],
+                "rows": evaluation.rows,
+                "class_shares": dict(evaluation.class_shares),
+                "confusion_matrix": asdict(evaluation.confusion) if evaluation.confusion else None,
+                "calibration": [asdict(calibration) for calibration in evaluation.calibration],
             },
+            "inspection": asdict(self.inspection),
+            "gates": self.gates.document(),
+            "slices": self.gates.slice_documents(),
+            "data": asdict(summarise(self.dataset)),
             "onnx_parity": {"rows": self.parity.rows, "tolerance": TOLERANCE},
         }
 
 
 def measured(chosen: CandidateScore, evaluation: Evaluation) -> dict[str, float]:
-    """Every metric of the chosen candidate by its name."""
-    return {"cross_validation_roc_auc": rounded(chosen.mean), **evaluation.scores}
+    """Every metric of the chosen candidate by its name: means over the folds, then those of the held-out rows."""
+    means = {f"{CROSS_VALIDATION}{name}": rounded(chosen.mean_of(name)) for name in chosen.folds[0]}
+    return {**means, **evaluation.scores}
 
 
-def answers(pipeline: Pipeline, tensors: Tensors) -> Scores:
-    """What the fitted scikit-learn pipeline answers: labels str (n,), probabilities float (n, classes)."""
-    frame = tensors.frame()
-    probabilities = pipeline.predict_proba(frame)
-    return Scores(np.asarray(pipeline.classes_, dtype=object)[probabilities.argmax(axis=1)], probabilities)
-
-
-def positive_probability(scores: Scores, plan: TrainingPlan) -> npt.NDArray[np.floating[Any]]:
-    """The column of the positive class (n,); columns are in sorted order of the classes."""
-    return scores.probabilities[:, sorted(plan.classes).index(plan.classes[1])]
+def _outcome(plan: TrainingPlan) -> Mapping[str, Any]:
+    """What is predicted: the classes, and which of two is looked for; or the unit of the number, and R2's scale."""
+    if plan.task is Task.REGRESSION:
+        return {"unit": plan.outcome.field.unit, "scale": plan.configuration.target.scale}
+    positive = {"positive": plan.positive} if plan.task is Task.BINARY else {}
+    return {"classes": list(plan.classes), **positive}
 
 
 def _candidate(score: CandidateScore) -> Mapping[str, Any]:
@@ -92,7 +101,7 @@ def _candidate(score: CandidateScore) -> Mapping[str, Any]:
         "name": score.candidate.label,
         "estimator": score.candidate.estimator,
         "hyper_parameters": score.candidate.hyper_parameters,
-        "roc_auc_mean": rounded(score.mean),
-        "roc_auc_std": rounded(score.std),
-        "roc_auc": [rounded(value) for value in score.roc_auc],
+        "mean": rounded(score.mean),
+        "std": rounded(score.std),
+        "folds": [{name: rounded(value) for name, value in fold.items()} for fold in score.folds],
     }

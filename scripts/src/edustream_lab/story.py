@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from edustream_lab.company import Company, Consumer
 from edustream_lab.load import Load
 from edustream_lab.narrator import Narrator
+from edustream_lab.problems import four_problems
 
 REJECTED: Final = 4
 UNREACHABLE: Final = 6
@@ -42,6 +43,7 @@ class Story:
         self.outage(consumer, registry.stop)
         self.yank(consumer)
         narrator.fact("The consumer ends in order when it is asked to.", consumer.stop() == 0)
+        four_problems(self._company, narrator)
 
     def rights(self) -> None:
         """The store itself refuses what the users may not do."""

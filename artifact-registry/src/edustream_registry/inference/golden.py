@@ -17,7 +17,8 @@ from edustream_registry.inference.session import Answer, AnswerUnusable, Inferen
 def replay(data: bytes, inference: Inference, contract: ModelContract) -> int:
     """Answer every row of `golden.json` again; the number of rows that agreed.
 
-    Numbers agree within the contract's `golden_tolerance` (absolute), everything else exactly.
+    Numbers agree within the contract's `golden_tolerance` (absolute) or its `golden_relative_tolerance` (a share of the
+    recorded one), everything else exactly.
     Raises `Rejected` (kind `malformed`) for a file that is too large, breaks its schema, or whose rows break the
     contract, (kind `golden`) with each row, field and difference where the answers disagree.
     """
@@ -26,7 +27,7 @@ def replay(data: bytes, inference: Inference, contract: ModelContract) -> int:
     shown: list[Problem] = []
     wrong, largest = 0, 0.0
     for index, (row, answer) in enumerate(zip(rows, answers, strict=True)):
-        differences = list(_differences(index, row["output"], answer, contract.golden_tolerance))
+        differences = list(_differences(index, row["output"], answer, contract))
         shown.extend(problem for problem, _ in differences[: MAX_SHOWN - len(shown)])
         wrong += bool(differences)
         largest = max([largest, *(difference for _, difference in differences)])
@@ -53,7 +54,9 @@ def _unanswered(inputs: Iterable[Row], inference: Inference) -> Iterator[Problem
             yield Problem(f"/rows/{index}/input", f"has no usable answer: {error}")
 
 
-def _differences(index: int, recorded: Answer, answer: Answer, tolerance: float) -> Iterator[tuple[Problem, float]]:
+def _differences(
+    index: int, recorded: Answer, answer: Answer, contract: ModelContract
+) -> Iterator[tuple[Problem, float]]:
     for name, given in answer.items():
         value = recorded.get(name)
         pointer = f"/rows/{index}/output/{name}"
@@ -61,6 +64,7 @@ def _differences(index: int, recorded: Answer, answer: Answer, tolerance: float)
             yield Problem(pointer, f"is {_shown(given)} and was not recorded"), 0.0
         elif _is_number(value) and _is_number(given):
             difference = _distance(value, given)
+            tolerance = _tolerance(value, contract)
             if not difference <= tolerance:
                 apart = f"{difference:.3g} apart, {tolerance:g} allowed"
                 yield Problem(pointer, f"is {_shown(given)} and was recorded as {_shown(value)}: {apart}"), difference
@@ -78,6 +82,14 @@ def _distance(recorded: float, given: float) -> float:
     except OverflowError:
         # An integer that no float holds.
         return inf
+
+
+def _tolerance(recorded: float, contract: ModelContract) -> float:
+    try:
+        return max(contract.golden_tolerance, contract.golden_relative_tolerance * abs(recorded))
+    except OverflowError:
+        # An integer that no float holds is infinitely far from every answer.
+        return contract.golden_tolerance
 
 
 def _shown(value: Any) -> str:

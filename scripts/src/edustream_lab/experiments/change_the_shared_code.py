@@ -76,9 +76,7 @@ def _across_the_registry(company: Company, teller: Teller, row: dict[str, Any]) 
     config = company.quick_config(1, _divide_by_a_year)
     lines = changed_lines(old, config.read_text())
     with Load(following.url, row) as load:
-        training = company.stage.start(
-            "producer", company.training("--config", str(config)), cwd=company.checkout.producer
-        )
+        training = company.start_training("--config", str(config))
         training.wait_for(lambda: PUBLISHING in training.output, "publishing", RUN_BUDGET_S)
         trained_at = time.monotonic()
         following.wait_until(lambda: following.version() == "1.0.1", "swapped to 1.0.1")

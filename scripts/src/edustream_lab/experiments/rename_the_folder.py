@@ -11,6 +11,9 @@ from edustream_lab.experiment import Experiment
 from edustream_lab.monorepo import API, TRAINING, Monorepo
 from edustream_lab.teller import Teller
 
+MADE: Final = (".*", "__pycache__", "releases", "searches", "pipeline", "tracking", "dvc_plots", "edustream_students*")
+"""What a repo holds beside what is in git."""
+
 
 def tell(company: Company, teller: Teller) -> None:
     """Tell it in a company whose registry holds churn@1.0.0."""
@@ -60,7 +63,7 @@ def _across_the_registry(company: Company, teller: Teller) -> None:
     consumer = company.serving()
     sources = _sources(company.checkout.consumer)
     moved = company.home / "equipo-de-datos"
-    shutil.copytree(company.checkout.producer, moved, ignore=shutil.ignore_patterns(".*", "__pycache__", "releases"))
+    shutil.copytree(company.checkout.producer, moved, ignore=shutil.ignore_patterns(*MADE))
     config = company.quick_config(2)
     (moved / "configs").rename(moved / "ajustes")
     shutil.move(config, moved / "ajustes" / config.name)

@@ -50,14 +50,14 @@ def _git(company: Company, repo: Path, *arguments: str) -> Finished:
 
 def _publish(company: Company, teller: Teller) -> None:
     teller.step("publish")
-    repo = company.checkout.producer
-    programs = []
-    for name, seed in (("ada", 3), ("grace", 4)):
-        command = company.training(
+    programs = [
+        company.start_training(
             *("--config", str(company.quick_config(seed)), "--out", str(company.home / name)),
             *("--version", VERSION, "--no-promote"),
+            who=name,
         )
-        programs.append(company.stage.start(name, command, cwd=repo, variables={"EDUSTREAM_WHO": name}))
+        for name, seed in (("ada", 3), ("grace", 4))
+    ]
     done = {program.name: program.finish() for program in programs}
     codes = sorted(one.returncode for one in done.values())
     loser = next((name for name, one in done.items() if one.returncode == CONFLICT), "")

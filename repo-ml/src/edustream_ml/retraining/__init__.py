@@ -1,0 +1,1 @@
+"""Trains on new data when a consumer says that it is asked other rows than its model was trained on."""
