@@ -1,8 +1,8 @@
 #!/bin/sh
 # Splits this tree into four git repositories, each with the history of its folder: split_repos.sh FOLDER
 #
-# What is committed at HEAD is split; branches, tags and changes that are not committed stay behind. LICENSE and
-# .gitattributes hold for every repository, so each gets them, with their history.
+# What is committed at HEAD is split; branches, tags and changes that are not committed stay behind. LICENSE holds for
+# every repository, so each gets it, with its history.
 set -eu
 
 if [ $# -ne 1 ]; then
@@ -28,6 +28,6 @@ git -C "$tree" fetch --quiet --no-tags --update-shallow "$root" HEAD:main
 for repo in contracts artifact-registry repo-ml repo-api; do
     git clone --quiet --no-checkout "$tree" "$target/$repo"
     (cd "$target/$repo" && "$filter" --force --quiet \
-        --path "$repo/" --path-rename "$repo/:" --path LICENSE --path .gitattributes) >/dev/null
+        --path "$repo/" --path-rename "$repo/:" --path LICENSE) >/dev/null
     echo "$target/$repo: $(git -C "$target/$repo" rev-list --count main) commits"
 done

@@ -27,7 +27,7 @@ BUILT_ON = {
     "repo-ml": ("contracts", "artifact-registry"),
     "repo-api": ("contracts", "artifact-registry"),
 }
-FOR_EVERY_REPOSITORY = (".gitattributes", "LICENSE")
+FOR_EVERY_REPOSITORY = ("LICENSE",)
 IMPORTS = {
     "contracts": "from edustream_contracts.contract import load_contract; load_contract('churn')",
     "artifact-registry": "import edustream_registry.cli; from edustream_registry.policies import names; assert names()",
@@ -136,7 +136,7 @@ def commands_of_the_readme(checkout: Checkout) -> list[str]:
 def alone(
     checkout: Checkout, split: Path, wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], Path]:
-    """Clones a repository into a folder without neighbours, and does there what the README says, but for the tests."""
+    """Clones a repository into a folder without neighbours, and does there all that the README says before lint."""
 
     @cache
     def prepared(repo: str) -> Path:
@@ -145,8 +145,7 @@ def alone(
         (home.parent / "wheels").mkdir()
         for other in BUILT_ON[repo]:
             shutil.copy(wheels[other], home.parent / "wheels")
-        *preparations, _ = commands_of_the_readme(checkout)
-        for command in preparations:
+        for command in commands_of_the_readme(checkout)[:-2]:
             said_by(["sh", "-c", command], home)
         return home
 
@@ -155,12 +154,16 @@ def alone(
 
 @pytest.mark.prove
 @pytest.mark.parametrize("repo", REPOS)
-def test_its_own_tests_pass_where_nothing_else_is(checkout: Checkout, alone: Callable[[str], Path], repo: str) -> None:
+def test_its_own_lint_and_tests_pass_where_nothing_else_is(
+    checkout: Checkout, alone: Callable[[str], Path], repo: str
+) -> None:
     home = alone(repo)
+    environment_of_its_lock, (lint, tests) = commands_of_the_readme(checkout)[:2], commands_of_the_readme(checkout)[-2:]
     for folder in (path.parent for path in home.glob("tests/*/requirements.lock")):
-        for command in commands_of_the_readme(checkout)[:2]:
+        for command in environment_of_its_lock:
             said_by(["sh", "-c", command], folder)
-    said_by(["sh", "-c", commands_of_the_readme(checkout)[-1]], home)
+    for command in (lint, tests):
+        said_by(["sh", "-c", command], home)
     assert said_by(["git", "status", "--porcelain"], home) == ""
 
 
