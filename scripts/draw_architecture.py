@@ -39,6 +39,7 @@ text { font-family: system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-se
   .contracts { fill: #332a0a; stroke: #9e6a03 }
   .arrow { stroke: #9198a1 }
   .head { fill: #9198a1 }
+  .wall { stroke: #f85149; opacity: .75 }
 }
 """
 
@@ -54,13 +55,12 @@ def drawn(picture: Mapping[str, Any], language: str) -> str:
     ET.SubElement(head, "path", {"d": "M0 0L8 4L0 8z", "class": "head"})
     for wall in picture["wall"]:
         ET.SubElement(svg, "path", {"d": _path(wall["through"]), "class": "wall"})
+        _label(svg, wall, language)
     for box in picture["box"]:
         _box(svg, box, language)
     for arrow in picture["arrow"]:
         ET.SubElement(svg, "path", {"d": _path(arrow["through"]), "class": "arrow", "marker-end": "url(#head)"})
-        x, y = arrow["label_at"]
-        for number, line in enumerate(arrow["label"][language].splitlines()):
-            _text(svg, (x, y + number * LABEL_LINE), line, "label middle")
+        _label(svg, arrow, language)
     ET.indent(svg)
     return ET.tostring(svg, encoding="unicode") + "\n"
 
@@ -77,6 +77,14 @@ def _box(svg: ET.Element, box: Mapping[str, Any], language: str) -> None:
             _text(svg, (x + PADDING, line), row["code"], "code")
         if language in row:
             _text(svg, (x + PADDING + (COLUMN if "code" in row else 0), line), row[language], "says")
+
+
+def _label(svg: ET.Element, line: Mapping[str, Any], language: str) -> None:
+    """What is said of an arrow or a wall, if anything is."""
+    if "label" in line:
+        x, y = line["label_at"]
+        for number, text in enumerate(line["label"][language].splitlines()):
+            _text(svg, (x, y + number * LABEL_LINE), text, "label middle")
 
 
 def _text(svg: ET.Element, at: Sequence[float], text: str, kind: str) -> None:
