@@ -1,7 +1,7 @@
 """Writes the tables of the READMEs' section on speed from what was measured last: `make bench-tables`.
 
-A table stands between two comments that name its source, and is never edited by hand. In the Spanish README the
-figures have the names that `figures.es.json` gives them.
+A table stands between two comments that name its source, and is never edited by hand. In the Spanish README figures and
+units have the names that `figures.es.json` gives them, and fractions a comma.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Wording:
     met: str = "{met} of {aimed} targets were met in that run."
     missed: str = "Missed:"
     absent: str = "Not measured: {why}."
+    decimal_sign: str = "."
     names: Mapping[str, str] = field(default_factory=dict)
 
     def name(self, figure: str) -> str:
@@ -37,6 +38,14 @@ class Wording:
         if self.names and figure not in self.names:
             raise LookupError(f"{SPANISH_NAMES.name} has no name for the figure {figure!r}; add it.")
         return self.names.get(figure, figure)
+
+    def unit(self, unit: str) -> str:
+        """A unit in this language: symbols such as s and MiB are the same in all of them."""
+        return self.names.get(unit, unit)
+
+    def number(self, number: object) -> str:
+        """A number, or a target such as `<= 0.2`, with this language's decimal sign."""
+        return str(number).replace(".", self.decimal_sign)
 
 
 ENGLISH: Final = Wording()
@@ -51,6 +60,7 @@ def spanish() -> Wording:
         met="En esa ejecución se cumplieron {met} de {aimed} objetivos.",
         missed="No se cumplieron:",
         absent="Sin medir: {why}.",
+        decimal_sign=",",
         names=json.loads(SPANISH_NAMES.read_text()),
     )
 
@@ -81,9 +91,9 @@ def sources(text: str) -> list[str]:
 
 
 def _row(row: Mapping[str, Any], wording: Wording) -> str:
-    target = wording.none if row["target"] == NO_TARGET else row["target"]
-    medians = f"{row['ours']} / {row['theirs']} {row['unit']}"
-    return f"| {wording.name(row['name'])} | {medians} | {row['ratio']} | {target} |\n"
+    target = wording.none if row["target"] == NO_TARGET else wording.number(row["target"])
+    medians = f"{wording.number(row['ours'])} / {wording.number(row['theirs'])} {wording.unit(row['unit'])}"
+    return f"| {wording.name(row['name'])} | {medians} | {wording.number(row['ratio'])} | {target} |\n"
 
 
 def _verdict(results: Mapping[str, Any], wording: Wording) -> str:
@@ -91,7 +101,7 @@ def _verdict(results: Mapping[str, Any], wording: Wording) -> str:
     aimed = sum(row["target"] != NO_TARGET for row in results["figures"])
     lines = [wording.met.format(met=aimed - len(missed), aimed=aimed) + (f" {wording.missed}" if missed else "")]
     lines += ["", *(f"- {name}" for name in missed)] if missed else []
-    absent = [why.rstrip(".") for why in results.get("not_measured", [])]
+    absent = [f"`{why.rstrip('.')}`" for why in results.get("not_measured", [])]
     lines += ["", wording.absent.format(why="; ".join(absent))] if absent else []
     return "\n".join(lines) + "\n"
 

@@ -21,9 +21,11 @@ def test_it_holds_shared_code_training_api_and_data(monorepo: Monorepo) -> None:
 
 
 def test_without_a_model_next_door_the_api_does_not_start(monorepo: Monorepo) -> None:
-    done = monorepo.run_api()
-    assert done.returncode == 1
-    assert "No such file or directory: '../ml/models/churn_model.pkl'" in done.output
+    api = monorepo.start_api()
+    assert api.program.finish().returncode == 1
+    missing = "[Errno 2] No such file or directory: '../ml/models/churn_model.pkl'"
+    assert api.last_error == f"FileNotFoundError: {missing}"
+    assert api.answer({}) is None
 
 
 def test_an_edit_counts_the_lines_that_it_changes(monorepo: Monorepo) -> None:

@@ -14,7 +14,10 @@ from edustream_lab.places import Checkout
 
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 # A number stands alone: the digits of S3, ONNX's version or SHA-256 belong to a name.
-NUMBER = re.compile(r"(?<![\w-])\d+(?:[.,:]\d+)*")
+NUMBER = re.compile(r"(?<![\w-])\d+(?:[.,:\u202f]\d+)*")
+# How each language groups thousands, which counts for nothing, and begins a fraction: 10,000 and 2.5, 10 000 and 2,5.
+ENGLISH_SIGNS = str.maketrans({",": ""})
+SPANISH_SIGNS = str.maketrans({"\u202f": "", ",": "."})
 TRANSLATED = ("README.md", "docs/role-play.md")
 
 
@@ -29,24 +32,27 @@ class Block:
     numbers: tuple[str, ...]
 
 
-def blocks(text: str) -> list[tuple[int, Block]]:
-    """The blocks of a Markdown document with the line at which each begins."""
+def blocks(text: str, signs: dict[int, str]) -> list[tuple[int, Block]]:
+    """The blocks of a Markdown document with the line at which each begins; the signs in numbers are replaced."""
     found, line = [], 1
     for token in MARKDOWN.parse(text):
         line = token.map[0] + 1 if token.map else line
         kind = f"{token.type} {token.tag} {token.info}".strip()
         said = token.content if token.type in ("fence", "code_block", "html_block") else ""
-        found.append((line, Block(kind, said, *told(token.children or ()))))
+        found.append((line, Block(kind, said, *told(token.children or (), signs))))
     return found
 
 
-def told(inline: list[Token] | tuple[()]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+def told(
+    inline: list[Token] | tuple[()], signs: dict[int, str]
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """Code spans, the targets of links and images, and numbers of a piece of prose, each in order of the alphabet."""
     codes = [token.content for token in inline if token.type == "code_inline"]
     targets = [
         str(token.attrGet("href") or token.attrGet("src")) for token in inline if token.type in ("link_open", "image")
     ]
-    numbers = [number for token in inline if token.type == "text" for number in NUMBER.findall(token.content)]
+    texts = [token.content for token in inline if token.type == "text"]
+    numbers = [number.translate(signs) for text in texts for number in NUMBER.findall(text)]
     return tuple(sorted(codes)), tuple(sorted(map(in_english, targets))), tuple(sorted(numbers))
 
 
@@ -58,7 +64,7 @@ def in_english(target: str) -> str:
 
 def differences(original: str, translation: str) -> list[str]:
     """Where the two documents part first: the lines of both, and what each has there."""
-    for mine, theirs in zip_longest(blocks(original), blocks(translation)):
+    for mine, theirs in zip_longest(blocks(original, ENGLISH_SIGNS), blocks(translation, SPANISH_SIGNS)):
         if mine is None or theirs is None or mine[1] != theirs[1]:
             lines = [(f"line {each[0]}: {each[1]}" if each else "the end") for each in (mine, theirs)]
             return [f"original {lines[0]}", f"translation {lines[1]}"]
@@ -71,7 +77,7 @@ Run `make demo` in 20 minutes, see [how](docs/a.md#part).
 
 | what | how many |
 |---|---|
-| rows | 1,000 |
+| rows | 10,000 in 2.5 s |
 
 ```console
 make demo
@@ -83,7 +89,7 @@ Se ejecuta `make demo` en 20 minutos: [así](docs/a.es.md#parte).
 
 | qué | cuántas |
 |---|---|
-| filas | 1,000 |
+| filas | 10\u202f000 en 2,5 s |
 
 ```console
 make demo
@@ -102,8 +108,10 @@ def test_a_faithful_translation_has_no_difference() -> None:
         ("`make demo` en", "`make test` en", 3),
         ("20 minutos", "30 minutos", 3),
         ("docs/a.es.md", "docs/b.es.md", 3),
-        ("| filas | 1,000 |\n", "", 5),
-        ("| 1,000 |", "| 1.000 |", 7),
+        ("| filas | 10\u202f000 en 2,5 s |\n", "", 5),
+        ("10\u202f000", "10.000", 7),
+        ("10\u202f000", "10,000", 7),
+        ("2,5", "2,6", 7),
         ("```console\nmake demo", "```console\nmake test", 9),
         ("\n```console", "\nUn párrafo más.\n\n```console", 9),
     ],

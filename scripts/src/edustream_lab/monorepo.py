@@ -40,6 +40,18 @@ class MonorepoApi:
         answer = httpx.post(f"{self.url}/predict", json=row, timeout=30.0, trust_env=False)
         return float(answer.raise_for_status().json()["probability"])
 
+    def answer(self, row: dict[str, Any]) -> float | None:
+        """The probability in its answer to one row; None where it does not answer."""
+        try:
+            return self.probability(row)
+        except httpx.HTTPError:
+            return None
+
+    @property
+    def last_error(self) -> str:
+        """The line of its output that names the last error; empty where there was none."""
+        return next((line for line in reversed(self.program.output.splitlines()) if "Error" in line), "")
+
 
 @dataclass(frozen=True, slots=True)
 class Monorepo:
@@ -69,13 +81,6 @@ class Monorepo:
         command = [self.python, Path(API).name, str(port)]
         program = self.stage.start("monorepo-api", command, cwd=self.folder / "api", variables=self._variables)
         return MonorepoApi(program, port)
-
-    def run_api(self) -> Finished:
-        """Run the API where it is expected to stop by itself."""
-        command = [self.python, Path(API).name, str(free_port())]
-        return self.stage.run(
-            "monorepo-api", command, cwd=self.folder / "api", variables=self._variables, budget_s=CONSUMER_BUDGET_S
-        )
 
     @property
     def model(self) -> Path:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from edustream_lab.company import Company
 from edustream_lab.experiment import Experiment
+from edustream_lab.monorepo import SHARED_CODE, Monorepo
 from edustream_lab.processes import Finished
 from edustream_lab.publication import publish_contract, released
 from edustream_lab.teller import Teller
@@ -18,6 +19,8 @@ CONSUMER: Final = "api"
 
 def tell(company: Company, teller: Teller) -> None:
     """Tell it in a company whose registry holds churn@1.0.0."""
+    _in_the_monorepo(company, teller)
+
     teller.step("consumers")
     pinned = company.serving(cache="cache-pinned", model="churn@^1")
     following = company.serving(cache="cache-following")
@@ -51,6 +54,24 @@ def tell(company: Company, teller: Teller) -> None:
     teller.fact("new-stops", stopped.returncode == INCOMPATIBLE and names, stopped, code=INCOMPATIBLE)
     pinned.stop()
     following.stop()
+
+
+def _in_the_monorepo(company: Company, teller: Teller) -> None:
+    teller.step("monorepo")
+    monorepo = Monorepo.write(company)
+    data = monorepo.folder / "data" / "churn.csv"
+    data.write_text(data.read_text().replace(",tenure,", ",months,", 1))
+    monorepo.edit(SHARED_CODE, '"tenure"', '"months"')
+    trained = monorepo.train()
+    teller.shows(trained.output)
+    api = monorepo.start_api()
+    api.wait()
+    teller.shows(api.program.output)
+    teller.fact("monorepo-notices-nothing", trained.returncode == 0, trained)
+    answer = api.answer(company.example_row())
+    teller.shows(api.last_error)
+    teller.fact("customer-notices", answer is None and "months" in api.last_error, api.program.output)
+    api.program.stop()
 
 
 def _refused(company: Company, teller: Teller) -> None:

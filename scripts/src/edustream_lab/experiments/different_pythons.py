@@ -9,13 +9,11 @@ import shutil
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
-
-import httpx
+from typing import Final
 
 from edustream_lab.company import Company
 from edustream_lab.experiment import Experiment
-from edustream_lab.monorepo import Monorepo, MonorepoApi
+from edustream_lab.monorepo import Monorepo
 from edustream_lab.processes import Finished, ProgramFailed
 from edustream_lab.publication import pull
 from edustream_lab.teller import Teller
@@ -66,11 +64,10 @@ def tell(company: Company, teller: Teller) -> None:
     teller.fact("pickle-warns", loaded.returncode == 0 and WARNING in loaded.output, loaded)
     api = elsewhere.start_api()
     api.wait()
-    answer = _answer(api, company.example_row())
+    answer = api.answer(company.example_row())
     api.program.stop()
-    last_words = next(line for line in reversed(api.program.output.splitlines()) if "Error" in line)
-    teller.shows(last_words)
-    teller.fact("pickle-fails", answer is None and "Traceback" in api.program.output, api.program.output)
+    teller.shows(api.last_error)
+    teller.fact("pickle-fails", answer is None and api.last_error, api.program.output)
 
     teller.step("installed")
     training = {"scikit-learn", "pandas"}
@@ -94,14 +91,6 @@ def tell(company: Company, teller: Teller) -> None:
         )
     teller.measured("golden_rows", said["rows"])
     teller.measured("golden_rows_elsewhere", said["equal_labels"])
-
-
-def _answer(api: MonorepoApi, row: dict[str, Any]) -> float | None:
-    """The probability that the monorepo's API answers a row with; None where it does not answer."""
-    try:
-        return api.probability(row)
-    except httpx.HTTPError:
-        return None
 
 
 def _packages(repo: Path) -> set[str]:

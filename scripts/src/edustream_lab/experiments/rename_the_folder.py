@@ -41,7 +41,7 @@ def _in_the_monorepo(company: Company, teller: Teller) -> None:
     teller.fact("training-still-works", trained.returncode == 0, trained, lines=changed)
     teller.fact("running-api-answers", api.probability(row) == probability)
     api.program.stop()
-    broken = monorepo.run_api()
+    broken = monorepo.start_api().program.finish()
     teller.shows(broken.output.splitlines()[-1])
     teller.fact(
         "api-breaks", broken.returncode == 1 and "FileNotFoundError" in broken.output, broken, code=broken.returncode
