@@ -194,6 +194,10 @@ bench-tables: scripts/.venv/ready  ## Write what the benchmarks measured last in
 picture: scripts/.venv/ready  ## Draw the architecture from docs/architecture.toml.
 	@scripts/.venv/bin/python scripts/draw_architecture.py
 
+.PHONY: recording
+recording: setup  ## Record `make demo` into docs/demo.cast.
+	@env -u MAKEFLAGS -u MAKELEVEL scripts/.venv/bin/python scripts/record_terminal.py docs/demo.cast make demo
+
 BASE ?= origin/main
 ALLOW ?=
 
