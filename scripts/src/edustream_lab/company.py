@@ -115,13 +115,13 @@ class Company:
 
     def start_training(self, *arguments: str, who: str = "producer", repo: Path | None = None) -> Program:
         """Start the data scientist's command, whose release says that `who` published it."""
-        repo = repo or self.checkout.producer
-        command = [self.checkout.python(repo), "train_publish.py", "--env-file", str(self.home / "repo-ml" / ".env")]
+        python = self.checkout.python(self.checkout.producer)
+        command = [python, "train_publish.py", "--env-file", str(self.home / "repo-ml" / ".env")]
         if self.quick and "--config" not in arguments:
             command += ["--config", str(self.quick_config(1))]
         command += ["--out", str(self.home / "release"), *arguments]
         variables = {"EDUSTREAM_WHO": who, **(WITHOUT_WORKERS if self.quick else {})}
-        return self.stage.start(who, command, cwd=repo, variables=variables)
+        return self.stage.start(who, command, cwd=repo or self.checkout.producer, variables=variables)
 
     def quick_config(self, seed: int, change: Callable[[dict[str, Any]], None] = lambda config: None) -> Path:
         """The producer's configuration with another seed, the quickest candidate alone, and a change to the rest."""
