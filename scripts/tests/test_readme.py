@@ -24,6 +24,7 @@ DOCUMENTS = [
     "docs/role-play.md",
     "docs/role-play.es.md",
 ]
+TRANSLATIONS = {"README.es.md": "README.md", "docs/role-play.es.md": "docs/role-play.md"}
 
 
 def tracked(checkout: Checkout) -> set[str]:
@@ -39,14 +40,21 @@ def test_links_lead_somewhere(checkout: Checkout, document: str) -> None:
     assert [link for link in links if link and not (folder / link).exists()] == []
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
+def make_targets(checkout: Checkout, document: str) -> set[str]:
+    text = (checkout.root / document).read_text()
+    return set(re.findall(r"(?:^|`|\$ )make (?:-C \.\. )?([a-z-]+)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("document", [document for document in DOCUMENTS if document not in TRANSLATIONS])
 def test_make_targets_exist(checkout: Checkout, document: str) -> None:
-    named = set(
-        re.findall(r"(?:^|`|\$ )make (?:-C \.\. )?([a-z-]+)", (checkout.root / document).read_text(), re.MULTILINE)
-    )
-    commands = {name: ["make", "--dry-run", "--always-make", name] for name in named}
+    commands = {name: ["make", "--dry-run", "--always-make", name] for name in make_targets(checkout, document)}
     runs = {name: subprocess.run(command, cwd=checkout.root, capture_output=True) for name, command in commands.items()}
     assert {name for name, done in runs.items() if done.returncode} == set()
+
+
+@pytest.mark.parametrize(("translation", "original"), TRANSLATIONS.items())
+def test_a_translation_names_the_same_make_targets(checkout: Checkout, translation: str, original: str) -> None:
+    assert make_targets(checkout, translation) == make_targets(checkout, original)
 
 
 def test_paths_in_the_readme_exist(checkout: Checkout) -> None:
