@@ -101,6 +101,13 @@ repo-api/.venv/ready: repo-api/.venv/locked repo-api/pyproject.toml $(REGISTRY_W
 scripts/.venv/ready: scripts/.venv/locked scripts/pyproject.toml
 	$(call install_itself,scripts)
 
+.PHONY: wheels
+wheels: $(REGISTRY_WHEEL)  ## Put the wheels that each image is built on into wheels/ beside its Dockerfile.
+	@for repo in artifact-registry repo-ml repo-api; do \
+		rm -rf $$repo/wheels && mkdir $$repo/wheels && cp contracts/dist/*.whl $$repo/wheels || exit; \
+	done
+	@for repo in repo-ml repo-api; do cp artifact-registry/dist/*.whl $$repo/wheels || exit; done
+
 .PHONY: lock
 lock: scripts/.venv/ready $(REGISTRY_WHEEL)  ## Resolve every repo's dependencies anew and rewrite its lock.
 	@scripts/.venv/bin/python scripts/lock.py
@@ -108,7 +115,7 @@ lock: scripts/.venv/ready $(REGISTRY_WHEEL)  ## Resolve every repo's dependencie
 # --- the system -------------------------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: setup  ## See everything: registry, training, release, serving, the decoupling experiment. Leaves nothing running.
+demo: setup  ## See everything: registry, training, release, serving, the first experiment. Leaves nothing running.
 	@scripts/.venv/bin/python scripts/demo.py
 
 .PHONY: registry
@@ -123,9 +130,17 @@ train: repo-ml/.venv/ready  ## Train, publish and promote a model, churn's by de
 serve: repo-api/.venv/ready  ## Serve the promoted model on 127.0.0.1 until Ctrl-C (needs a registry).
 	@cd repo-api && .venv/bin/python serve_consume.py --model $(MODEL) --port $(API_PORT)
 
+# One alone with NAME=rename-the-folder; in Spanish with LANGUAGE=es, which make passes on.
+NAME ?=
+
 .PHONY: experiments
-experiments: setup  ## Run the decoupling experiment alone: delete the artifact and see who notices.
-	@scripts/.venv/bin/python scripts/experiments/delete_artifact.py
+experiments: setup  ## Run the experiments that compare a monorepo with this one; NAME=... runs one, LANGUAGE=es is Spanish.
+	@scripts/.venv/bin/python scripts/experiments/tell.py $(NAME)
+
+.PHONY: comparison
+comparison: setup  ## Run all experiments and write docs/monorepo-vs-multirepo.md, in both languages, from what they measure.
+	@scripts/.venv/bin/python scripts/experiments/tell.py --record bench/experiments.json
+	@scripts/.venv/bin/python scripts/experiments/compare.py
 
 # --- proof --------------------------------------------------------------------------------------------------------------
 
@@ -162,7 +177,7 @@ $(REPOS:%=test-%): test-%: $(if $(LINTED),%/.venv/ready,lint-%)
 OPEN_INFERENCE_CLIENTS := repo-api/tests/open_inference_clients
 test-repo-api: $(OPEN_INFERENCE_CLIENTS)/.venv/locked
 
-PROVEN := contracts artifact-registry repo-ml repo-api
+PROVEN := contracts artifact-registry repo-ml repo-api scripts
 
 .PHONY: prove $(PROVEN:%=prove-%)
 prove: $(PROVEN:%=prove-%)  ## Run the proofs of the protocol and the attacks on it with large budgets.
@@ -172,7 +187,7 @@ $(PROVEN:%=prove-%): prove-%: %/.venv/ready
 	@cd $* && .venv/bin/python -m pytest -m prove
 
 # The tests of scripts/ run all repos together.
-test-scripts: setup system-tools
+test-scripts prove-scripts: setup system-tools
 
 test-repo-api: system-tools
 
@@ -199,6 +214,14 @@ bench-training: setup  ## Measure training against pandas and bare scikit-learn,
 bench-tables: scripts/.venv/ready  ## Write what the benchmarks measured last into the README.
 	@scripts/.venv/bin/python scripts/benchmarks/readme_tables.py
 
+.PHONY: picture
+picture: scripts/.venv/ready  ## Draw the architecture from docs/architecture.toml.
+	@scripts/.venv/bin/python scripts/draw_architecture.py
+
+.PHONY: recording
+recording: setup  ## Record `make demo` into docs/demo.cast.
+	@env -u MAKEFLAGS -u MAKELEVEL scripts/.venv/bin/python scripts/record_terminal.py docs/demo.cast make demo
+
 BASE ?= origin/main
 ALLOW ?=
 
@@ -208,5 +231,5 @@ contract-diff: contracts/.venv/ready  ## Say what this branch changes in the con
 
 .PHONY: clean
 clean:  ## Remove environments, wheels and caches; keeps the registry's data and the keys.
-	@rm -rf .uv $(REPOS:%=%/.venv) $(OPEN_INFERENCE_CLIENTS)/.venv contracts/dist artifact-registry/dist
+	@rm -rf .uv $(REPOS:%=%/.venv) $(OPEN_INFERENCE_CLIENTS)/.venv contracts/dist artifact-registry/dist $(REPOS:%=%/wheels)
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -279,12 +279,3 @@ def test_without_git(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
     assert code == 2
     assert "no program git" in err
-
-
-def test_the_workflow_runs_it_on_pull_requests_with_full_history() -> None:
-    workflow = (contract_diff.HERE.parent / ".github" / "workflows" / "ci.yml").read_text()
-    job = workflow.partition("  contract-diff:\n")[2].partition("\n\n")[0]
-
-    assert "if: github.event_name == 'pull_request'" in job
-    assert "fetch-depth: 0" in job
-    assert "run: make contract-diff" in job

@@ -1,6 +1,7 @@
-"""Writes the tables of the README's section on speed from what was measured last: `make bench-tables`.
+"""Writes the tables of the READMEs' section on speed from what was measured last: `make bench-tables`.
 
-A table stands between two comments that name its source, and is never edited by hand.
+A table stands between two comments that name its source, and is never edited by hand. In the Spanish README figures and
+units have the names that `figures.es.json` gives them, and fractions a comma.
 """
 
 from __future__ import annotations
@@ -9,27 +10,79 @@ import json
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-README: Final = ROOT / "README.md"
+SPANISH_NAMES: Final = Path(__file__).with_name("figures.es.json")
 BLOCK: Final = re.compile(r"(<!-- from (bench/[a-z]+\.json) -->\n).*?(<!-- end -->)", re.DOTALL)
-HEADER: Final = "| compared | medians | ratio | target |\n|---|---|---|---|\n"
 NO_TARGET: Final = ">= 0"
 
 
-def rendered(results: Mapping[str, Any]) -> str:
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What is said around the figures, in one language."""
+
+    measured: str = "Measured on {when} on {cores} cores, with {versions}."
+    columns: tuple[str, ...] = ("compared", "medians", "ratio", "target")
+    none: str = "none"
+    met: str = "{met} of {aimed} targets were met in that run."
+    missed: str = "Missed:"
+    absent: str = "Not measured: {why}."
+    decimal_sign: str = "."
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def name(self, figure: str) -> str:
+        """A figure's name in this language. Raises `LookupError` where others have names and this one has none."""
+        if self.names and figure not in self.names:
+            raise LookupError(f"{SPANISH_NAMES.name} has no name for the figure {figure!r}; add it.")
+        return self.names.get(figure, figure)
+
+    def unit(self, unit: str) -> str:
+        """A unit in this language: symbols such as s and MiB are the same in all of them."""
+        return self.names.get(unit, unit)
+
+    def number(self, number: object) -> str:
+        """A number, or a target such as `<= 0.2`, with this language's decimal sign."""
+        return str(number).replace(".", self.decimal_sign)
+
+
+ENGLISH: Final = Wording()
+
+
+def spanish() -> Wording:
+    """The wording of README.es.md."""
+    return Wording(
+        measured="Medido el {when} en {cores} núcleos, con {versions}.",
+        columns=("se compara", "medianas", "razón", "objetivo"),
+        none="ninguno",
+        met="En esa ejecución se cumplieron {met} de {aimed} objetivos.",
+        missed="No se cumplieron:",
+        absent="Sin medir: {why}.",
+        decimal_sign=",",
+        names=json.loads(SPANISH_NAMES.read_text()),
+    )
+
+
+def documents() -> dict[Path, Wording]:
+    """The documents that hold tables, each with its language."""
+    return {ROOT / "README.md": ENGLISH, ROOT / "README.es.md": spanish()}
+
+
+def rendered(results: Mapping[str, Any], wording: Wording = ENGLISH) -> str:
     """One set of results in Markdown: when, on what, each figure with its target, and what was missed."""
-    rows = results["figures"]
     versions = ", ".join(f"{package} {version}" for package, version in results["versions"].items())
-    when = f"Measured on {results['measured_at']} on {results['machine']['cores']} cores, with {versions}.\n\n"
-    return when + HEADER + "".join(map(_row, rows)) + "\n" + _verdict(results)
+    cores = results["machine"]["cores"]
+    when = wording.measured.format(when=results["measured_at"], cores=cores, versions=versions)
+    header = f"| {' | '.join(wording.columns)} |\n{'|---' * len(wording.columns)}|\n"
+    rows = "".join(_row(row, wording) for row in results["figures"])
+    return f"{when}\n\n{header}{rows}\n{_verdict(results, wording)}"
 
 
-def with_tables(text: str, results: Mapping[str, Mapping[str, Any]]) -> str:
+def with_tables(text: str, results: Mapping[str, Mapping[str, Any]], wording: Wording = ENGLISH) -> str:
     """The document with every table written anew; `results` by the path that the comment names."""
-    return BLOCK.sub(lambda found: f"{found[1]}\n{rendered(results[found[2]])}\n{found[3]}", text)
+    return BLOCK.sub(lambda found: f"{found[1]}\n{rendered(results[found[2]], wording)}\n{found[3]}", text)
 
 
 def sources(text: str) -> list[str]:
@@ -37,27 +90,29 @@ def sources(text: str) -> list[str]:
     return [found[2] for found in BLOCK.finditer(text)]
 
 
-def _row(row: Mapping[str, Any]) -> str:
-    target = "none" if row["target"] == NO_TARGET else row["target"]
-    return f"| {row['name']} | {row['ours']} / {row['theirs']} {row['unit']} | {row['ratio']} | {target} |\n"
+def _row(row: Mapping[str, Any], wording: Wording) -> str:
+    target = wording.none if row["target"] == NO_TARGET else wording.number(row["target"])
+    medians = f"{wording.number(row['ours'])} / {wording.number(row['theirs'])} {wording.unit(row['unit'])}"
+    return f"| {wording.name(row['name'])} | {medians} | {wording.number(row['ratio'])} | {target} |\n"
 
 
-def _verdict(results: Mapping[str, Any]) -> str:
-    missed = [row["name"] for row in results["figures"] if not row["met"]]
+def _verdict(results: Mapping[str, Any], wording: Wording) -> str:
+    missed = [wording.name(row["name"]) for row in results["figures"] if not row["met"]]
     aimed = sum(row["target"] != NO_TARGET for row in results["figures"])
-    lines = [f"{aimed - len(missed)} of {aimed} targets were met in that run." + ("" if not missed else " Missed:")]
+    lines = [wording.met.format(met=aimed - len(missed), aimed=aimed) + (f" {wording.missed}" if missed else "")]
     lines += ["", *(f"- {name}" for name in missed)] if missed else []
-    absent = [why.rstrip(".") for why in results.get("not_measured", [])]
-    lines += ["", f"Not measured: {'; '.join(absent)}."] if absent else []
+    absent = [f"`{why.rstrip('.')}`" for why in results.get("not_measured", [])]
+    lines += ["", wording.absent.format(why="; ".join(absent))] if absent else []
     return "\n".join(lines) + "\n"
 
 
 def main() -> int:
-    """Rewrite the README."""
-    text = README.read_text()
-    results = {path: json.loads((ROOT / path).read_text()) for path in sources(text)}
-    README.write_text(with_tables(text, results))
-    sys.stdout.write(f"README.md: {', '.join(results)}\n")
+    """Rewrite the READMEs."""
+    for document, wording in documents().items():
+        text = document.read_text()
+        results = {path: json.loads((ROOT / path).read_text()) for path in sources(text)}
+        document.write_text(with_tables(text, results, wording))
+        sys.stdout.write(f"{document.name}: {', '.join(results)}\n")
     return 0
 
 

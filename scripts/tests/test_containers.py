@@ -16,7 +16,7 @@ from edustream_lab.places import Checkout
 from edustream_lab.processes import environment
 
 DOCKERFILES = ["artifact-registry/Dockerfile", "repo-api/Dockerfile", "repo-ml/Dockerfile"]
-LEFT_OUT = shutil.ignore_patterns(".venv", "__pycache__", "dist", "data", "releases", ".env", "*.pem", "tests")
+LEFT_OUT = shutil.ignore_patterns(".venv", "__pycache__", "dist", "wheels", "cache", ".env", "*.pem", "tests")
 
 
 def instructions(dockerfile: Path) -> list[tuple[str, str]]:
@@ -43,6 +43,15 @@ def test_the_final_stage_runs_as_a_user_of_its_own(checkout: Checkout, name: str
     assert [json.loads(rest) for word, rest in final if word == "ENTRYPOINT"]
 
 
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_an_image_is_built_from_its_repos_folder_and_the_wheels_of_others(checkout: Checkout, name: str) -> None:
+    copied = [rest.split() for word, rest in instructions(checkout.root / name) if word == "COPY"]
+    sources = {source for words in copied if not words[0].startswith("--from") for source in words[:-1]}
+    assert "wheels" in sources
+    assert {path for path in sources - {"wheels"} if not (checkout.root / name).parent.joinpath(path).exists()} == set()
+    assert not any(".." in path or path.startswith("/") for path in sources)
+
+
 def test_the_consumers_image_builds_and_holds_only_what_it_runs(checkout: Checkout, tmp_path: Path) -> None:
     """Runs the build stage's COPY and RUN instructions in a folder, then the program that the image would run."""
     base, build, image = tmp_path / "base", tmp_path / "build", tmp_path / "image"
@@ -51,15 +60,18 @@ def test_the_consumers_image_builds_and_holds_only_what_it_runs(checkout: Checko
     build.mkdir()
     words = instructions(checkout.root / "repo-api" / "Dockerfile")
     stages = [index for index, (word, _) in enumerate(words) if word == "FROM"]
+    context = tmp_path / "context"
+    shutil.copytree(checkout.root / "repo-api", context, ignore=LEFT_OUT)
+    (context / "wheels").mkdir()
+    for wheel in (*checkout.root.glob("contracts/dist/*.whl"), *checkout.root.glob("artifact-registry/dist/*.whl")):
+        shutil.copy(wheel, context / "wheels")
     for word, rest in words[stages[0] : stages[1]]:
         if word == "COPY":
             source, target = rest.split()
-            found = checkout.root / source
-            if found.is_dir():
-                shutil.copytree(found, build / target, ignore=LEFT_OUT, dirs_exist_ok=True)
+            if (context / source).is_dir():
+                shutil.copytree(context / source, build / target, dirs_exist_ok=True)
             else:
-                (build / target).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(found, build / target)
+                shutil.copy(context / source, build / target)
         elif word == "RUN":
             command = rest.replace("/opt/edustream", str(image))
             done = subprocess.run(

@@ -37,6 +37,24 @@ def test_steps_are_numbered_and_output_is_marked() -> None:
     assert out.getvalue() == "\nA story\n=======\n\n1. Begin\n\n2. End\n   | one\n   | two\n"
 
 
+def test_the_steps_of_each_story_begin_with_1_and_headings_are_none() -> None:
+    out = io.StringIO()
+    narrator = Narrator(out, {})
+    narrator.title("One")
+    narrator.step("Begin")
+    narrator.title("Two")
+    narrator.heading("Before")
+    narrator.step("Begin")
+    assert out.getvalue().endswith("\nTwo\n===\n\nBefore\n\n1. Begin\n")
+
+
+def test_a_false_fact_is_called_so_in_the_language_of_the_story() -> None:
+    out = io.StringIO()
+    with pytest.raises(ClaimFailed):
+        Narrator(out, {}, false_word="FALSO").fact("El agua es seca.", False)
+    assert out.getvalue() == "   FALSO: El agua es seca.\n"
+
+
 @pytest.mark.parametrize(("environ", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
 def test_colours_are_for_terminals_that_want_them(environ: dict[str, str], coloured: bool) -> None:
     out = Terminal()

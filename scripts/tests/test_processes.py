@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edustream_lab.processes import ProgramFailed, Stage, environment, free_port, stage
+from edustream_lab.processes import Finished, ProgramFailed, Stage, environment, free_port, stage
 
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
 DEAF = [
@@ -40,6 +40,11 @@ def is_running(pid: int) -> bool:
 def test_a_program_that_ends_gives_its_output_and_code(programs: Stage, tmp_path: Path) -> None:
     done = programs.run("child", [sys.executable, "-c", "print('hello'); raise SystemExit(3)"], cwd=tmp_path)
     assert (done.returncode, done.output) == (3, "hello\n")
+
+
+def test_the_words_of_a_program_are_its_output_without_its_log() -> None:
+    done = Finished(3, 'Looking\n{"level":"ERROR","fact":"none"}\nFound nothing\n')
+    assert done.words == "Looking\nFound nothing"
 
 
 def test_echo_passes_the_output_on(programs: Stage, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -44,6 +44,10 @@ class Consumer:
         """POST one row to /predict."""
         return self.post("/predict", row)
 
+    def predict_batch(self, rows: Sequence[dict[str, Any]]) -> httpx.Response:
+        """POST many rows to /predict/batch."""
+        return self._client.post("/predict/batch", json={"rows": rows})
+
     def state(self) -> str | None:
         """The state that /health reports; None while nothing answers."""
         try:
@@ -58,6 +62,12 @@ class Consumer:
     def polls(self) -> int:
         """How often the consumer has looked at the registry since it started, by its own count."""
         return int(sum(map(float, re.findall(r"^edustream_polls_total\{.*\} (\S+)$", self.get("/metrics").text, re.M))))
+
+    def wait_for_polls(self) -> None:
+        """Wait until the consumer has looked at the registry as it is now."""
+        # The first of two further looks may have been under way already.
+        looks = self.polls() + 2
+        self.wait_until(lambda: self.polls() >= looks, "polling")
 
     def wait_until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait until `condition()` holds; `ProgramFailed` if it never does."""
@@ -90,18 +100,31 @@ class Company:
         program.wait_for(lambda: "Registry ready" in program.output, "ready", REGISTRY_BUDGET_S)
         return program
 
-    def train(self, *arguments: str, echo: bool = False) -> Finished:
-        """Run the data scientist's command."""
-        repo = self.checkout.producer
-        command = [self.checkout.python(repo), "train_publish.py", "--env-file", str(self.home / "repo-ml" / ".env")]
+    def stop_registry(self) -> None:
+        """End the registry's process."""
+        self.stage.stop_all("registry")
+
+    @property
+    def registry_port(self) -> int:
+        """The port of 127.0.0.1 where the registry answers."""
+        return int(self.settings()["AWS_ENDPOINT_URL_S3"].rpartition(":")[2])
+
+    def train(self, *arguments: str, repo: Path | None = None, echo: bool = False) -> Finished:
+        """Run the data scientist's command, in the producer's repo or in a copy of it."""
+        return self.start_training(*arguments, repo=repo).finish(echo=echo)
+
+    def start_training(self, *arguments: str, who: str = "producer", repo: Path | None = None) -> Program:
+        """Start the data scientist's command, whose release says that `who` published it."""
+        python = self.checkout.python(self.checkout.producer)
+        command = [python, "train_publish.py", "--env-file", str(self.home / "repo-ml" / ".env")]
         if self.quick and "--config" not in arguments:
             command += ["--config", str(self.quick_config(1))]
         command += ["--out", str(self.home / "release"), *arguments]
-        variables = WITHOUT_WORKERS if self.quick else None
-        return self.stage.run("producer", command, cwd=repo, variables=variables, echo=echo)
+        variables = {"EDUSTREAM_WHO": who, **(WITHOUT_WORKERS if self.quick else {})}
+        return self.stage.start(who, command, cwd=repo or self.checkout.producer, variables=variables)
 
-    def quick_config(self, seed: int) -> Path:
-        """The producer's configuration with another seed and the quickest candidate alone."""
+    def quick_config(self, seed: int, change: Callable[[dict[str, Any]], None] = lambda config: None) -> Path:
+        """The producer's configuration with another seed, the quickest candidate alone, and a change to the rest."""
         source = self.checkout.producer / "configs" / "churn.yaml"
         config = yaml.safe_load(source.read_text())
         config["seed"] = seed
@@ -111,13 +134,18 @@ class Company:
         config["thresholds"] = {"roc_auc": 0.8}
         # Models of other seeds follow one another here, and none is to be refused for being a little worse.
         config["gates"] = {"champion": {"margin": 0.2}}
+        change(config)
         target = self.home / f"churn-{seed}.yaml"
         target.write_text(yaml.safe_dump(config))
         return target
 
-    def registry(self, *arguments: str, as_repo: str = "repo-ml") -> Finished:
-        """Run `edustream-registry` with the env file of one of the repos."""
-        command = [self.checkout.registry_command, *arguments, "--env-file", str(self.home / as_repo / ".env")]
+    def registry(self, *arguments: str, as_repo: str = "repo-ml", env_file: Path | None = None) -> Finished:
+        """Run `edustream-registry` with the env file of one of the repos, or with another."""
+        return self.registry_tool(*arguments, "--env-file", str(env_file or self.home / as_repo / ".env"))
+
+    def registry_tool(self, *arguments: str) -> Finished:
+        """Run `edustream-registry` where it needs no registry."""
+        command = [self.checkout.registry_command, *arguments]
         return self.stage.run("registry-command", command, cwd=self.home, budget_s=60.0)
 
     def registry_json(self, *arguments: str) -> Any:
@@ -126,6 +154,12 @@ class Company:
         if done.returncode:
             raise ProgramFailed(f"edustream-registry {' '.join(arguments)} ended with {done.returncode}: {done.output}")
         return json.loads(done.output)
+
+    def serving(self, *arguments: str, cache: str = "cache", model: str = "churn@production") -> Consumer:
+        """A consumer that was started and is READY."""
+        consumer = self.start_consumer(*arguments, cache=cache, model=model)
+        consumer.wait_until(lambda: consumer.state() == "READY", "READY")
+        return consumer
 
     def start_consumer(
         self, *arguments: str, cache: str = "cache", model: str = "churn@production", before: Sequence[str] = ()
@@ -161,6 +195,23 @@ class Company:
     def bucket(self) -> str:
         """The registry's bucket."""
         return self.settings()["REGISTRY_URL"].removeprefix("s3://").partition("/")[0]
+
+    def file_key(self, version: str, name: str) -> str:
+        """The key of a file of a release of churn."""
+        files = self.registry_json("show", f"churn@{version}")["manifest"]["content"]["files"]
+        return f"models/churn/files/{next(file['sha256'] for file in files if file['name'] == name)}/{name}"
+
+    def read(self, key: str) -> bytes:
+        """An object of the bucket, as the administrator reads it."""
+        return bytes(self.s3().get_object(Bucket=self.bucket, Key=key)["Body"].read())
+
+    def write(self, key: str, data: bytes) -> None:
+        """Write an object of the bucket as the administrator, whatever it holds."""
+        self.s3().put_object(Bucket=self.bucket, Key=key, Body=data)
+
+    def delete(self, key: str) -> None:
+        """Delete an object of the bucket as the administrator."""
+        self.s3().delete_object(Bucket=self.bucket, Key=key)
 
     def keys(self, prefix: str) -> list[str]:
         """The keys below a prefix, as the administrator sees them."""

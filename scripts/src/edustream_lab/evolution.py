@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from edustream_lab.company import Company
 from edustream_lab.narrator import Narrator
 from edustream_lab.processes import Finished
+from edustream_lab.publication import publish_contract, released
 
 GATE: Final = 8
 CONSUMER: Final = "api"
@@ -39,8 +39,8 @@ def change_the_contract(company: Company, narrator: Narrator) -> None:
 
 def _first_release(company: Company, narrator: Narrator) -> None:
     narrator.step("A release, and a consumer that says what it needs of it")
-    done = _publish(company, "first", lambda contract: None)
-    narrator.fact("The contract of churn is released as 1.0.0.", _released(done) == "1.0.0", done)
+    done = publish_contract(company, "first", lambda contract: None)
+    narrator.fact("The contract of churn is released as 1.0.0.", released(done) == "1.0.0", done)
     _moved(company, narrator, "1.0.0")
     stated = company.registry("needs", "add", "churn@production", "--reads", "prediction", as_repo="repo-api")
     narrator.shows(stated.output)
@@ -53,9 +53,9 @@ def _first_release(company: Company, narrator: Narrator) -> None:
 
 def _wider(company: Company, narrator: Narrator) -> None:
     narrator.step("The data scientist admits longer contracts: tenure up to 168 months instead of 120")
-    done = _publish(company, "wider", lambda contract: _set_longest_tenure(contract, 168))
+    done = publish_contract(company, "wider", lambda contract: _set_longest_tenure(contract, 168))
     narrator.shows(done.output)
-    narrator.fact("Whoever sent valid rows still does, so the version is 1.1.0.", _released(done) == "1.1.0", done)
+    narrator.fact("Whoever sent valid rows still does, so the version is 1.1.0.", released(done) == "1.1.0", done)
     asked = company.registry("check", "churn@1.1.0", "--to", "production")
     narrator.shows(asked.output)
     narrator.fact("The registry says that it may be promoted.", asked.returncode == 0, asked)
@@ -64,7 +64,7 @@ def _wider(company: Company, narrator: Narrator) -> None:
 
 def _narrower(company: Company, narrator: Narrator) -> dict[str, Any]:
     narrator.step("Next the data scientist admits at most 60 months, and calls that 1.2.0")
-    refused = _publish(company, "narrower", lambda contract: _set_longest_tenure(contract, 60), "1.2.0")
+    refused = publish_contract(company, "narrower", lambda contract: _set_longest_tenure(contract, 60), "1.2.0")
     narrator.shows(refused.output)
     narrator.fact(
         "It is refused before anything is written, with the right version and a row that shows why.",
@@ -72,9 +72,9 @@ def _narrower(company: Company, narrator: Narrator) -> dict[str, Any]:
         refused,
     )
     narrator.fact("Nothing was released.", "1.2.0" not in company.registry("releases", "churn").output)
-    done = _publish(company, "narrower", lambda contract: _set_longest_tenure(contract, 60))
+    done = publish_contract(company, "narrower", lambda contract: _set_longest_tenure(contract, 60))
     narrator.shows(done.output)
-    narrator.fact("Left to itself, the registry takes 2.0.0.", _released(done) == "2.0.0", done)
+    narrator.fact("Left to itself, the registry takes 2.0.0.", released(done) == "2.0.0", done)
     narrator.shows(company.registry("diff", "churn@1.1.0", "churn@2.0.0").output)
     compared = company.registry_json("diff", "churn@1.1.0", "churn@2.0.0")
     counterexample = _counterexample(compared)
@@ -129,25 +129,8 @@ def _types(company: Company, narrator: Narrator, counterexample: dict[str, Any])
     narrator.fact("With the consumer named, 2.0.0 is promoted.", agreed.returncode == 0, agreed)
 
 
-def _publish(company: Company, name: str, change: Callable[[dict[str, Any]], None], version: str = "auto") -> Finished:
-    repo = company.checkout.root / "artifact-registry"
-    program = company.checkout.root / "scripts" / "experiments" / "publish_contract.py"
-    contract = json.loads((company.checkout.root / "contracts" / "models" / "churn" / "contract.json").read_text())
-    change(contract)
-    file = company.home / f"{name}.json"
-    file.write_text(json.dumps(contract))
-    command = [company.checkout.python(repo), str(program), str(file), str(company.home / "repo-ml" / ".env"), version]
-    return company.stage.run("publish-contract", command, cwd=company.home)
-
-
 def _set_longest_tenure(contract: dict[str, Any], months: int) -> None:
     contract["input"]["properties"]["tenure"]["maximum"] = months
-
-
-def _released(done: Finished) -> str:
-    """The version that `publish_contract.py` says it published; empty where it published none."""
-    words = done.output.partition(":")[0].split()
-    return words[1] if done.returncode == 0 and words[:1] == ["published"] else ""
 
 
 def _moved(company: Company, narrator: Narrator, version: str) -> None:

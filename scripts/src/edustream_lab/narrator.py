@@ -19,14 +19,19 @@ class ClaimFailed(AssertionError):
 class Narrator:
     """Tells a story: colours on a terminal, plain text elsewhere (or with NO_COLOR set)."""
 
-    def __init__(self, out: TextIO | None = None, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, out: TextIO | None = None, environ: Mapping[str, str] = os.environ, false_word: str = "FALSE"
+    ) -> None:
+        """Begin to tell; `false_word` comes before a fact that is none."""
         self._out = out or sys.stdout
+        self._false_word = false_word
         self._coloured = self._out.isatty() and "NO_COLOR" not in environ
         self._steps = 0
         self.claims = 0
 
     def title(self, text: str) -> None:
-        """The name of the story."""
+        """The name of the story, whose steps are numbered from 1."""
+        self._steps = 0
         self._write(f"\n{self._in(_BOLD, text)}\n{'=' * len(text)}")
 
     def say(self, text: str) -> None:
@@ -38,6 +43,10 @@ class Narrator:
         self._steps += 1
         self._write(f"\n{self._in(_BOLD, f'{self._steps}. {text}')}")
 
+    def heading(self, text: str) -> None:
+        """The name of a part that is no step."""
+        self._write(f"\n{self._in(_BOLD, text)}")
+
     def shows(self, text: str) -> None:
         """What a program printed."""
         for line in text.strip().splitlines():
@@ -46,7 +55,7 @@ class Narrator:
     def fact(self, sentence: str, true: object, seen: object = "") -> None:
         """State a fact. Raises `ClaimFailed` with what was seen instead, if it is none."""
         if not true:
-            self._write(self._in(_RED, f"   FALSE: {sentence}"))
+            self._write(self._in(_RED, f"   {self._false_word}: {sentence}"))
             raise ClaimFailed(f"{sentence} - seen: {seen}")
         self.claims += 1
         mark = self._in(_GREEN, "✓")

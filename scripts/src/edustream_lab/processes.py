@@ -16,6 +16,7 @@ from typing import Final
 
 STOP_BUDGET_S: Final = 20.0
 POLL_S: Final = 0.05
+RUN_BUDGET_S: Final = 900.0
 INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TERM", "TMPDIR")
 
 
@@ -29,6 +30,11 @@ class Finished:
 
     returncode: int
     output: str
+
+    @property
+    def words(self) -> str:
+        """What it printed for people: its output without the log's lines of JSON."""
+        return "\n".join(line for line in self.output.splitlines() if not line.startswith('{"level"'))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,22 @@ class Program:
                 raise ProgramFailed(f"{self.name} ended with {self.process.returncode}, not {what}:\n{self.tail()}")
             if time.monotonic() > deadline:
                 raise ProgramFailed(f"{self.name} was not {what} after {budget_s:.0f} s:\n{self.tail()}")
+            time.sleep(POLL_S)
+
+    def finish(self, budget_s: float = RUN_BUDGET_S, *, echo: bool = False) -> Finished:
+        """Wait for the end; `ProgramFailed` if it does not come. With `echo`, what it prints goes to our output too."""
+        deadline = time.monotonic() + budget_s
+        shown = 0
+        while True:
+            ended = self.process.poll() is not None
+            if echo:
+                output = self.output
+                os.write(1, output[shown:].encode())
+                shown = len(output)
+            if ended:
+                return Finished(int(self.process.returncode), self.output)
+            if time.monotonic() > deadline:
+                raise ProgramFailed(f"{self.name} did not end within {budget_s:.0f} s:\n{self.tail()}")
             time.sleep(POLL_S)
 
     def tail(self, lines: int = 20) -> str:
@@ -104,29 +126,17 @@ class Stage:
         *,
         cwd: Path,
         variables: Mapping[str, str] | None = None,
-        budget_s: float = 900.0,
+        budget_s: float = RUN_BUDGET_S,
         echo: bool = False,
     ) -> Finished:
         """Run a program to its end; with `echo` its output also goes to ours as it comes."""
-        program = self.start(name, command, cwd=cwd, variables=variables)
-        deadline = time.monotonic() + budget_s
-        shown = 0
-        while True:
-            ended = program.process.poll() is not None
-            if echo:
-                output = program.output
-                os.write(1, output[shown:].encode())
-                shown = len(output)
-            if ended:
-                return Finished(int(program.process.returncode), program.output)
-            if time.monotonic() > deadline:
-                raise ProgramFailed(f"{name} did not end within {budget_s:.0f} s:\n{program.tail()}")
-            time.sleep(POLL_S)
+        return self.start(name, command, cwd=cwd, variables=variables).finish(budget_s, echo=echo)
 
-    def stop_all(self) -> None:
-        """Stop everything that still runs, the last started first."""
+    def stop_all(self, name: str | None = None) -> None:
+        """Stop everything that still runs, or all of one name; the last started first."""
         for program in reversed(self._programs):
-            program.stop()
+            if name in (None, program.name):
+                program.stop()
 
 
 @contextmanager

@@ -3,53 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import threading
-from collections import Counter
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
-import httpx
 from botocore.exceptions import ClientError
 
 from edustream_lab.company import Company, Consumer
+from edustream_lab.load import Load
 from edustream_lab.narrator import Narrator
 from edustream_lab.problems import four_problems
 
 REJECTED: Final = 4
 UNREACHABLE: Final = 6
 JSON_PROBLEM: Final = "application/problem+json"
-
-
-class Load:
-    """Requests that keep coming from a thread; counts every status and every version that answered."""
-
-    def __init__(self, consumer: Consumer, row: dict[str, Any]) -> None:
-        self._url = f"{consumer.url}/predict"
-        self._row = row
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self.statuses: Counter[int | str] = Counter()
-        self.versions: Counter[str] = Counter()
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        with httpx.Client(trust_env=False, timeout=10.0) as client:
-            while not self._ended.is_set():
-                try:
-                    answer = client.post(self._url, json=self._row)
-                except httpx.TransportError as error:
-                    self.statuses[type(error).__name__] += 1
-                    continue
-                self.statuses[answer.status_code] += 1
-                if answer.status_code == 200:
-                    self.versions[str(answer.json()["model_version"])] += 1
 
 
 class Story:
@@ -134,7 +99,7 @@ class Story:
     def swap_under_load(self, consumer: Consumer) -> None:
         """A new promotion is picked up without a failed request."""
         self._narrator.step("A new release while requests keep coming")
-        with Load(consumer, self._row) as load:
+        with Load(consumer.url, self._row) as load:
             done = self._train(next(self._seeds))
             self._narrator.fact("A retraining publishes 1.0.1.", self._promoted() == "1.0.1", done)
             consumer.wait_until(lambda: consumer.version() == "1.0.1", "swapped to 1.0.1")
@@ -158,13 +123,10 @@ class Story:
         """One changed byte, and nobody serves it."""
         self._narrator.step("A release with one changed byte")
         self._train(next(self._seeds), "--no-promote")
-        latest = self._company.registry_json("show", "churn@1.0.2")
-        file = next(f for f in latest["manifest"]["content"]["files"] if f["name"] == "model.onnx")
-        key = f"models/churn/files/{file['sha256']}/model.onnx"
-        s3, bucket = self._company.s3(), self._company.bucket
-        body = bytearray(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+        key = self._company.file_key("1.0.2", "model.onnx")
+        body = bytearray(self._company.read(key))
         body[len(body) // 2] ^= 1
-        s3.put_object(Bucket=bucket, Key=key, Body=bytes(body))
+        self._company.write(key, bytes(body))
         promoted = self._company.registry("promote", "churn@1.0.2", "--to", "production")
         self._narrator.fact(
             "The administrator changes a byte of 1.0.2, and it is promoted.", promoted.returncode == 0, promoted
@@ -183,7 +145,7 @@ class Story:
     def outage(self, consumer: Consumer, stop_registry: Any) -> None:
         """The registry goes away and comes back."""
         self._narrator.step("The registry goes away")
-        port = int(self._company.settings()["AWS_ENDPOINT_URL_S3"].rpartition(":")[2])
+        port = self._company.registry_port
         stop_registry()
         consumer.wait_until(lambda: consumer.state() == "DEGRADED", "DEGRADED")
         answer = consumer.predict(self._row)

@@ -1,0 +1,33 @@
+#!/bin/sh
+# Splits this tree into four git repositories, each with the history of its folder: split_repos.sh FOLDER
+#
+# What is committed at HEAD is split; branches, tags and changes that are not committed stay behind. LICENSE holds for
+# every repository, so each gets it, with its history.
+set -eu
+
+if [ $# -ne 1 ]; then
+    echo "usage: split_repos.sh FOLDER, which must not exist yet" >&2
+    exit 2
+fi
+target=$1
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+filter=$root/scripts/.venv/bin/git-filter-repo
+if [ -e "$target" ]; then
+    echo "$target exists already; name a folder that does not." >&2
+    exit 2
+fi
+if ! [ -x "$filter" ]; then
+    echo "git-filter-repo is not in scripts/.venv; run make setup first." >&2
+    exit 2
+fi
+
+tree=$target/tree
+git init --quiet --bare --initial-branch=main "$tree"
+trap 'rm -rf "$tree"' EXIT
+git -C "$tree" fetch --quiet --no-tags --update-shallow "$root" HEAD:main
+for repo in contracts artifact-registry repo-ml repo-api; do
+    git clone --quiet --no-checkout "$tree" "$target/$repo"
+    (cd "$target/$repo" && "$filter" --force --quiet \
+        --path "$repo/" --path-rename "$repo/:" --path LICENSE) >/dev/null
+    echo "$target/$repo: $(git -C "$target/$repo" rev-list --count main) commits"
+done

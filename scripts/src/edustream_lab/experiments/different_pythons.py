@@ -1,0 +1,148 @@
+"""Different Pythons: the pickle of a model is at home in one environment, ONNX answers the same in another."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from edustream_lab.company import Company
+from edustream_lab.experiment import Experiment
+from edustream_lab.monorepo import Monorepo
+from edustream_lab.processes import Finished, ProgramFailed
+from edustream_lab.publication import pull
+from edustream_lab.teller import Teller
+
+TOLERANCE: Final = 1e-5
+OTHER_PYTHON: Final = "3.12"
+NETWORK: Final = re.compile(r"(PIP|UV|SSL)_.*|.*_PROXY", re.IGNORECASE)
+"""Variables that say how packages are reached from here."""
+WARNING: Final = "InconsistentVersionWarning"
+VERSIONS: Final = """\
+import json, platform, numpy, sklearn
+print(json.dumps([platform.python_version(), numpy.__version__, sklearn.__version__]))
+"""
+LOAD: Final = "import joblib; joblib.load('models/churn_model.pkl')"
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """What an environment holds."""
+
+    python: str
+    numpy: str
+    sklearn: str
+
+
+def tell(company: Company, teller: Teller) -> None:
+    """Tell it in a company whose registry holds churn@1.0.0."""
+    teller.step("one-environment")
+    monorepo = Monorepo.write(company)
+    trained = monorepo.train()
+    ours = _versions(company, monorepo.python)
+    teller.fact(
+        "producer", trained.returncode == 0, trained, python=ours.python, numpy=ours.numpy, sklearn=ours.sklearn
+    )
+    loaded = _load(monorepo)
+    teller.fact("at-home", loaded.returncode == 0 and not loaded.output, loaded)
+
+    teller.step("other-environment")
+    elsewhere = replace(monorepo, python=str(_other_environment(company)))
+    theirs = _versions(company, elsewhere.python)
+    different = ours.numpy != theirs.numpy and ours.sklearn != theirs.sklearn
+    teller.fact("consumer", different, theirs, python=theirs.python, numpy=theirs.numpy, sklearn=theirs.sklearn)
+
+    teller.step("pickle")
+    loaded = _load(elsewhere)
+    warning = next((line for line in loaded.output.splitlines() if WARNING in line), loaded.output)
+    teller.shows(warning)
+    teller.fact("pickle-warns", loaded.returncode == 0 and WARNING in loaded.output, loaded)
+    api = elsewhere.start_api()
+    api.wait()
+    answer = api.answer(company.example_row())
+    api.program.stop()
+    teller.shows(api.last_error)
+    teller.fact("pickle-fails", answer is None and api.last_error, api.program.output)
+
+    teller.step("installed")
+    training = {"scikit-learn", "pandas"}
+    monorepos, consumers = _packages(company.checkout.producer), _packages(company.checkout.consumer)
+    teller.fact("monorepo-installs", training <= monorepos, monorepos)
+    teller.fact("consumer-installs", not training & consumers, consumers)
+
+    teller.step("onnx")
+    folder = pull(company, "churn@production", "pulled")
+    for python, versions in ((monorepo.python, ours), (elsewhere.python, theirs)):
+        answered = _answered(company, python, folder)
+        teller.shows(answered.output)
+        said = json.loads(answered.output.splitlines()[-1]) if answered.returncode == 0 else {}
+        teller.fact(
+            "onnx-answers",
+            said and said["equal_labels"] == said["rows"] and said["largest_difference"] <= TOLERANCE,
+            answered,
+            python=versions.python,
+            numpy=versions.numpy,
+            rows=said.get("rows"),
+        )
+    teller.measured("golden_rows", said["rows"])
+    teller.measured("golden_rows_elsewhere", said["equal_labels"])
+
+
+def _packages(repo: Path) -> set[str]:
+    """The names of what a repo's environment holds."""
+    found = (repo / ".venv").glob("lib/python*/site-packages/*.dist-info")
+    return {path.name.partition("-")[0].lower().replace("_", "-") for path in found}
+
+
+def _load(monorepo: Monorepo) -> Finished:
+    """Do nothing but unpickle the monorepo's model, with a monorepo's interpreter."""
+    variables = {"PYTHONPATH": str(monorepo.folder)}
+    command = [monorepo.python, "-c", LOAD]
+    return monorepo.stage.run("unpickling", command, cwd=monorepo.folder / "ml", variables=variables)
+
+
+def _answered(company: Company, python: str, folder: Path) -> Finished:
+    program = company.checkout.root / "scripts" / "experiments" / "other_versions" / "answer_golden.py"
+    return company.stage.run("golden-rows", [python, str(program), str(folder)], cwd=company.home)
+
+
+def _versions(company: Company, python: str) -> Versions:
+    done = company.stage.run("versions", [python, "-c", VERSIONS], cwd=company.home)
+    return Versions(*json.loads(done.output.splitlines()[-1]))
+
+
+def _other_environment(company: Company) -> Path:
+    """The interpreter of a throwaway environment: another numpy and scikit-learn, another Python where there is one."""
+    folder = company.home / "other-environment"
+    lock = company.checkout.root / "scripts" / "experiments" / "other_versions" / "requirements.lock"
+    uv = [sys.executable, "-m", "uv"]
+    network = {name: value for name, value in os.environ.items() if NETWORK.fullmatch(name)}
+    python = folder / "bin" / "python"
+    for command in (
+        [*uv, "venv", "--quiet", "--python", _other_python(company), str(folder)],
+        [*uv, "pip", "install", "--quiet", "--python", str(python), "--require-hashes", "--requirement", str(lock)],
+    ):
+        done = company.stage.run("uv", command, cwd=company.home, variables=network)
+        if done.returncode:
+            raise ProgramFailed(f"{' '.join(command)} ended with {done.returncode}:\n{done.output}")
+    return python
+
+
+def _other_python(company: Company) -> str:
+    """An interpreter of the other Python, on the PATH or of pyenv; the producer's own where there is none."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    on_path = shutil.which(f"python{OTHER_PYTHON}")
+    found = [*([on_path] if on_path else []), *map(str, sorted(pyenv.glob(f"{OTHER_PYTHON}.*/bin/python")))]
+    for python in found:
+        # A shim of pyenv is on the PATH and may lead nowhere.
+        if company.stage.run("python", [python, "--version"], cwd=company.home).returncode == 0:
+            return python
+    return company.checkout.python(company.checkout.producer)
+
+
+EXPERIMENT: Final = Experiment("different-pythons", tell)
