@@ -85,6 +85,13 @@ def test_what_is_absent_is_trained_on_and_answered_as_absent(tmp_path: Path) -> 
     profile = json.loads((tmp_path / "release" / "profile.json").read_bytes())
     assert profile["features"]["region"]["missing"] == profile["rows"]
 
+    told = (tmp_path / "release" / "data_card.md").read_text(encoding="utf-8")
+    assert "| true or false | true 150 | 150 |" in told
+    told = (tmp_path / "release" / "model_card.md").read_text(encoding="utf-8")
+    assert "- any other absent number counts as the median of the training rows" in told
+    assert "- an absent text is none of the categories\n" in told
+    assert "- of an absent date, each part is the median of the training rows" in told
+
     contract = training.plan.contract
     rows = [*training.dataset.rows[:10], {**with_bonus, "region": "South", "joined": "2024-02-29"}]
     assert all(contract.input_validator.is_valid(row) for row in rows)

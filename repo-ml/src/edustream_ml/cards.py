@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from edustream_contracts.meaning import admitted
+from edustream_ml.columns import optional_fields
 from edustream_ml.configuration import TrainingPlan
 from edustream_ml.figures import exact, shown
 from edustream_ml.metric_titles import metric_meaning, metric_title
@@ -19,7 +20,13 @@ def model_card(document: Document, plan: TrainingPlan) -> str:
     slice_metrics = sorted({name for part in document["slices"] for name in part["metrics"]})
     (chosen,) = (one for one in document["candidates"] if one["name"] == document["chosen"])
     return _render(
-        "model_card.md.j2", document, plan, chosen=chosen, slice_metrics=slice_metrics, plots=released_plots(document)
+        "model_card.md.j2",
+        document,
+        plan,
+        chosen=chosen,
+        slice_metrics=slice_metrics,
+        plots=released_plots(document),
+        absent=_absent(plan),
     )
 
 
@@ -47,6 +54,18 @@ def _render(template: str, document: Document, plan: TrainingPlan, **more: Any) 
     return environment.get_template(template).render(
         found=document, plan=plan, configuration=plan.configuration, **more
     )
+
+
+def _absent(plan: TrainingPlan) -> dict[str, bool]:
+    """Of which kinds of fields a row may lack a value; dates are told apart."""
+    optional = optional_fields(plan.contract)
+    dates = {dates.column for dates in plan.configuration.features.dates}
+    fields = [field for field in plan.contract.inputs if field.nullable or field.name in optional]
+    numbers = [field.name for field in fields if field.is_numeric]
+    return {
+        "numbers": bool(set(numbers) - plan.configuration.features.missing_values.keys()),
+        "texts": bool({field.name for field in fields} - {*numbers, *dates}),
+    }
 
 
 def _cell(text: Any) -> str:

@@ -13,6 +13,7 @@ from edustream_ml.calibration import rounded
 from edustream_ml.dataset import Dataset
 
 MOST_CATEGORIES: Final = 20
+TRUTHS: Final = {0.0: "false", 1.0: "true"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +51,19 @@ def summarise(dataset: Dataset) -> DataSummary:
         sha256=dataset.sha256,
         rows=len(dataset),
         target=_summary(pd.Series(dataset.labels)),
-        columns={field.name: _summary(dataset.columns[field.name], _is_free_text(field)) for field in dataset.fields},
+        columns={field.name: _field_summary(dataset, field) for field in dataset.fields},
     )
 
 
-def _is_free_text(field: Field) -> bool:
-    """Whether a field takes texts that the contract does not list."""
-    return field.kind == "string" and not field.categories
+def _field_summary(dataset: Dataset, field: Field) -> ColumnSummary:
+    column = dataset.columns[field.name]
+    if field.kind == "string" and not field.categories:
+        return ColumnSummary(int(column.isna().sum()), distinct=int(column.nunique()))
+    return _summary(column.map(TRUTHS) if field.kind == "boolean" else column)
 
 
-def _summary(column: pd.Series[Any], free_text: bool = False) -> ColumnSummary:
+def _summary(column: pd.Series[Any]) -> ColumnSummary:
     missing = int(column.isna().sum())
-    if free_text:
-        return ColumnSummary(missing, distinct=int(column.nunique()))
     if not pd.api.types.is_numeric_dtype(column):
         counts = {str(name): int(count) for name, count in column.value_counts().items() if count}
         ranked = sorted(counts, key=lambda name: (-counts[name], name))

@@ -49,6 +49,11 @@ class Dataset:
         """The rows as JSON would give them; each is made when it is asked for."""
         return Rows(self.columns, self.fields, self.optional)
 
+    def values(self, name: str) -> list[Any]:
+        """The values of a column as JSON would give them, None for one that is null or absent."""
+        (field,) = (field for field in self.fields if field.name == name)
+        return [_json_value(cell, field) for cell in self.columns[name]]
+
     @property
     def constant(self) -> tuple[str, ...]:
         """The columns that hold the same value in every row: nothing can be learned from them."""

@@ -22,7 +22,8 @@ _TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "log_loss": ("Log loss", "minus the mean logarithm of the true class's probability; small is good"),
     "expected_calibration_error": (
         "Expected calibration error",
-        "how far probabilities are from observed shares on average; small is good",
+        "how far probabilities are from observed shares on average; small is good; rows drawn again look worse "
+        "calibrated, so its interval may lie above it",
     ),
     "r2": ("R²", "the share of the target's variance that the model explains"),
     "mean_absolute_error": ("Mean absolute error", "in the target's unit; small is good"),

@@ -184,7 +184,7 @@ def assess(
     evidence = Evidence(
         truth=parts.held_out.labels,
         answered=held_out,
-        columns={name: categories(parts.held_out.columns[name].to_list()) for name in named_columns(plan)},
+        columns={name: categories(parts.held_out.values(name)) for name in named_columns(plan)},
         measured=measured(chosen, evaluation),
         onnx_bytes=len(onnx),
         answer_one_row=lambda: scorer.score(one_row),

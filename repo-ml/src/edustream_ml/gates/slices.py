@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -32,7 +33,7 @@ class Slice:
 
 
 def categories(values: Sequence[Any]) -> Categories:
-    """The name of each value's category: str (n,), a whole number without a fraction, `null` for what is absent.
+    """The name of each JSON value's category: str (n,), e.g. `true`, or `null` for what is absent.
 
     A text that is called null gets quotation marks, so that it has a slice of its own.
     """
@@ -66,9 +67,6 @@ def _defined(statistics: Mapping[str, Statistic], inside: Counts) -> dict[str, f
 
 
 def _named(value: Any) -> str:
-    # Not a number differs from itself.
-    if value is None or value != value:
-        return NULL
-    if isinstance(value, str) and value.strip('"') == NULL:
-        return f'"{value}"'
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    if isinstance(value, str):
+        return f'"{value}"' if value.strip('"') == NULL else value
+    return json.dumps(value)
