@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +44,15 @@ LONGEST_FIRST = (
 Document = dict[str, Any]
 
 
+@cache
+def _churn() -> Document:
+    document: Document = yaml.safe_load((REPOSITORY / "configs" / "churn.yaml").read_text(encoding="utf-8"))
+    return document
+
+
 def small_document() -> Document:
     """The churn configuration with candidates and folds that are fitted in a moment, and modest thresholds."""
-    document: Document = yaml.safe_load((REPOSITORY / "configs" / "churn.yaml").read_text(encoding="utf-8"))
+    document = copy.deepcopy(_churn())
     document["candidates"] = [
         {"estimator": "logistic_regression"},
         {"estimator": "random_forest", "n_estimators": 5},

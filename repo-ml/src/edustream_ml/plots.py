@@ -19,6 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
@@ -68,10 +69,11 @@ class Plot:
     def png(self) -> bytes:
         """The plot with its title as a PNG file on white."""
         with mpl.rc_context({**mpl.rcParamsDefault, **STYLE}):
-            figure, axes = self._figure()
+            figure, axes = self._figure(DPI)
             FigureCanvasAgg(figure)
             axes.set_title(self.title)
             _spell_out(figure, axes)
+            _lay_out(figure)
             image = BytesIO()
             figure.savefig(image, format="png", metadata={"Software": None})
         return image.getvalue()
@@ -79,13 +81,14 @@ class Plot:
     def svg(self, name: str) -> str:
         """The plot as an `<svg>` element without a title, on no ground; `name` sets its ids apart from other plots'."""
         with mpl.rc_context({**mpl.rcParamsDefault, **STYLE, "svg.hashsalt": name}):
-            figure, _ = self._figure()
+            figure, _ = self._figure(FigureCanvasSVG.fixed_dpi)
             FigureCanvasSVG(figure)
             image = StringIO()
             unsaid = {"Date": None, "Creator": None, "Format": None, "Type": None}
             with warnings.catch_warnings():
                 # The texts remain texts, which the reader's own fonts draw.
                 warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
+                _lay_out(figure)
                 figure.savefig(image, format="svg", metadata=unsaid, transparent=True)
         drawn = image.getvalue()
         drawn = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", drawn[drawn.index("<svg") :])
@@ -93,8 +96,8 @@ class Plot:
             drawn = drawn.replace(colour, f"var({variable})")
         return drawn.strip()
 
-    def _figure(self) -> tuple[Figure, Axes]:
-        figure = Figure(figsize=(self.width, self.height), dpi=DPI, layout="constrained")
+    def _figure(self, dpi: int) -> tuple[Figure, Axes]:
+        figure = Figure(figsize=(self.width, self.height), dpi=dpi)
         axes = figure.add_subplot()
         self.draw(axes)
         return figure, axes
@@ -287,6 +290,11 @@ def _dependence(axes: Axes, dependence: Mapping[str, Any], limits: tuple[float, 
     axes.set(ylabel="Mean answer", ylim=limits)
     if len(dependence["effects"]) > 1:
         axes.legend(fontsize=7)
+
+
+def _lay_out(figure: Figure) -> None:
+    """Make room for what stands around the axes. A figure that does so itself is drawn twice when it is saved."""
+    ConstrainedLayoutEngine().execute(figure)
 
 
 def _spell_out(figure: Figure, axes: Axes) -> None:
