@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import small_csv, small_document, write_project
+import yaml
+from conftest import REPOSITORY, small_csv, small_document, write_project
 
 from edustream_contracts.errors import InvalidInput
 from edustream_contracts.exit_codes import USAGE
@@ -278,6 +280,13 @@ def test_a_run_with_a_search_says_how_to_do_it_again(
     hurried = with_search(plan, spaces=[LOGISTIC], budget_s=0.001)
     again = train(hurried, report, search_trials=3, refused_too=True)
     assert again.onnx == first.onnx
+
+
+def test_the_search_that_the_readme_shows_is_one() -> None:
+    (shown,) = re.findall(
+        r"```yaml\n(search:.+?)```", (REPOSITORY / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    assert Search.model_validate(yaml.safe_load(shown)["search"]).trials == 60
 
 
 def test_a_number_of_trials_that_is_none_is_a_wrong_argument(

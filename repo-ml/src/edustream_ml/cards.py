@@ -5,14 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from edustream_contracts.meaning import admitted
 from edustream_ml.columns import optional_fields
 from edustream_ml.configuration import TrainingPlan
-from edustream_ml.figures import exact, shown
-from edustream_ml.metric_titles import metric_meaning, metric_title
 from edustream_ml.plots import Document, released_plots
+from edustream_ml.rendering import templates
 
 
 def model_card(document: Document, plan: TrainingPlan) -> str:
@@ -36,21 +33,9 @@ def data_card(document: Document, plan: TrainingPlan) -> str:
 
 
 def _render(template: str, document: Document, plan: TrainingPlan, **more: Any) -> str:
-    environment = Environment(
-        loader=PackageLoader("edustream_ml"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        # The cards are Markdown, not HTML: escaping would change the texts.
-        autoescape=False,  # noqa: S701
-    )
+    environment = templates()
     environment.filters["admitted"] = partial(admitted, unit=False)
     environment.filters["cell"] = _cell
-    environment.filters["shown"] = shown
-    environment.filters["exact"] = exact
-    environment.filters["title_of"] = metric_title
-    environment.filters["meaning_of"] = metric_meaning
     return environment.get_template(template).render(
         found=document, plan=plan, configuration=plan.configuration, **more
     )

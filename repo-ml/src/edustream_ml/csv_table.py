@@ -12,6 +12,7 @@ from textwrap import shorten
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
@@ -73,8 +74,8 @@ class CsvFile:
             return []
         if b'"' in self.data or b"\r" in self.data:
             return text_rows(self._texts(), numbers)
-        breaks = np.flatnonzero(np.frombuffer(self.data, dtype=np.uint8) == LINE_FEED)
-        ends = np.append(breaks, len(self.data))
+        # The header's, and one for each row.
+        ends = self._line_ends(max(numbers) + 2)
         lines = (self.data[ends[number] + 1 : ends[number + 1]] for number in numbers)
         texts = (line.decode().split(",") for line in lines)
         return [TextRow(number + 2, self._cells(row)) for number, row in zip(numbers, texts, strict=True)]
@@ -107,6 +108,17 @@ class CsvFile:
         in_header = sum(name.count(blank.decode()) for name in self.header for blank in BLANKS)
         in_texts = sum(map(_blanks, table.columns))
         return self._count(BLANKS) == in_header + in_texts
+
+    def _line_ends(self, count: int) -> npt.NDArray[np.intp]:
+        """Where at least the first `count` lines end, the last one of the file also without a line break; intp (n,)."""
+        data = np.frombuffer(self.data, dtype=np.uint8)
+        ends = [np.zeros(0, dtype=np.intp)]
+        for start in range(0, len(data), PIECE_BYTES):
+            ends.append(np.flatnonzero(data[start : start + PIECE_BYTES] == LINE_FEED) + start)
+            count -= len(ends[-1])
+            if count <= 0:
+                break
+        return np.concatenate([*ends, [len(data)]])
 
     def _count(self, signs: Sequence[bytes]) -> int:
         """How many of these single bytes the file holds."""

@@ -54,6 +54,8 @@ FEW_VALUES: Final = 3
 SHOWN_TICK: Final = 12
 
 Document = Mapping[str, Any]
+Draw = Callable[..., None]
+"""Draws onto axes what the argument `document` holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,44 +107,48 @@ class Plot:
 
 def released_plots(document: Document) -> dict[str, Plot]:
     """The plots that a release holds as files, by name."""
-    curves = {
-        "roc": Plot(
-            "ROC curve, held-out rows",
+    curves: dict[str, tuple[Draw, str, str]] = {
+        "roc": (
+            _roc,
+            "ROC curve",
             "The share of a class that is found, over the share of the others that is taken for it.",
-            partial(_roc, document=document),
         ),
-        "precision_recall": Plot(
-            "Precision and recall, held-out rows",
+        "precision_recall": (
+            _precision_recall,
+            "Precision and recall",
             "How many of the rows that are taken for a class are of it, over the share of the class that is found.",
-            partial(_precision_recall, document=document),
         ),
-        "calibration": Plot(
-            "Calibration, held-out rows",
+        "calibration": (
+            _calibration,
+            "Calibration",
             "How often a class occurs among rows of like probability; on the diagonal, as often as promised.",
-            partial(_calibration, document=document),
         ),
     }
-    residuals = {
-        "predicted": Plot(
-            "Observed over predicted, held-out rows",
+    residuals: dict[str, tuple[Draw, str, str]] = {
+        "predicted": (
+            _predicted,
+            "Observed over predicted",
             "Means of rows with neighbouring predictions; on the diagonal, the prediction is right on average.",
-            partial(_predicted, document=document),
         ),
-        "residuals": Plot(
-            "Residuals, held-out rows",
+        "residuals": (
+            _residuals,
+            "Residuals",
             "Observed minus predicted, for rows with neighbouring predictions: the median, the middle half, and the "
             "range of most rows.",
-            partial(_residuals, document=document),
         ),
-        "residual_histogram": Plot(
-            "Distribution of the residuals, held-out rows",
+        "residual_histogram": (
+            _residual_histogram,
+            "Distribution of the residuals",
             "How many rows are off by how much.",
-            partial(_residual_histogram, document=document),
         ),
     }
+    of_the_task = residuals if document["task"] == Task.REGRESSION else curves
     shown = len(document["inspection"]["importance"][:SHOWN_COLUMNS])
     return {
-        **(residuals if document["task"] == Task.REGRESSION else curves),
+        **{
+            name: Plot(f"{title}, held-out rows", description, partial(draw, document=document))
+            for name, (draw, title, description) in of_the_task.items()
+        },
         "feature_importance": Plot(
             "Permutation importance, held-out rows",
             "What the model loses when a column is shuffled; the lines are one standard deviation over the repeats.",

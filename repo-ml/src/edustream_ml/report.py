@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from edustream_ml.configuration import TrainingPlan
-from edustream_ml.figures import exact, shown
-from edustream_ml.metric_titles import metric_meaning, metric_title
 from edustream_ml.plots import Document, Plot, candidate_plot, dependence_plots, released_plots
+from edustream_ml.rendering import templates
 
 REPORT: Final = "report.html"
 LISTED_COLUMNS: Final = 100
@@ -24,20 +21,9 @@ def report_page(document: Document, plan: TrainingPlan) -> str:
         document: the content of `metrics.json`.
         plan: what was to be trained.
     """
-    environment = Environment(
-        loader=PackageLoader("edustream_ml"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=True,
-    )
-    environment.filters["shown"] = shown
-    environment.filters["exact"] = exact
-    environment.filters["title_of"] = metric_title
-    environment.filters["meaning_of"] = metric_meaning
     plots = released_plots(document)
-    return environment.get_template("report.html.j2").render(
+    page = templates().get_template("report.html.j2")
+    return page.render(
         found=document,
         plan=plan,
         configuration=plan.configuration,
