@@ -179,7 +179,7 @@ def load_contract(model: str) -> ModelContract:
         return parse_contract(documents().joinpath("models", model, FILE_NAME).read_bytes())
     except InvalidInput as error:
         fact = f"The contract of the model {model}, models/{model}/{FILE_NAME}, is wrong. {error.fact}"
-        raise InvalidInput(error.kind, fact, remedy=error.remedy, problems=error.problems) from error
+        raise InvalidInput("contract", fact, remedy=error.remedy, problems=error.problems) from error
 
 
 def contract_names() -> list[str]:
