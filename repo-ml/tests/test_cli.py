@@ -228,7 +228,7 @@ def test_a_mistaken_configuration_is_refused(tmp_path: Path, capsys: pytest.Capt
     path = tmp_path / "x.yaml"
     path.write_text(yaml.safe_dump({"model": "churn"}), encoding="utf-8")
     assert cli.main(["--config", str(path), "--dry-run"], {}, tmp_path) == 2
-    assert "target: Field required" in capsys.readouterr().err
+    assert "target: is missing" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

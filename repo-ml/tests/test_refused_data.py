@@ -165,6 +165,9 @@ def test_a_contract_that_is_narrower_than_the_data_refuses_them(producer: Produc
 def test_a_field_that_the_data_lack_refuses_them(producer: Producer, contract_on_disk: Path) -> None:
     document = json.loads(contract_on_disk.read_bytes())
     document["input"]["properties"]["age"] = {"type": "integer", "description": "Age", "x-unit": "year"}
+    document["input"]["required"].append("age")
+    for example in document["input"]["examples"]:
+        example["age"] = 40
     contract_on_disk.write_text(json.dumps(document), encoding="utf-8")
     assert "column age: is missing from the file" in producer.refusal(small_csv())
 
