@@ -163,7 +163,9 @@ test:  ## Run lint and every test of every repo; coverage of each package is enf
 	@$(MAKE) --silent --no-print-directory LINTED=yes $(REPOS:%=test-%)
 
 # One worker a core, each with servers of its own; the last ones take over what the others have not begun.
-test-contracts test-artifact-registry test-repo-api: WORKERS := --numprocesses auto --maxprocesses 4 --dist worksteal
+test-contracts test-repo-api: WORKERS := --numprocesses auto --maxprocesses 4 --dist worksteal
+# Its tests wait for disks and for servers: two workers leave two cores idle.
+test-artifact-registry: WORKERS := --numprocesses 3 --dist worksteal
 # Few tests take most of the time: who is idle gets the next one, in the order of tests/conftest.py.
 test-scripts: WORKERS := --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 # Whoever needs the whole training, which takes most of the time, is in one file; the files are in the same order.
