@@ -164,7 +164,7 @@ test:  ## Run lint and every test of every repo; coverage of each package is enf
 
 # One worker a core, each with servers of its own; the last ones take over what the others have not begun.
 test-contracts test-repo-api: WORKERS := --numprocesses auto --maxprocesses 4 --dist worksteal
-# Its tests wait for disks and for servers: two workers leave two cores idle.
+# Its tests wait for disks and for servers: a third worker takes the time that two leave on two cores.
 test-artifact-registry: WORKERS := --numprocesses 3 --dist worksteal
 # Few tests take most of the time: who is idle gets the next one, in the order of tests/conftest.py.
 test-scripts: WORKERS := --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder

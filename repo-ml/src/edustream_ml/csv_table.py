@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO, TextIOWrapper
@@ -111,22 +111,23 @@ class CsvFile:
 
     def _line_ends(self, count: int) -> npt.NDArray[np.intp]:
         """Where at least the first `count` lines end, the last one of the file also without a line break; intp (n,)."""
-        data = np.frombuffer(self.data, dtype=np.uint8)
         ends = [np.zeros(0, dtype=np.intp)]
-        for start in range(0, len(data), PIECE_BYTES):
-            ends.append(np.flatnonzero(data[start : start + PIECE_BYTES] == LINE_FEED) + start)
+        for start, piece in self._pieces():
+            ends.append(np.flatnonzero(piece == LINE_FEED) + start)
             count -= len(ends[-1])
             if count <= 0:
                 break
-        return np.concatenate([*ends, [len(data)]])
+        return np.concatenate([*ends, [len(self.data)]])
 
     def _count(self, signs: Sequence[bytes]) -> int:
         """How many of these single bytes the file holds."""
-        data = np.frombuffer(self.data, dtype=np.uint8)
-        # What is compared a piece at a time stays in the processor's cache.
-        pieces = (data[start : start + PIECE_BYTES] for start in range(0, len(data), PIECE_BYTES))
         codes = [ord(sign) for sign in signs if sign in self.data]
-        return sum(int(np.count_nonzero(piece == code)) for piece in pieces for code in codes)
+        return sum(int(np.count_nonzero(piece == code)) for _, piece in self._pieces() for code in codes)
+
+    def _pieces(self) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
+        """The file's bytes, each piece with its start: what is compared a piece at a time stays in the cache."""
+        data = np.frombuffer(self.data, dtype=np.uint8)
+        return ((start, data[start : start + PIECE_BYTES]) for start in range(0, len(data), PIECE_BYTES))
 
     def _texts(self) -> pa.Table:
         types = dict.fromkeys(self.header, pa.string())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
@@ -21,7 +20,6 @@ from edustream_api.worker_files import SHOW_INTERVAL_S, WorkerFiles
 CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
 DIGEST_BYTES: Final = 8
-KEYS_KEPT: Final = 4096
 POINTS: Final = 2 ** (8 * DIGEST_BYTES)
 EXACT: Final = 2**53
 """Below it, every integer is a double of its own."""
@@ -70,8 +68,6 @@ class Split:
         self._salt = f"{challenger.reference}\0".encode()
         self._below = int(POINTS * percent / 100)
         self._key_header = key_header.lower().encode()
-        # Callers come again: what was drawn for the last of them is kept.
-        self._drawn = lru_cache(KEYS_KEPT)(self._draw)
         self._files = files
         self._counts = SplitCounts(Counter(), Counter())
         # Contracts by their digests, and no releases: those go when they no longer serve.
@@ -84,9 +80,6 @@ class Split:
         below the share that is set meet the challenger. So a higher percentage moves nobody back to the champion, and
         another channel draws other callers.
         """
-        return self._drawn(key)
-
-    def _draw(self, key: bytes) -> bool:
         digest = blake2b(self._salt + key, digest_size=DIGEST_BYTES).digest()
         return int.from_bytes(digest, "big") < self._below
 
