@@ -6,6 +6,8 @@ import gc
 import os
 import sys
 import tracemalloc
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,11 @@ from starlette.testclient import TestClient
 
 from edustream_api.consumer import Consumer
 from edustream_api.drift.monitor import DriftMonitor, FieldDrift, Thresholds, Verdict
+from edustream_api.drift.pace import Pace
 from edustream_api.drift.recorder import Recorder
 from edustream_api.drift.reference import Reference, Values, read_reference
 from edustream_api.loading import ServedModel
+from edustream_api.worker_files import WorkerFiles
 
 ROWS = 1000
 
@@ -266,6 +270,44 @@ def test_a_window_forgets_what_is_old(bench: ConsumerBench, row: dict[str, Any])
         assert verdicts(client)["tenure"] == "major_shift"
         asked(client, drawn(row, 1000))
         assert client.get("/drift").json()["rows"] <= 1000
+        assert verdicts(client)["tenure"] == "stable"
+
+
+def test_one_window_after_another_is_recorded_whole_and_then_so_many_rows_a_second(contract: ModelContract) -> None:
+    now = [0.0]
+    monitor = DriftMonitor(Thresholds(0.1, 0.25, 500), 1000, 100, 2, WorkerFiles(None, "drift"), lambda: now[0])
+    pace = monitor._pace
+    rows = drawn(contract.example(), 700)
+
+    def recorded() -> int:
+        kept, answers = pace.sample(rows, rows)
+        assert kept == answers
+        return len(kept)
+
+    # Two windows of 1,000 rows are 500 of each for each of two workers, twice; 100 rows a second are 50 of each.
+    assert [recorded(), recorded()] == [700, 300]
+    now[0] = 2.0
+    assert [recorded(), recorded()] == [100, 0]
+    now[0] = 1000.0
+    assert [recorded(), recorded()] == [700, 300]
+
+
+def test_every_row_has_the_same_chance_to_be_recorded() -> None:
+    rows: list[Mapping[str, Any]] = [{"number": number} for number in range(8)]
+    counts: Counter[int] = Counter()
+    draws = iter([step / 80 for step in range(80)])
+    for _ in range(80):
+        kept, answers = Pace(0.0, 3, lambda: 0.0, draws.__next__).sample(rows, rows)
+        assert kept == answers
+        counts.update(row["number"] for row in kept)
+    assert counts == dict.fromkeys(range(8), 30)
+
+
+def test_rows_beyond_the_pace_leave_no_trace(bench: ConsumerBench, row: dict[str, Any]) -> None:
+    release(bench, "1.0.0")
+    with client_of(bench.consumer(drift_window=1000, drift_rows_per_second=1)) as client:
+        asked(client, drawn(row, 2000))
+        asked(client, [{**one, "tenure": 120} for one in drawn(row, ROWS)])
         assert verdicts(client)["tenure"] == "stable"
 
 

@@ -56,6 +56,7 @@ HELP: Final = {
     "split_key": "header that tells callers apart, so that each stays on one side of a split",
     "drift": "whether rows and answers are compared with the release's profile: true or false",
     "drift_window": "how many of the last rows are compared, over all workers",
+    "drift_rows_per_second": "how many rows of a lasting load are recorded, over all workers; of a burst, two windows",
     "drift_min_rows": "below how many rows nothing is said of drift",
     "drift_psi_minor": "population stability index from which a shift is minor",
     "drift_psi_major": "population stability index from which a shift is major, and raises the alarm",

@@ -138,7 +138,7 @@ def _references(texts: Sequence[str]) -> list[Reference]:
 def _drift(settings: ConsumerSettings, environ: Mapping[str, str], model: str) -> DriftMonitor:
     thresholds = Thresholds(settings.drift_psi_minor, settings.drift_psi_major, settings.drift_min_rows)
     files = WorkerFiles.of(environ, f"drift.{model}")
-    return DriftMonitor(thresholds, settings.drift_window, settings.workers, files)
+    return DriftMonitor(thresholds, settings.drift_window, settings.drift_rows_per_second, settings.workers, files)
 
 
 def _needs(

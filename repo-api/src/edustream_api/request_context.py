@@ -81,12 +81,15 @@ def read(headers: Iterable[tuple[bytes, bytes]]) -> RequestContext:
             parent = value if parent is None else b""
         else:
             states.append(value)
-    context = RequestContext(
-        request_id.decode() if request_id and SANE_ID.fullmatch(request_id) else f"{_PROCESS}-{next(_COUNT):x}"
-    )
+    context = RequestContext(request_id.decode()) if request_id and SANE_ID.fullmatch(request_id) else unnamed()
     if parent:
         context.trace = trace_context.read(parent.decode("latin-1"), b",".join(states).decode("latin-1"))
     return context
+
+
+def unnamed() -> RequestContext:
+    """A request that came without an id or a trace."""
+    return RequestContext(f"{_PROCESS}-{next(_COUNT):x}")
 
 
 def answered_by(version: str) -> None:

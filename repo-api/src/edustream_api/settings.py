@@ -61,6 +61,7 @@ class ConsumerSettings:
     split_key: str = "x-split-key"
     drift: bool = True
     drift_window: int = 10_000
+    drift_rows_per_second: int = 1_000
     drift_min_rows: int = 500
     drift_psi_minor: float = 0.1
     drift_psi_major: float = 0.25
@@ -246,6 +247,7 @@ RULES: Final[dict[str, Rule]] = {
     "split_key": Rule(_header, "the name of a header, e.g. x-split-key"),
     "drift": Rule(_boolean, "true or false"),
     "drift_window": _integer(1000, 100_000_000),
+    "drift_rows_per_second": _integer(1, 100_000_000),
     "drift_min_rows": _integer(100, 100_000_000),
     "drift_psi_minor": _threshold(),
     "drift_psi_major": _threshold(),

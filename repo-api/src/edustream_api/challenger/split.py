@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
@@ -34,18 +34,14 @@ class SplitCounts(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """The challenger, where it answers; why it does not where it should."""
+    """Whose answer it is; the challenger, where it answers; why it does not where it should."""
 
+    side: str
     challenger: ServedModel | None = None
     hindrance: str | None = None
 
-    @property
-    def side(self) -> str:
-        """Whose answer it is."""
-        return CHALLENGER if self.challenger else CHAMPION
 
-
-TO_CHAMPION: Final = Choice()
+TO_CHAMPION: Final = Choice(CHAMPION)
 
 
 class Split:
@@ -65,9 +61,10 @@ class Split:
         self.challenger = challenger
         self.percent = percent
         self._champion = champion
-        self._salt = f"{challenger.reference}\0".encode()
-        self._below = int(POINTS * percent / 100)
-        self._key_header = key_header.lower().encode()
+        self._salted = blake2b(f"{challenger.reference}\0".encode(), digest_size=DIGEST_BYTES)
+        # As bytes, which are ordered like the numbers they stand for: every request is held against it.
+        self._below = int(POINTS * percent / 100).to_bytes(DIGEST_BYTES, "big")
+        self.key_header = key_header.lower().encode()
         self._files = files
         self._counts = SplitCounts(Counter(), Counter())
         # Contracts by their digests, and no releases: those go when they no longer serve.
@@ -80,37 +77,32 @@ class Split:
         below the share that is set meet the challenger. So a higher percentage moves nobody back to the champion, and
         another channel draws other callers.
         """
-        digest = blake2b(self._salt + key, digest_size=DIGEST_BYTES).digest()
-        return int.from_bytes(digest, "big") < self._below
+        place = self._salted.copy()
+        place.update(key)
+        return place.digest() < self._below
 
     def key(self, scope: Mapping[str, Any], body: bytes) -> bytes:
         """The key of a request: its header, else the name of its API key, else the content of its (first) row."""
-        stated = self.stated_key(scope["headers"])
-        if stated is not None:
-            return stated
+        for name, value in scope["headers"]:
+            if name == self.key_header:
+                return bytes(value)
         caller: str | None = scope.get("state", {}).get(API_KEY)
         return caller.encode() if caller else content_key(body)
-
-    def stated_key(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
-        """The key that a request states in its header; None where it states none."""
-        wanted = self._key_header
-        for name, value in headers:
-            if name == wanted:
-                return bytes(value)
-        return None
 
     def choose(self, key: bytes) -> Choice:
         """Who answers now.
 
         Where the champion cannot be served nobody answers in its place: its state is the model's.
         """
+        if not self.meets_challenger(key):
+            return TO_CHAMPION
         champion = self._champion.snapshot.serving
-        if champion is None or not self.meets_challenger(key):
+        if champion is None:
             return TO_CHAMPION
         snapshot = self.challenger.snapshot
         challenger = snapshot.serving
         hindrance = self._unfit(champion, challenger) if challenger else snapshot.state.value
-        return Choice(challenger) if hindrance is None else Choice(None, hindrance)
+        return Choice(CHALLENGER, challenger) if hindrance is None else Choice(CHAMPION, None, hindrance)
 
     def side(self, key: bytes) -> str:
         """Who answers now: the champion too where the challenger should and cannot, which is counted."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
+from edustream_api.drift.pace import Pace
 from edustream_api.drift.recorder import Recorded, Recorder
 from edustream_api.drift.reference import FieldReference, Reference, Rows
 from edustream_api.drift.statistics import (
@@ -94,13 +97,26 @@ class DriftMonitor:
     comes into service begins an empty window.
     """
 
-    def __init__(self, thresholds: Thresholds, window_rows: int, workers: int, files: WorkerFiles) -> None:
-        """Each of `workers` processes keeps its part of `window_rows`; in `files` they show it to one another."""
+    def __init__(
+        self,
+        thresholds: Thresholds,
+        window_rows: int,
+        rows_a_second: float,
+        workers: int,
+        files: WorkerFiles,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Each of `workers` processes keeps its part of `window_rows`; in `files` they show it to one another.
+
+        Of a stream that goes on, `rows_a_second` are recorded, over all workers; of a burst, two windows, so that one
+        whole window still displaces another. `clock` tells seconds.
+        """
         self.thresholds = thresholds
         self.window_rows = window_rows
         self._own_rows = window_rows // workers
         self._files = files
         self._recorder: Recorder | None = None
+        self._pace = Pace(rows_a_second / workers, 2 * self._own_rows, clock)
 
     def pollers(self) -> list[Poller]:
         """The threads that this needs while the server runs."""
@@ -123,7 +139,9 @@ class DriftMonitor:
         """Take note of rows that were answered; those of another release than the window's are left out."""
         recorder = self._recorder
         if recorder is not None and model.reference is recorder.reference:
-            recorder.take(rows, answers)
+            rows, answers = self._pace.sample(rows, answers)
+            if rows:
+                recorder.take(rows, answers)
 
     def compare(self, reference: Reference) -> ModelDrift:
         """How far the rows that all workers answered with the release of `reference` lie from it."""

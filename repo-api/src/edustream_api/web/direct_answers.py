@@ -18,7 +18,7 @@ from edustream_api.challenger.split import TO_CHAMPION, row_key
 from edustream_api.hosting import HostedModel, Hosting
 from edustream_api.joint_inference import JointInference
 from edustream_api.prediction import encoded
-from edustream_api.request_context import Headers, RequestContext
+from edustream_api.request_context import IDENTITY, Headers, RequestContext
 from edustream_api.web.reply import JSON_HEADER, Observe
 
 OK: Final = 200
@@ -48,7 +48,7 @@ class DirectModel:
         self._inference = JointInference(hosted.observers)
         self.under_way = 0
 
-    def ask(self, headers: Headers, body: bytes, request: RequestContext, asker: Asker) -> bool:
+    def ask(self, fields: Mapping[bytes, bytes], body: bytes, request: RequestContext, asker: Asker) -> bool:
         """Have the row in `body` answered; False, with nothing done, where it is none that can be."""
         started = perf_counter()
         champion, split = self._champion.snapshot.serving, self._split
@@ -63,7 +63,7 @@ class DirectModel:
             return False
         choice = TO_CHAMPION
         if split is not None:
-            key = split.stated_key(headers)
+            key = fields.get(split.key_header)
             choice = split.choose(row_key(row) if key is None else key)
         model = choice.challenger or champion
 
@@ -112,18 +112,12 @@ class DirectAnswers:
         `asker` is told in the next turn of the event loop.
         """
         model = self._models.get(url)
-        if model is None or len(body) > self._max_body_bytes or not _is_common(headers):
+        fields = dict(headers)
+        if model is None or len(body) > self._max_body_bytes or len(fields) != len(headers) or not _is_common(fields):
             return False
-        return model.ask(headers, body, request_context.read(headers), asker)
+        request = request_context.unnamed() if IDENTITY.isdisjoint(fields) else request_context.read(headers)
+        return model.ask(fields, body, request, asker)
 
 
-def _is_common(headers: Headers) -> bool:
-    media_types = 0
-    for name, value in headers:
-        if name == CONTENT_TYPE:
-            if value != JSON_HEADER[1]:
-                return False
-            media_types += 1
-        elif name in UNCOMMON:
-            return False
-    return media_types == 1
+def _is_common(fields: Mapping[bytes, bytes]) -> bool:
+    return fields.get(CONTENT_TYPE) == JSON_HEADER[1] and UNCOMMON.isdisjoint(fields)
