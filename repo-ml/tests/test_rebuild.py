@@ -6,8 +6,10 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from edustream_ml import release
 from edustream_ml.configuration import load_plan
 from edustream_ml.libraries import PYTHON, library_versions
 from edustream_ml.progress import ProgressReport
-from edustream_ml.provenance import code_version
+from edustream_ml.provenance import NEIGHBOURS, code_version
 from edustream_ml.rebuild import command
 from edustream_ml.release import obstacles, write_release
 from edustream_ml.training import Training
@@ -37,6 +39,8 @@ SECRETS = {
 ENVIRON = {"REGISTRY_URL": "s3://models", "PATH": "/usr/bin:/bin", **SECRETS}
 RELEASE = "churn@1.2.0"
 LOCK = "".join(f"{name}=={number}\n" for name, number in library_versions().items() if name != PYTHON)
+
+BUILD_WHEELS = ("-m", "pip", "--disable-pip-version-check", "--quiet", "wheel", "--no-deps", "--no-build-isolation")
 
 Changed = Callable[[ReleaseContent], dict[str, Any]]
 
@@ -306,7 +310,20 @@ def test_a_fresh_environment_needs_what_the_producer_is_built_on(
     released: Released, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert released.rebuild(environment="fresh") == 2
-    assert "holds no contracts, on which the producer is built" in capsys.readouterr().err
+    error = one_line(capsys.readouterr().err)
+    assert "holds no contracts, on which the producer is built. Next: name the folder that holds the wheels" in error
+
+
+def test_what_the_producer_is_built_on_is_named_where_its_commit_does_not_say_it(
+    released: Released, tmp_path: Path, small_training: Training
+) -> None:
+    apart = write_release(small_training, tmp_path / "apart", released.folder).libraries
+    neighbours = {f"../{name}/pyproject.toml": "" for name in NEIGHBOURS}
+    together = write_release(
+        small_training, tmp_path / "together", released.of_another_clone(tmp_path, **neighbours).folder
+    ).libraries
+    assert {name: version(name) for name in NEIGHBOURS.values()}.items() <= apart.items()
+    assert set(apart) - set(together) == set(NEIGHBOURS.values())
 
 
 def test_another_interpreter_is_asked_for_its_version(
@@ -340,21 +357,31 @@ def interpreter(folder: Path, script: str) -> Path:
 
 
 @pytest.mark.prove
+@pytest.mark.parametrize("whole", [True, False], ids=["all repositories in one", "a repository of its own"])
 def test_a_release_of_this_commit_is_rebuilt_in_a_fresh_environment(
-    registry: RegistrySimulator, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    registry: RegistrySimulator, tmp_path: Path, capfd: pytest.CaptureFixture[str], *, whole: bool
 ) -> None:
     """With the repository's own lock, contracts and registry client; only the model is a small one."""
     top = tmp_path / "clone"
     git(tmp_path, "clone", "--quiet", "--local", str(REPOSITORY.parent), str(top))
     folder = top / REPOSITORY.name
+    wheels = tmp_path / "wheels"
+    if not whole:
+        neighbours = [str(top / name) for name in NEIGHBOURS]
+        subprocess.run([sys.executable, *BUILD_WHEELS, "--wheel-dir", str(wheels), *neighbours], check=True)
+        top = folder
+        git(top, "init", "--quiet")
+        git(top, "add", "--all")
     write_project(folder)
-    git(top, "commit", "--quiet", "--all", "--message", "a small model")
+    git(top, "add", "--update")
+    git(top, "commit", "--quiet", "--message", "a small model")
     training = train(load_plan(folder / "configs" / "churn.yaml"), ProgressReport(Console(quiet=True), 8))
     files = tmp_path / "released"
     content = write_release(training, files, folder)
     assert obstacles(content, folder) == []
     registry.publish(content, files, "1.2.0")
-    assert command.main(["churn@1.2.0"], {**os.environ, **ENVIRON}, folder) == 0
+    given = [] if whole else ["--wheels", str(wheels)]
+    assert command.main(["churn@1.2.0", *given], {**os.environ, **ENVIRON}, folder) == 0
     said = capfd.readouterr().out
     assert "REBUILT: the same model, byte for byte: churn@1.2.0" in said
     assert "DIFFERS" not in said

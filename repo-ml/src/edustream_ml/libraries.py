@@ -20,25 +20,27 @@ ESTIMATORS: Final = "lightgbm"
 """The extra of the package that brings another kind of candidates."""
 
 
-def library_versions() -> dict[str, str]:
+def library_versions(*, neighbours: bool = False) -> dict[str, str]:
     """The versions of Python and of every library that the producer needs, and that these need in turn.
 
-    Contracts and registry client are not among them, nor what they need: the commit says which they are, and they check
-    and carry what the others compute.
+    Contracts and registry client are among them where `neighbours` asks for them: where the producer's commit does not
+    hold them, nothing else says which they were. What they need is left out: they check and carry what the others
+    compute.
     """
-    return {**dict(sorted(_installed())), PYTHON: platform.python_version()}
+    own = {name: distribution(name).version for name in NEIGHBOURS.values()} if neighbours else {}
+    return {**dict(sorted({**own, **dict(_installed())}.items())), PYTHON: platform.python_version()}
 
 
 def other_than_pinned(libraries: Mapping[str, str], lock: str) -> list[Problem]:
     """Which of the `libraries` of a release the lock file with the text `lock` pins to another version, or not at all.
 
-    It is read for the version of Python among them.
+    It is read for the version of Python among them. Contracts and registry client are in no lock.
     """
     pins = pinned(lock, libraries.get(PYTHON, platform.python_version()))
     return [
         Problem(name, f"is {number}; {LOCK_FILE} pins {pins.get(name, 'none')}")
         for name, number in libraries.items()
-        if name != PYTHON and pins.get(name) != number
+        if name not in (PYTHON, *NEIGHBOURS.values()) and pins.get(name) != number
     ]
 
 

@@ -38,8 +38,16 @@ def code_version(directory: Path, read: Mapping[str, str] | None = None) -> Code
 
 def contract_path(directory: Path, model: str) -> str | None:
     """Where the commit of `directory` holds a model's contract, relative to it; None where it holds no contracts."""
-    folder = f"../{CONTRACTS}"
-    return f"{folder}/models/{model}/contract.json" if _git(directory, "rev-parse", f"HEAD:{folder}") else None
+    return f"../{CONTRACTS}/models/{model}/contract.json" if _holds(directory, CONTRACTS) else None
+
+
+def holds_neighbours(directory: Path) -> bool:
+    """Whether the commit of `directory` holds what the producer is built on; in a repository of its own it does not."""
+    return all(_holds(directory, name) for name in NEIGHBOURS)
+
+
+def _holds(directory: Path, neighbour: str) -> bool:
+    return bool(_git(directory, "rev-parse", f"HEAD:../{neighbour}"))
 
 
 def _committed(directory: Path, path: str) -> bytes:

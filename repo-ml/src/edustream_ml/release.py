@@ -19,7 +19,7 @@ from edustream_ml.onnx_export import LABEL, PROBABILITIES
 from edustream_ml.onnx_scorer import OnnxScorer
 from edustream_ml.plots import released_plots
 from edustream_ml.profile import reference_profile
-from edustream_ml.provenance import UNKNOWN, code_version, contract_path
+from edustream_ml.provenance import UNKNOWN, code_version, contract_path, holds_neighbours
 from edustream_ml.report import REPORT, report_page
 from edustream_ml.tensors import CATEGORICAL, NUMERIC, Tensors
 from edustream_ml.training import Training
@@ -128,7 +128,7 @@ def _content(training: Training, files: tuple[ReleaseFile, ...], repository: Pat
         gates=tuple(map(GateRecord.model_validate, training.gates.record())),
         data=DataSource(name=training.dataset.name, sha256=training.dataset.sha256, rows=len(training.dataset)),
         code=code_version(repository, read),
-        libraries=library_versions(),
+        libraries=library_versions(neighbours=not holds_neighbours(repository)),
         rebuild=Rebuild(
             command=_command(training),
             config_sha256=plan.sha256,

@@ -32,7 +32,7 @@ DESCRIPTION: Final = """\
 Train a release again from what its manifest names: the commit, the lock file, the configuration with its seed, the
 data. The commit is taken from the git repository of this folder into a folder of its own; nothing here is changed, and
 nothing is published. A new environment is made from the commit's lock, with hashes; contracts and registry client are
-built from the same commit."""
+built from the same commit, or come from --wheels where the producer has a repository of its own."""
 EPILOGUE: Final = """\
 exit codes: 0 the same model.onnx; 2 it cannot be tried: no such commit, other data, another Python, trained with
 changes that were not in git; 3 no such release; 4 model.onnx differs, or the manifest cannot be trusted; 6 registry
@@ -79,7 +79,7 @@ def rebuild(
     if arguments.environment == "current":
         environment = current_environment(recipe, folder, environ)
     else:
-        environment = fresh_environment(recipe, folder, work, arguments.python, environ, report)
+        environment = fresh_environment(recipe, folder, work, arguments.python, arguments.wheels, environ, report)
     report.stage(f"Training as its manifest says: {recipe.config}, seed {recipe.seed}")
     made = work / "release"
     _train(recipe, folder, environment, made)
@@ -120,6 +120,12 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         type=Path,
         default=Path(sys.executable),
         help="the interpreter that a fresh environment is made with (default: this one)",
+    )
+    parser.add_argument(
+        "--wheels",
+        type=Path,
+        metavar="FOLDER",
+        help="the wheels of contracts and registry client, where the commit does not hold these",
     )
     parser.add_argument(
         "--data", type=Path, metavar="FILE", help="the release's data, where the commit does not hold them"

@@ -35,11 +35,18 @@ class Environment:
 
 
 def fresh_environment(
-    recipe: Recipe, folder: Path, work: Path, python: Path, environ: Mapping[str, str], report: ProgressReport
+    recipe: Recipe,
+    folder: Path,
+    work: Path,
+    python: Path,
+    wheels: Path | None,
+    environ: Mapping[str, str],
+    report: ProgressReport,
 ) -> Environment:
     """Make an environment in `work` from the lock of the checkout `folder`, every file checked by its hash.
 
-    The packages that the producer is built on are built from the same commit, into wheels.
+    The packages that the producer is built on are built from the same commit, into wheels; those of a commit that does
+    not hold them come from the folder `wheels`.
 
     Raises `InvalidInput`: kind `argument` for another Python than the release was made with, `configuration` where the
     lock pins other libraries than it was made with, or the environment cannot be made.
@@ -49,16 +56,20 @@ def fresh_environment(
     lock = read_lock(folder).decode()
     _check_libraries(recipe, lock)
     neighbours = [folder.parent / name for name in NEIGHBOURS]
-    if missing := [path.name for path in neighbours if not (path / "pyproject.toml").is_file()]:
+    missing = [path.name for path in neighbours if not (path / "pyproject.toml").is_file()]
+    if missing and wheels is None:
         raise InvalidInput(
             "configuration",
             f"The commit {recipe.commit} holds no {missing[0]}, on which the producer is built.",
-            remedy="run this in a clone that holds it, or use what is installed here: --environment current.",
+            remedy="name the folder that holds the wheels the release was made with (--wheels), or use what is "
+            "installed here: --environment current.",
         )
-    place, wheels = work / "environment", work / "wheels"
+    place, built = work / "environment", work / "wheels"
+    found = str(wheels if missing else built)
     made = place / "bin" / "python"
     report.note(f"a new environment, from {LOCK_FILE} of {recipe.commit[:12]}")
     pip = [str(made), "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    wheel = [*pip, "wheel", "--no-deps", "--no-build-isolation"]
     locked = [*pip, "install", "--no-compile", "--no-build-isolation", "--require-hashes", "--requirement"]
     backend = work / "build-backend.txt"
     backend.write_text(build_backend(lock), encoding="utf-8")
@@ -67,8 +78,8 @@ def fresh_environment(
         [str(python), "-m", "venv", str(place)],
         [*locked, str(backend)],
         [*locked, str(folder / LOCK_FILE)],
-        [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), *map(str, neighbours)],
-        [*pip, "install", "--no-deps", "--no-index", "--find-links", str(wheels), *NEIGHBOURS.values()],
+        *([] if missing else [[*wheel, "--wheel-dir", str(built), *map(str, neighbours)]]),
+        [*pip, "install", "--no-deps", "--no-index", "--find-links", found, *recipe.built_on],
         [*pip, "install", "--no-deps", "--no-build-isolation", str(folder)],
     ):
         _run(command, clean, recipe)
@@ -81,7 +92,7 @@ def current_environment(recipe: Recipe, folder: Path, environ: Mapping[str, str]
     Raises `InvalidInput` (kind `configuration`) where Python or a library has another version than the release was made
     with.
     """
-    here = library_versions()
+    here = library_versions(neighbours=True)
     _check_python(recipe, here[PYTHON], Path(sys.executable))
     problems = [
         Problem(name, f"is {here.get(name, 'not installed')} here; the release was made with {number}")

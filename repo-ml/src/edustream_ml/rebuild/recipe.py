@@ -9,7 +9,7 @@ from typing import Final
 from edustream_contracts.errors import InvalidInput
 from edustream_ml.configuration import PLAIN_NAME
 from edustream_ml.libraries import PYTHON
-from edustream_ml.provenance import UNKNOWN
+from edustream_ml.provenance import NEIGHBOURS, UNKNOWN
 from edustream_registry.manifest import DataSource, Manifest, ReleaseFile
 
 PROGRAM: Final = "train_publish.py"
@@ -81,6 +81,12 @@ class Recipe:
     def python(self) -> str | None:
         """The version of the interpreter; None where the manifest does not say."""
         return self.libraries.get(PYTHON)
+
+    @property
+    def built_on(self) -> list[str]:
+        """Contracts and registry client as pip's requirements: with a version where the commit does not hold them."""
+        names = NEIGHBOURS.values()
+        return [f"{name}=={self.libraries[name]}" if name in self.libraries else name for name in names]
 
     @property
     def options(self) -> list[str]:
