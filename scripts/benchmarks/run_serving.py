@@ -35,7 +35,7 @@ from serving.swaps import Swaps
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 RESULTS: Final = ROOT / "bench" / "serving.json"
-ROWS: Final = 1_000_000
+ROWS: Final = 2_000_000
 COMPARED: Final = ("fastapi", "uvicorn", "onnxruntime", "boto3")
 
 

@@ -6,7 +6,6 @@ input, reading, validation, inference and writing. Of scikit-learn nothing but `
 
 from __future__ import annotations
 
-import json
 import statistics
 import subprocess
 import time
@@ -14,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from figures import Figure, figure, paired_figure, printed, printed_json
+from figures import Figure, figure, paired_figure, printed
 
 from edustream_lab.processes import ProgramFailed, environment
 from serving import cores
 from serving.batches import ScikitLearn
 from serving.memory import resident_mib_of_all
-from serving.scene import HERE, Scene
+from serving.scene import Scene
 
 ROUNDS: Final = 3
 CALLS: Final = 3
@@ -71,12 +70,8 @@ class Offline:
         ]
 
     def _written(self, kind: str) -> Path:
-        scene = self._scene
-        rows, file = scene.folder / "all-rows.json", scene.folder / f"rows.{kind}"
-        rows.write_text(json.dumps(scene.rows))
-        printed_json(
-            [scene.consumer_python, str(HERE / "write_rows.py"), str(rows), str(self._count), str(file)], scene.folder
-        )
+        file = self._scene.folder / f"rows.{kind}"
+        self._scene.in_consumer("write_rows.py", str(self._scene.rows_file), str(self._count), str(file))
         return file
 
     def _score(self, file: Path, *on: int) -> Scored:

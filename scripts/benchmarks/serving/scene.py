@@ -36,6 +36,7 @@ class Scene:
         self.company = company
         self.folder = folder
         self.release = folder / "pulled"
+        self.sibling = folder / "pulled-sibling"
 
     @property
     def consumer_python(self) -> str:
@@ -61,6 +62,7 @@ class Scene:
         config = self.folder / "sibling.yaml"
         config.write_text(yaml.safe_dump(self._sibling()))
         _require(self.company.train("--config", str(config), "--promote", "candidate"), "training the sibling")
+        _require(self.company.registry("pull", "churn@candidate", "--to", str(self.sibling)), "pulling the sibling")
 
     @cached_property
     def versions(self) -> tuple[str, str]:
@@ -75,6 +77,13 @@ class Scene:
     def chosen(self) -> str:
         """The label of the candidate that training chose."""
         return str(json.loads((self.release / "metrics.json").read_bytes())["chosen"])
+
+    @cached_property
+    def rows_file(self) -> Path:
+        """A file with the rows of the data set, a JSON array."""
+        file = self.folder / "all-rows.json"
+        file.write_text(json.dumps(self.rows))
+        return file
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
@@ -131,6 +140,12 @@ class Scene:
     def in_producer(self, script: str, *arguments: str, core: int = cores.SERVER) -> Any:
         """What a script of this folder printed as JSON, run in the producer's environment."""
         return printed_json([*cores.on(core), self.producer_python, str(HERE / script), *arguments], self.folder)
+
+    def in_consumer(self, script: str, *arguments: str) -> Any:
+        """What a script of this folder printed as JSON, run in the consumer's environment, on the server's core."""
+        return printed_json(
+            [*cores.on(cores.SERVER), self.consumer_python, str(HERE / script), *arguments], self.folder
+        )
 
     def _sibling(self) -> Any:
         source = self.company.checkout.producer / "configs" / "churn.yaml"

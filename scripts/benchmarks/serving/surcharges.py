@@ -77,8 +77,14 @@ class Surcharges:
         """The challenger answers its share of the callers, who are told apart by a header.
 
         Its runs come on top of the champion's; the more rows arrive together, the less that is for each of them.
+        What the second run alone costs is measured beside it, without a server.
         """
-        return self.cost(SPLIT, {**ONE_LOAD, f", {MANY} connections": MANY})
+        scene = self._scene
+        arguments = (scene.release, scene.sibling, scene.rows_file, CONNECTIONS, ROUNDS)
+        seen = scene.in_consumer("two_models.py", *map(str, arguments))
+        name = f"{CONNECTIONS} rows without a server: 1 of them by a challenger / all by the champion"
+        alone = paired_figure(name, seen["two"], seen["one"], "us", ">= 0")
+        return [*self.cost(SPLIT, {**ONE_LOAD, f", {MANY} connections": MANY}), alone]
 
     def drift(self) -> list[Figure]:
         """Every row and answer is counted against the release's profile."""
