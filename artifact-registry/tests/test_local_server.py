@@ -1,7 +1,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import select
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -60,6 +65,38 @@ def test_a_server_listens_on_the_loopback_alone_and_leaves_nothing_behind(engine
     assert addresses == {"0100007F"}
     assert children() == before
     assert not server.admin_env.exists()
+    assert not list(Path("/tmp").glob(f"seaweedfs-*-{port}.sock"))
+    assert local_server._is_free(port)
+
+
+SERVES = """
+import sys
+from pathlib import Path
+from edustream_registry.local_server import Engine, running_server
+with running_server(Engine(sys.argv[1]), Path(sys.argv[2]), 0) as server:
+    print(server.endpoint_url, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("engine", Engine)
+def test_a_server_does_not_outlive_the_program_that_was_killed(engine: Engine, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SERVES, engine.value, str(tmp_path)]
+    with (
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as program,
+        contextlib.ExitStack() as opened,
+    ):
+        assert program.stdout is not None
+        port = int(program.stdout.readline().rpartition(b":")[2])
+        started = children(program.pid)
+        ends = [os.pidfd_open(process) for process in started]
+        opened.callback(lambda: [os.close(end) for end in ends])
+        assert len(started) == 2
+
+        os.killpg(program.pid, signal.SIGKILL)
+
+        for end in ends:
+            assert select.select([end], [], [], 30)[0] == [end]
     assert not list(Path("/tmp").glob(f"seaweedfs-*-{port}.sock"))
     assert local_server._is_free(port)
 

@@ -147,7 +147,9 @@ def test_no_version_matches(registry: RegistrySimulator, release: Callable[..., 
 
 
 def test_a_range_of_an_unknown_model(registry: RegistrySimulator) -> None:
-    assert refusal(lambda: resolve(registry, "churn@^1"))[1] == "model_missing"
+    _, kind, message = refusal(lambda: resolve(registry, "churn@^1"))
+    assert kind == "model_missing"
+    assert "Next: ask edustream-registry doctor what is missing of it" in message
 
 
 @pytest.mark.parametrize("wanted", ["churn@1.0.0", "churn@production"])

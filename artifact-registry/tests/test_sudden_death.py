@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from conftest import settings_in
-from processes import children
+from processes import children, name_of
 from workers import (
     CHANNEL,
     Moment,
@@ -178,7 +178,7 @@ def server(data: Path, port: int) -> Iterator[tuple[int, Path]]:
     """SeaweedFS on the same data and port; its process, and the administrator's settings."""
     others = children()
     with running_server(Engine.SEAWEEDFS, data, port) as running:
-        (process,) = children() - others
+        (process,) = (child for child in children() - others if name_of(child) == "weed")
         yield process, running.admin_env
 
 

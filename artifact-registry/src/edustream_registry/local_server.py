@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -27,6 +28,14 @@ STOP_BUDGET_S: Final = 20.0
 POLL_S: Final = 0.05
 DEFAULT_URL: Final = "s3://models"
 ADMIN_ENV: Final = "admin.env"
+
+# Waits beside a server: where this program dies before it says that it has stopped the server, the end of the pipe is
+# all that comes, and the server is killed. SeaweedFS names its Unix sockets after its ports, and leaves some behind.
+_GUARD: Final = """
+read -r server || exit 0
+read -r stopped || kill -s KILL "$server"
+for port; do rm -f /tmp/seaweedfs-*-"$port".sock; done
+"""
 
 _INTERNAL_PORTS: Final = (
     "admin.port",
@@ -205,25 +214,52 @@ def _seaweedfs(data: Path, port: int, admin: RegistrySettings) -> Iterator[None]
     write_private(identities, _identities(admin))
     ports = dict(zip(_INTERNAL_PORTS, free_ports(len(_INTERNAL_PORTS)), strict=True))
     command = [str(weed_binary()), *_weed_arguments(volumes, identities, port, ports)]
-    try:
-        with _process(command, data / "seaweedfs.log", admin):
-            yield
-    finally:
-        _remove_sockets([port, *ports.values()])
+    with _process(command, data / "seaweedfs.log", admin, [port, *ports.values()]):
+        yield
 
 
 @contextmanager
-def _process(command: list[str], log: Path, admin: RegistrySettings) -> Iterator[None]:
-    """Run a server in a session of its own, so that Ctrl-C reaches us alone and we stop it in order."""
-    with log.open("ab") as sink:
-        process = subprocess.Popen(  # noqa: S603 - our own programs, no shell, no foreign words
-            command, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT, start_new_session=True
-        )
+def _process(command: list[str], log: Path, admin: RegistrySettings, ports: Sequence[int] = ()) -> Iterator[None]:
+    """Run a server in a session of its own, so that Ctrl-C reaches us alone and we stop it in order.
+
+    It does not outlive us either: its guard ends it after our SIGKILL, and removes the sockets of its `ports`.
+    """
+    with _guard(ports) as tell:
+        with log.open("ab") as sink:
+            process = subprocess.Popen(  # noqa: S603 - our own programs, no shell, no foreign words
+                command, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        try:
+            tell(str(process.pid))
+            _await_answer(admin, log, lambda: process.poll() is None)
+            yield
+        finally:
+            _stop(process)
+            tell("stopped")
+
+
+@contextmanager
+def _guard(ports: Sequence[int]) -> Iterator[Callable[[str], None]]:
+    """A process that reads lines from us: the number of the server's process, and that the server has stopped."""
+    words = ["sh", "-c", _GUARD, "guard", *map(str, ports)]
+    reading, writing = os.pipe()
     try:
-        _await_answer(admin, log, lambda: process.poll() is None)
-        yield
+        guard = subprocess.Popen(  # noqa: S603 - our own few lines, no foreign words
+            words, stdin=reading, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
     finally:
-        _stop(process)
+        os.close(reading)
+
+    def tell(line: str) -> None:
+        # Whoever killed the guard has nobody to be told.
+        with suppress(BrokenPipeError):
+            os.write(writing, f"{line}\n".encode())
+
+    try:
+        yield tell
+    finally:
+        os.close(writing)
+        guard.wait()
 
 
 def _weed_arguments(volumes: Path, identities: Path, port: int, ports: dict[str, int]) -> list[str]:
@@ -280,10 +316,3 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _remove_sockets(ports: list[int]) -> None:
-    """SeaweedFS names its Unix sockets after its ports, in /tmp, and leaves some behind."""
-    for port in ports:
-        for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 - where SeaweedFS puts them
-            path.unlink(missing_ok=True)
