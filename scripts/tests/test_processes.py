@@ -4,12 +4,15 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from edustream_lab.processes import Finished, ProgramFailed, Stage, environment, free_port, stage
+from edustream_lab.processes import Finished, Program, ProgramFailed, Stage, environment, free_port, stage
 
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
 DEAF = [
@@ -22,10 +25,9 @@ DEAF = [
 LEAVES_A_CHILD = """
 import os, sys, time
 if os.fork() == 0:
-    with open(sys.argv[1], "w"):
-        print("up", flush=True)
+    with open(sys.argv[1], "w") as held:
+        print("up", end="", file=held, flush=True)
         time.sleep(600)
-time.sleep(600)
 """
 
 
@@ -88,16 +90,64 @@ def test_a_deaf_program_is_killed(programs: Stage, tmp_path: Path, monkeypatch: 
     assert program.stop() == -signal.SIGKILL
 
 
-def test_a_child_that_a_stopped_program_left_is_killed(programs: Stage, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("then", "end", "code"),
+    [
+        ("time.sleep(600)", lambda program: program.stop(), -signal.SIGTERM),
+        ("raise SystemExit(3)", lambda program: program.finish().returncode, 3),
+        ("raise SystemExit(3)", lambda program: program.process.wait() and program.stop(), 3),
+    ],
+    ids=["stopped", "run to its end", "ended before it was stopped"],
+)
+def test_a_child_that_a_program_left_is_killed(
+    programs: Stage, tmp_path: Path, then: str, end: Callable[[Program], int], code: int
+) -> None:
     held = tmp_path / "held-by-the-child"
     os.mkfifo(held)
-    program = programs.start("parent", [sys.executable, "-c", LEAVES_A_CHILD, str(held)], cwd=tmp_path)
+    program = programs.start("parent", [sys.executable, "-c", LEAVES_A_CHILD + then, str(held)], cwd=tmp_path)
     with held.open("rb") as reader:
-        program.wait_for(lambda: "up" in program.output, "up", 30)
-        assert program.stop() == -signal.SIGTERM
+        assert reader.read(2) == b"up"
+        assert end(program) == code
         ended, _, _ = select.select([reader], [], [], 30)
         assert ended == [reader]
         assert reader.read() == b""
+
+
+def test_what_ended_long_ago_is_not_killed_by_its_number(
+    programs: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = programs.start("child", [sys.executable, "-c", "pass"], cwd=tmp_path)
+    program.finish()
+    monkeypatch.setattr(os, "killpg", lambda *_: pytest.fail("the number may be another's by now"))
+    assert program.stop() == 0
+
+
+def test_a_signal_while_a_program_is_started_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+
+    def interrupted(*given: Any, **named: Any) -> subprocess.Popen[bytes]:
+        process = real(*given, **named)
+        started.append(process.pid)
+        os.kill(os.getpid(), signal.SIGINT)
+        return process
+
+    real = subprocess.Popen
+    monkeypatch.setattr("edustream_lab.processes.subprocess.Popen", interrupted)
+    with pytest.raises(KeyboardInterrupt), stage(tmp_path) as programs:
+        programs.start("sleeper", SLEEPER, cwd=tmp_path)
+    assert not is_running(started[0])
+
+
+def test_a_program_that_is_missing_is_named_with_what_makes_it(programs: Stage, tmp_path: Path) -> None:
+    with pytest.raises(ProgramFailed, match=r"registry cannot be started: .*no-such-program'.*`make setup`"):
+        programs.start("registry", [str(tmp_path / "no-such-program")], cwd=tmp_path)
+
+
+def test_the_last_words_are_those_of_what_runs(programs: Stage, tmp_path: Path) -> None:
+    programs.run("child", [sys.executable, "-c", "print('gone')"], cwd=tmp_path)
+    program = programs.start("sleeper", SLEEPER, cwd=tmp_path)
+    program.wait_for(lambda: "up" in program.output, "up", 30)
+    assert programs.last_words == "sleeper:\nup"
 
 
 def test_waiting_for_a_program_that_ended_shows_its_last_words(programs: Stage, tmp_path: Path) -> None:

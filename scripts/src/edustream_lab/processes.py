@@ -9,12 +9,13 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
-STOP_BUDGET_S: Final = 20.0
+# The registry gives its own server 20 s to end: who is killed sooner cannot end what it started.
+STOP_BUDGET_S: Final = 30.0
 POLL_S: Final = 0.05
 RUN_BUDGET_S: Final = 900.0
 INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TERM", "TMPDIR")
@@ -37,13 +38,22 @@ class Finished:
         return "\n".join(line for line in self.output.splitlines() if not line.startswith('{"level"'))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Program:
-    """A program that runs; everything it prints goes to `log`."""
+    """A program that runs; everything it prints goes to `log`. What it left behind is killed when its end is seen."""
 
     name: str
     process: subprocess.Popen[bytes]
     log: Path
+    _alone: bool = field(default=False, init=False)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended yet."""
+        if self.process.poll() is None:
+            return True
+        self._end_group()
+        return False
 
     @property
     def output(self) -> str:
@@ -54,7 +64,7 @@ class Program:
         """Wait until `condition()` is true; `ProgramFailed` with the program's last lines if it never is."""
         deadline = time.monotonic() + budget_s
         while not condition():
-            if self.process.poll() is not None:
+            if not self.is_running:
                 raise ProgramFailed(f"{self.name} ended with {self.process.returncode}, not {what}:\n{self.tail()}")
             if time.monotonic() > deadline:
                 raise ProgramFailed(f"{self.name} was not {what} after {budget_s:.0f} s:\n{self.tail()}")
@@ -65,7 +75,7 @@ class Program:
         deadline = time.monotonic() + budget_s
         shown = 0
         while True:
-            ended = self.process.poll() is not None
+            ended = not self.is_running
             if echo:
                 output = self.output
                 os.write(1, output[shown:].encode())
@@ -82,14 +92,19 @@ class Program:
 
     def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
         """Ask the program to end and wait for it; its exit code. A deaf one is killed, and what it leaves behind."""
-        if self.process.poll() is None:
+        if self.is_running:
             self.process.send_signal(with_signal)
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(STOP_BUDGET_S)
+            self._end_group()
+        return self.process.wait()
+
+    def _end_group(self) -> None:
+        # Once only: later the number may be that of somebody else's group.
+        if not self._alone:
+            self._alone = True
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-        return int(self.process.returncode)
 
 
 class Stage:
@@ -98,25 +113,35 @@ class Stage:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._programs: list[Program] = []
+        self._starting = False
+        self._interrupted = False
 
     def start(
         self, name: str, command: Sequence[str], *, cwd: Path, variables: Mapping[str, str] | None = None
     ) -> Program:
-        """Start a program in the background."""
+        """Start a program in the background; `ProgramFailed` where it cannot be started."""
         self.folder.mkdir(parents=True, exist_ok=True)
         log = self.folder / f"{len(self._programs):02d}-{name}.log"
-        with log.open("wb") as sink:
-            process = subprocess.Popen(
-                list(command),
-                cwd=cwd,
-                env=environment(variables),
-                stdin=subprocess.DEVNULL,
-                stdout=sink,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        program = Program(name, process, log)
-        self._programs.append(program)
+        self._starting = True
+        try:
+            with log.open("wb") as sink:
+                process = subprocess.Popen(
+                    list(command),
+                    cwd=cwd,
+                    env=environment(variables),
+                    stdin=subprocess.DEVNULL,
+                    stdout=sink,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            program = Program(name, process, log)
+            self._programs.append(program)
+        except OSError as error:
+            raise ProgramFailed(f"{name} cannot be started: {error}. `make setup` makes what is missing.") from error
+        finally:
+            self._starting = False
+        if self._interrupted:
+            raise KeyboardInterrupt
         return program
 
     def run(
@@ -132,6 +157,17 @@ class Stage:
         """Run a program to its end; with `echo` its output also goes to ours as it comes."""
         return self.start(name, command, cwd=cwd, variables=variables).finish(budget_s, echo=echo)
 
+    def interrupt(self) -> None:
+        """Raise `KeyboardInterrupt`; where a program is being started, once it is known what has to be stopped."""
+        self._interrupted = True
+        if not self._starting:
+            raise KeyboardInterrupt
+
+    @property
+    def last_words(self) -> str:
+        """The last lines of every program that runs, below its name."""
+        return "\n".join(f"{program.name}:\n{program.tail()}" for program in self._programs if program.is_running)
+
     def stop_all(self, name: str | None = None) -> None:
         """Stop everything that still runs, or all of one name; the last started first."""
         for program in reversed(self._programs):
@@ -142,12 +178,12 @@ class Stage:
 @contextmanager
 def stage(folder: Path) -> Iterator[Stage]:
     """A stage that is empty again after the block, also after Ctrl-C and SIGTERM."""
+    made = Stage(folder)
 
     def interrupted(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        made.interrupt()
 
     before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    made = Stage(folder)
     try:
         yield made
     finally:
