@@ -130,8 +130,9 @@ train: repo-ml/.venv/ready  ## Train, publish and promote a model, churn's by de
 serve: repo-api/.venv/ready  ## Serve the promoted model on 127.0.0.1 until Ctrl-C (needs a registry).
 	@cd repo-api && .venv/bin/python serve_consume.py --model $(MODEL) --port $(API_PORT)
 
-# One alone with NAME=rename-the-folder; in Spanish with LANGUAGE=es, which make passes on.
-NAME ?=
+# One alone with NAME=rename-the-folder, which the environment does not decide: some systems set it to the machine's name.
+# In Spanish with LANGUAGE=es, which make passes on.
+NAME =
 
 .PHONY: experiments
 experiments: setup  ## Run the experiments that compare a monorepo with this one; NAME=... runs one, LANGUAGE=es is Spanish.

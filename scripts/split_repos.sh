@@ -21,9 +21,19 @@ if ! [ -x "$filter" ]; then
     exit 2
 fi
 
+# Whoever interrupts this gets no half of it, which would be in the way of the next attempt.
 tree=$target/tree
+clean() {
+    status=$?
+    if [ "$status" -eq 0 ]; then rm -rf "$tree"; else rm -rf "$target"; fi
+    exit "$status"
+}
+# Not every shell runs what is left for its exit when a signal ends it.
+trap clean EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
 git init --quiet --bare --initial-branch=main "$tree"
-trap 'rm -rf "$tree"' EXIT
 git -C "$tree" fetch --quiet --no-tags --update-shallow "$root" HEAD:main
 for repo in contracts artifact-registry repo-ml repo-api; do
     git clone --quiet --no-checkout "$tree" "$target/$repo"

@@ -6,9 +6,11 @@ import io
 import os
 import re
 import shutil
+import signal
 import subprocess
 import zipfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -27,7 +29,9 @@ BUILT_ON = {
     "repo-ml": ("contracts", "artifact-registry"),
     "repo-api": ("contracts", "artifact-registry"),
 }
+CONSUMER = "repo-api"
 FOR_EVERY_REPOSITORY = ("LICENSE",)
+LINK = re.compile(r"\]\(([^)\s#]+)[^)\s]*\)")
 IMPORTS = {
     "contracts": "from edustream_contracts.contract import load_contract; load_contract('churn')",
     "artifact-registry": "import edustream_registry.cli; from edustream_registry.policies import names; assert names()",
@@ -107,6 +111,36 @@ def test_a_folder_that_exists_is_left_alone(checkout: Checkout, tmp_path: Path) 
     assert "exists already" in done.stderr
 
 
+def test_an_interrupted_split_leaves_nothing(checkout: Checkout, programs: Stage, tmp_path: Path) -> None:
+    """Ctrl-C reaches the script and the program that it waits for."""
+    target = tmp_path / "company"
+    program = programs.start("split", [str(checkout.root / "scripts" / "split_repos.sh"), str(target)], cwd=tmp_path)
+    program.wait_for((target / "contracts").exists, "splitting", 60)
+    os.killpg(program.process.pid, signal.SIGINT)
+    assert program.finish(60).returncode == 130
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("repo", REPOS)
+def test_links_of_a_repository_lead_into_it_or_to_a_sibling(split: Path, repo: str) -> None:
+    listed = said_by(["git", "ls-files", "*.md"], split / repo).splitlines()
+    found = [(path, link) for path in listed for link in LINK.findall((split / repo / path).read_text())]
+    within = [(path, link) for path, link in found if "://" not in link]
+    assert within
+    assert [(path, link) for path, link in within if not ((split / repo / path).parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("repo", REPOS)
+def test_a_readme_says_what_needs_the_tree_and_what_does_without(checkout: Checkout, split: Path, repo: str) -> None:
+    """There is no Makefile in a repository that stands alone."""
+    text = (split / repo / "README.md").read_text()
+    pieces = re.split(r"\n\n|\n(?=\||\d+\. |- )", text)
+    assert [piece for piece in pieces if re.search("`make ", piece) and not re.search(r"\btree\b", piece)] == []
+    *environment_of_its_own, wheel = commands_of_the_readme(checkout).preparation
+    assert "pip wheel" in wheel
+    assert [command for command in environment_of_its_own if f"`{command}`" not in text] == []
+
+
 @pytest.mark.parametrize("repo", REPOS)
 def test_its_wheel_works_with_the_others_wheels(
     checkout: Checkout, wheels: dict[str, Path], repo: str, tmp_path: Path
@@ -126,10 +160,19 @@ print(*{{module.__file__ for name, module in sys.modules.items() if name.startsw
     assert [path for path in loaded.splitlines() if not path.startswith(f"{tmp_path}{os.sep}")] == []
 
 
-def commands_of_the_readme(checkout: Checkout) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the README tells to type in a repository: for every one, for the consumer's clients, and last of all."""
+
+    preparation: list[str]
+    clients: list[str]
+    checks: list[str]
+
+
+def commands_of_the_readme(checkout: Checkout) -> Told:
     section = (checkout.root / "README.md").read_text().partition("## From simulation to reality")[2]
-    found = re.findall(r"```console\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
-    return str(found[1]).splitlines()
+    _, *found = re.findall(r"```console\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
+    return Told(*(block.splitlines() for block in found))
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +188,7 @@ def alone(
         (home.parent / "wheels").mkdir()
         for other in BUILT_ON[repo]:
             shutil.copy(wheels[other], home.parent / "wheels")
-        for command in commands_of_the_readme(checkout)[:-2]:
+        for command in commands_of_the_readme(checkout).preparation:
             said_by(["sh", "-c", command], home)
         return home
 
@@ -158,11 +201,8 @@ def test_its_own_lint_and_tests_pass_where_nothing_else_is(
     checkout: Checkout, alone: Callable[[str], Path], repo: str
 ) -> None:
     home = alone(repo)
-    environment_of_its_lock, (lint, tests) = commands_of_the_readme(checkout)[:2], commands_of_the_readme(checkout)[-2:]
-    for folder in (path.parent for path in home.glob("tests/*/requirements.lock")):
-        for command in environment_of_its_lock:
-            said_by(["sh", "-c", command], folder)
-    for command in (lint, tests):
+    told = commands_of_the_readme(checkout)
+    for command in [*(told.clients if repo == CONSUMER else ()), *told.checks]:
         said_by(["sh", "-c", command], home)
     assert said_by(["git", "status", "--porcelain"], home) == ""
 

@@ -34,7 +34,7 @@ def targets(checkout: Checkout) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("name", ["ci.yml", "retrain.yml"])
+@pytest.mark.parametrize("name", ["ci.yml", "prove.yml", "retrain.yml"])
 def test_a_workflow_says_when_it_runs_what_it_may_do_and_for_how_long(checkout: Checkout, name: str) -> None:
     document = workflow(checkout.root / ".github" / "workflows" / name)
     # YAML 1.1 takes the key `on` for true.
@@ -43,6 +43,15 @@ def test_a_workflow_says_when_it_runs_what_it_may_do_and_for_how_long(checkout: 
     for job in document["jobs"].values():
         assert job["timeout-minutes"] <= 60
         assert all(re.fullmatch(r"actions/[a-z-]+@v\d+", step["uses"]) for step in job["steps"] if "uses" in step)
+
+
+def test_the_proofs_of_every_repo_run_by_themselves(checkout: Checkout) -> None:
+    document = workflow(checkout.root / ".github" / "workflows" / "prove.yml")
+    assert document[True]["schedule"]
+    (job,) = document["jobs"].values()
+    (proven,) = re.findall(r"^prove: (.*)$", targets(checkout), re.MULTILINE)
+    assert {f"prove-{repo}" for repo in job["strategy"]["matrix"]["repo"]} == set(proven.split())
+    assert commands(document).splitlines() == ["sudo make system-tools", "make prove-${{ matrix.repo }}"]
 
 
 def test_the_scheduled_workflow_retrains_where_a_consumer_reports_drift(checkout: Checkout) -> None:
