@@ -76,7 +76,7 @@ def _box(svg: ET.Element, box: Mapping[str, Any], language: str) -> None:
         if "code" in row:
             _text(svg, (x + PADDING, line), row["code"], "code")
         if language in row:
-            _text(svg, (x + PADDING + (COLUMN if "code" in row else 0), line), row[language], "says")
+            _text(svg, (x + PADDING + (COLUMN if "code" in row else 0), line), row[language])
 
 
 def _label(svg: ET.Element, line: Mapping[str, Any], language: str) -> None:
@@ -87,8 +87,9 @@ def _label(svg: ET.Element, line: Mapping[str, Any], language: str) -> None:
             _text(svg, (x, y + number * LABEL_LINE), text, "label middle")
 
 
-def _text(svg: ET.Element, at: Sequence[float], text: str, kind: str) -> None:
-    ET.SubElement(svg, "text", {"x": f"{at[0]:g}", "y": f"{at[1]:g}", "class": kind}).text = text
+def _text(svg: ET.Element, at: Sequence[float], text: str, kind: str = "") -> None:
+    place = {"x": f"{at[0]:g}", "y": f"{at[1]:g}"}
+    ET.SubElement(svg, "text", place | ({"class": kind} if kind else {})).text = text
 
 
 def _path(points: Sequence[Sequence[float]]) -> str:

@@ -10,21 +10,11 @@ import tempfile
 from pathlib import Path
 
 from edustream_contracts.contract import parse_contract
-from edustream_contracts.errors import EduStreamError
-from edustream_contracts.exit_codes import exit_code
-from edustream_registry.authorship import open_author
-from edustream_registry.publishing import Publisher
-from edustream_registry.settings import RegistrySettings, with_env_file
 from edustream_registry.testing.simulator import write_release
+from uploading import upload
 
 contract_file, env_file, version = sys.argv[1:]
 contract = parse_contract(Path(contract_file).read_bytes())
-author = open_author(RegistrySettings.from_environ(with_env_file({}, Path(env_file))), "data scientist")
 with tempfile.TemporaryDirectory() as folder:
     content = write_release(Path(folder), contract, contract.digest.encode())
-    try:
-        done = Publisher(author, bundler=None).publish(content, Path(folder), version)
-    except EduStreamError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(exit_code(error))
-sys.stdout.write(f"{done.status.value} {done.manifest.version}: {done.why}\n")
+    sys.exit(upload(content, Path(folder), Path(env_file), version, "data scientist"))
