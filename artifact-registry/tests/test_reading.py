@@ -147,7 +147,15 @@ def test_no_version_matches(registry: RegistrySimulator, release: Callable[..., 
 
 
 def test_a_range_of_an_unknown_model(registry: RegistrySimulator) -> None:
-    _, kind, message = refusal(lambda: resolve(registry, "churn@^1"))
+    assert refusal(lambda: resolve(registry, "churn@^1"))[1] == "model_missing"
+
+
+def test_a_model_whose_manifests_are_gone(registry: RegistrySimulator, release: Callable[..., str]) -> None:
+    release("a")
+    del registry.memory.objects[layout.manifest_key("churn", "1.0.0")]
+
+    _, kind, message = refusal(lambda: resolve(registry))
+
     assert kind == "model_missing"
     assert "Next: ask edustream-registry doctor what is missing of it" in message
 

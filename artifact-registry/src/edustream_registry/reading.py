@@ -388,7 +388,9 @@ class ReleaseReader:
             "model_missing",
             f"{model}@{wanted} was looked for in {self.store.location}, which holds no release of {model}; models: "
             f"{', '.join(models) or 'none'}.",
-            remedy="publish one: python train_publish.py in repo-ml.",
+            remedy="ask edustream-registry doctor what is missing of it, and put that back from a copy of the bucket."
+            if model in models
+            else "publish one: python train_publish.py in repo-ml.",
         )
 
 
