@@ -16,8 +16,9 @@ from edustream_lab.processes import free_port
 from edustream_lab.role_play import NotAsWritten, Terminal, Turn, play, turns
 
 REPO_OF = {"ana": "repo-ml", "bruno": "repo-api"}
-REGISTRY_COMMANDS = ("promote", "rollback", "history")
+REGISTRY_COMMANDS = ("serve", "promote", "rollback", "history")
 PROGRAM = re.compile(r"(?:\.venv/bin/python|/edustream-registry) ([\w.]+)([^|;>]*)")
+PORT = re.compile(r"(?:(?<=127\.0\.0\.1:)|(?<=--port ))(?:8000|8333)")
 DOCUMENT = """
 ```console
 ana$ echo one; echo two
@@ -89,16 +90,28 @@ def clone(checkout: Checkout, tmp_path: Path) -> Path:
     return clone
 
 
+def present(clone: Path) -> list[str]:
+    """What git sees in a clone and does not keep; all but Python's caches."""
+    command = ["git", "status", "--porcelain", "--ignored", "--untracked-files=all"]
+    seen = subprocess.run(command, cwd=clone, check=True, capture_output=True, text=True).stdout
+    return [line for line in seen.splitlines() if "__pycache__" not in line]
+
+
 @pytest.mark.prove
 def test_two_people_see_what_the_role_play_shows(checkout: Checkout, clone: Path) -> None:
     text = (checkout.root / "docs" / "role-play.md").read_text()
     ports = {"8000": str(free_port()), "8333": str(free_port())}
-    variables = {"EDUSTREAM_PORT": ports["8000"], "REGISTRY_PORT": ports["8333"]}
+    variables = {"EDUSTREAM_PORT": ports["8000"]}
+    for repo in ("artifact-registry", *REPO_OF.values()):
+        # The keys of another registry, as `make registry` leaves them: the play has its own.
+        (clone / repo / ".env").write_text("REGISTRY_URL='s3://models'\nAWS_ENDPOINT_URL_S3='http://127.0.0.1:1'\n")
+    before = present(clone)
     with ExitStack() as stack:
         terminals = {person: Terminal(clone, variables) for person in REPO_OF}
         for terminal in terminals.values():
             stack.callback(terminal.close)
-        play(turns(re.sub(r"(?<=127\.0\.0\.1:)(8000|8333)", lambda port: ports[port[0]], text)), terminals)
+        play(turns(PORT.sub(lambda port: ports[port[0]], text)), terminals)
+    assert present(clone) == before
 
 
 def test_every_command_of_the_role_play_exists(checkout: Checkout) -> None:
