@@ -23,8 +23,14 @@ DOCUMENTS = [
     "repo-api/README.md",
     "docs/role-play.md",
     "docs/role-play.es.md",
+    "docs/monorepo-vs-multirepo.md",
+    "docs/monorepo-vs-multirepo.es.md",
 ]
-TRANSLATIONS = {"README.es.md": "README.md", "docs/role-play.es.md": "docs/role-play.md"}
+TRANSLATIONS = {
+    "README.es.md": "README.md",
+    "docs/role-play.es.md": "docs/role-play.md",
+    "docs/monorepo-vs-multirepo.es.md": "docs/monorepo-vs-multirepo.md",
+}
 
 
 def tracked(checkout: Checkout) -> set[str]:

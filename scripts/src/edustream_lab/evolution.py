@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from edustream_lab.company import Company
+from edustream_lab.exit_codes import ExitCode
 from edustream_lab.narrator import Narrator
 from edustream_lab.processes import Finished
 from edustream_lab.publication import publish_contract, released
 
-GATE: Final = 8
 CONSUMER: Final = "api"
 CONSUMER_CODE: Final = """\
 from pathlib import Path
@@ -68,7 +68,9 @@ def _narrower(company: Company, narrator: Narrator) -> dict[str, Any]:
     narrator.shows(refused.output)
     narrator.fact(
         "It is refused before anything is written, with the right version and a row that shows why.",
-        refused.returncode == GATE and "2.0.0" in refused.output and '"tenure"' in refused.output.replace("'", '"'),
+        refused.returncode == ExitCode.GATE_REFUSED
+        and "2.0.0" in refused.output
+        and '"tenure"' in refused.output.replace("'", '"'),
         refused,
     )
     narrator.fact("Nothing was released.", "1.2.0" not in company.registry("releases", "churn").output)
@@ -93,14 +95,14 @@ def _consumer_is_asked(company: Company, narrator: Narrator) -> None:
     asked = company.registry("check", "churn@2.0.0", "--to", "production")
     narrator.fact(
         "The registry says no, and names the consumer that would break.",
-        asked.returncode == GATE and CONSUMER in asked.output,
+        asked.returncode == ExitCode.GATE_REFUSED and CONSUMER in asked.output,
         asked,
     )
     refused = company.registry("promote", "churn@2.0.0", "--to", "production", "--reason", "it is more accurate")
     narrator.shows(refused.output)
     narrator.fact(
         "The promotion is refused, and says who would break.",
-        refused.returncode == GATE and f"--break {CONSUMER}" in refused.output,
+        refused.returncode == ExitCode.GATE_REFUSED and f"--break {CONSUMER}" in refused.output,
         refused,
     )
     standing = company.registry_json("resolve", "churn@production")["version"]

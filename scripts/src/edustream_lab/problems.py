@@ -11,11 +11,11 @@ import httpx
 import yaml
 
 from edustream_lab.company import Company, Consumer
+from edustream_lab.exit_codes import ExitCode
 from edustream_lab.narrator import Narrator
 from edustream_lab.processes import Finished
 
 MODELS: Final = ("churn", "plans", "housing", "edustream")
-GATE_REFUSED: Final = 8
 STUDENTS: Final = 10_000
 # The contract's first example of a home is one of those in the data; it was sold for this many USD.
 SOLD_FOR: Final = 215_000.0
@@ -48,7 +48,7 @@ def four_problems(company: Company, narrator: Narrator) -> None:
         narrator.fact(f"A contract, a configuration and a data file are enough for {model}.", released, done)
     done = company.train("--config", str(_quick(company, "mobile-plans")))
     narrator.fact(
-        f"A question that the data cannot answer ends with exit code {GATE_REFUSED}, and nothing is published.",
+        "A question that the data cannot answer ends with exit code 8, and nothing is published.",
         _is_refused(company, done),
         done,
     )
@@ -94,7 +94,7 @@ def _students(company: Company) -> Path:
 
 
 def _is_refused(company: Company, done: Finished) -> bool:
-    return done.returncode == GATE_REFUSED and not any("mobile-plans" in key for key in company.keys(""))
+    return done.returncode == ExitCode.GATE_REFUSED and not any("mobile-plans" in key for key in company.keys(""))
 
 
 def _ready(consumer: Consumer) -> bool:

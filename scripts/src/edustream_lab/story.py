@@ -8,12 +8,11 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from edustream_lab.company import Company, Consumer
+from edustream_lab.exit_codes import ExitCode
 from edustream_lab.load import Load
 from edustream_lab.narrator import Narrator
 from edustream_lab.problems import four_problems
 
-REJECTED: Final = 4
-UNREACHABLE: Final = 6
 JSON_PROBLEM: Final = "application/problem+json"
 
 
@@ -60,7 +59,11 @@ class Story:
         """Training publishes and promotes."""
         self._narrator.step("The first release")
         early = self._company.serve_to_the_end(cache="cache-early")
-        self._narrator.fact("Before any release a consumer stops with exit code 3.", early.returncode == 3, early)
+        self._narrator.fact(
+            "Before any release a consumer stops with exit code 3.",
+            early.returncode == ExitCode.NOTHING_TO_SERVE,
+            early,
+        )
         done = self._train(next(self._seeds))
         self._narrator.shows("\n".join(done.splitlines()[-10:]))
         self._narrator.fact("Training ends with DEPLOY SUCCESSFUL.", "DEPLOY SUCCESSFUL" in done, done)
@@ -138,7 +141,7 @@ class Story:
             consumer.get("/health").text,
         )
         fresh = self._company.serve_to_the_end(cache="cache-fresh")
-        self._narrator.fact(f"A new consumer stops with exit code {REJECTED}.", fresh.returncode == REJECTED, fresh)
+        self._narrator.fact("A new consumer stops with exit code 4.", fresh.returncode == ExitCode.REJECTED, fresh)
         self._company.registry("rollback", "churn@production", "--reason", "1.0.2 is damaged", "--to-version", "1.0.1")
         consumer.wait_until(lambda: consumer.version() == "1.0.1", "at 1.0.1")
 
@@ -152,8 +155,8 @@ class Story:
         self._narrator.fact("The consumer is DEGRADED and goes on answering.", answer.status_code == 200, answer.text)
         blind = self._company.serve_to_the_end(cache="cache-blind")
         self._narrator.fact(
-            f"A new consumer without a copy stops with exit code {UNREACHABLE} and says how to start a registry.",
-            blind.returncode == UNREACHABLE and "make registry" in blind.output,
+            "A new consumer without a copy stops with exit code 6 and says how to start a registry.",
+            blind.returncode == ExitCode.UNREACHABLE and "make registry" in blind.output,
             blind,
         )
         again = self._company.start_consumer()
@@ -163,7 +166,7 @@ class Story:
         again.stop()
         trained = self._company.train("--config", str(self._company.quick_config(1)))
         self._narrator.fact(
-            "The producer stops with exit code 6 before it trains.", trained.returncode == UNREACHABLE, trained
+            "The producer stops with exit code 6 before it trains.", trained.returncode == ExitCode.UNREACHABLE, trained
         )
         self._company.start_registry(port)
         consumer.wait_until(lambda: consumer.state() == "READY", "READY again")
