@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from edustream_lab.company import Company
+from edustream_lab.company import Company, Consumer
+from edustream_lab.exit_codes import ExitCode
 from edustream_lab.experiment import Experiment
 from edustream_lab.monorepo import Monorepo
+from edustream_lab.processes import ProgramFailed
 from edustream_lab.publication import publish_files, pull, released
 from edustream_lab.teller import Teller
 
-REJECTED: Final = 4
 MODEL_FILE: Final = "model.onnx"
 LOG: Final = "models/churn/channels/production/log"
 HEAD: Final = "models/churn/channels/production/HEAD"
@@ -32,18 +34,23 @@ class CodeInAPickle:
 
 def tell(company: Company, teller: Teller) -> None:
     """Tell it in a company whose registry holds churn@1.0.0 and 1.0.1, promoted by entries 1 and 2."""
+    running = company.serving(cache="cache-running")
+    before = running.predict(company.example_row()).json()
     # With which exit code a consumer without a past meets each forgery.
     codes = [
-        _changed_byte(company, teller),
-        _wrong_key(company, teller),
+        _changed_byte(company, teller, running, before),
+        _wrong_key(company, teller, running),
         _old_as_new(company, teller),
-        _pickle(company, teller),
+        _pickle(company, teller, before),
     ]
+    refused = codes.count(ExitCode.REJECTED)
+    teller.step("all")
+    teller.fact("newcomer-refuses", refused == len(codes) - 1, codes, forgeries=len(codes), forgeries_refused=refused)
     teller.measured("forgeries", len(codes))
-    teller.measured("forgeries_refused", codes.count(REJECTED))
+    teller.measured("forgeries_refused", refused)
 
 
-def _changed_byte(company: Company, teller: Teller) -> int:
+def _changed_byte(company: Company, teller: Teller, running: Consumer, before: Any) -> int:
     teller.step("changed-byte")
     key = company.file_key("1.0.1", MODEL_FILE)
     genuine = company.read(key)
@@ -52,35 +59,41 @@ def _changed_byte(company: Company, teller: Teller) -> int:
     company.write(key, bytes(forged))
     stopped = company.serve_to_the_end(cache="cache-byte")
     teller.shows(stopped.words)
-    teller.fact("byte-refused", stopped.returncode == REJECTED and "SHA-256" in stopped.output, stopped, code=REJECTED)
+    told = stopped.returncode == ExitCode.REJECTED and "SHA-256" in stopped.output
+    teller.fact("byte-refused", told, stopped, code=ExitCode.REJECTED)
+    running.wait_for_polls()
+    answer = running.predict(company.example_row())
+    teller.fact("byte-harms-nobody", answer.status_code == 200 and answer.json() == before, answer.text)
     company.write(key, genuine)
     return stopped.returncode
 
 
-def _wrong_key(company: Company, teller: Teller) -> int:
+def _wrong_key(company: Company, teller: Teller, running: Consumer) -> int:
     teller.step("wrong-key")
-    running = company.serving(cache="cache-running")
     forger = _forger(company)
     folder = pull(company, "churn@1.0.0", "forged")
     published = publish_files(company, folder, "1.0.2", forger)
-    teller.fact("store-takes-it", released(published) == "1.0.2", published)
-    company.registry("promote", "churn@1.0.2", "--to", "production", "--reason", "trust me", env_file=forger)
+    promoted = company.registry(
+        *("promote", "churn@1.0.2", "--to", "production", "--reason", "trust me"), env_file=forger
+    )
+    entry, manifest = f"{LOG}/000000000003.json", "models/churn/releases/1.0.2.json"
+    taken = entry in company.keys(LOG) and manifest in company.keys("models/churn/releases/")
+    teller.fact("store-takes-it", released(published) == "1.0.2" and taken, (published, promoted))
     running.wait_until(lambda: running.get("/health").json()["last_refusal"] is not None, "refusing the forged entry")
     refusal = running.get("/health").json()["last_refusal"]
     teller.shows(json.dumps(refusal, indent=2))
     teller.fact("key-refused", refusal["kind"] == "signature" and running.version() == "1.0.1", refusal)
     stopped = company.serve_to_the_end(cache="cache-key")
-    teller.fact("key-stops-new", stopped.returncode == REJECTED, stopped, code=REJECTED)
+    teller.fact("key-stops-new", stopped.returncode == ExitCode.REJECTED, stopped, code=ExitCode.REJECTED)
     running.stop()
-    for key in (f"{LOG}/000000000003.json", HEAD, "models/churn/releases/1.0.2.json"):
+    for key in (entry, HEAD, manifest):
         company.delete(key)
     return stopped.returncode
 
 
 def _old_as_new(company: Company, teller: Teller) -> int:
     teller.step("old-as-new")
-    second = company.read(f"{LOG}/000000000002.json")
-    company.delete(f"{LOG}/000000000002.json")
+    second = _taken_away(company, 2)
     remembers = company.serving(cache="cache-running")
     refusal = remembers.get("/health").json()["last_refusal"]
     teller.shows(json.dumps(refusal, indent=2))
@@ -89,18 +102,43 @@ def _old_as_new(company: Company, teller: Teller) -> int:
     fresh = company.serving(cache="cache-old")
     teller.fact("old-fools-newcomers", fresh.version() == "1.0.0", fresh.version())
     code = fresh.stop()
+
+    teller.step("young-entries")
+    company.write(*second)
+    age_s = _age_of_the_last_entry_s(company)
     trust = ("--trust-file", str(company.home / "repo-api" / "trust.json"))
-    company.registry_tool("keys", "demand", "--max-entry-age-s", "1", *trust)
+    company.registry_tool("keys", "demand", "--max-entry-age-s", str(age_s), *trust)
+    renewed = company.registry("promote", "churn@1.0.1", "--to", "production", "--renew", "--reason", "still good")
+    teller.shows(renewed.output)
+    young = company.serving(cache="cache-young")
+    teller.fact("young-is-served", young.version() == "1.0.1", young.version(), seconds=age_s)
+    young.stop()
+    kept = [_taken_away(company, number) for number in (2, 3)]
     stopped = company.serve_to_the_end(cache="cache-age")
     teller.shows(stopped.words)
-    too_old = '"kind":"freeze"' in stopped.output
-    teller.fact("age-protects", stopped.returncode == REJECTED and too_old, stopped, code=REJECTED)
+    too_old = stopped.returncode == ExitCode.REJECTED and '"kind":"freeze"' in stopped.output
+    teller.fact("age-protects", too_old, stopped, code=ExitCode.REJECTED)
     company.registry_tool("keys", "demand", "--any-age", *trust)
-    company.write(f"{LOG}/000000000002.json", second)
+    for key, entry in kept:
+        company.write(key, entry)
     return code
 
 
-def _pickle(company: Company, teller: Teller) -> int:
+def _taken_away(company: Company, number: int) -> tuple[str, bytes]:
+    """Delete an entry of the channel; its key and what it held."""
+    key = f"{LOG}/{number:012d}.json"
+    entry = company.read(key)
+    company.delete(key)
+    return key, entry
+
+
+def _age_of_the_last_entry_s(company: Company) -> int:
+    """How many whole seconds ago the channel was moved last."""
+    last = company.registry_json("history", "churn@production")[0]
+    return int((datetime.now(UTC) - datetime.fromisoformat(last["promoted_at"])).total_seconds())
+
+
+def _pickle(company: Company, teller: Teller, before: Any) -> int:
     teller.step("pickle-monorepo")
     mark = company.home / "the-code-ran"
     code = pickle.dumps(CodeInAPickle(mark))
@@ -115,16 +153,26 @@ def _pickle(company: Company, teller: Teller) -> int:
     mark.unlink()
 
     teller.step("pickle-multirepo")
+    running = company.serving(cache="cache-running")
     folder = pull(company, "churn@1.0.1", "pickled")
     (folder / MODEL_FILE).write_bytes(code)
     published = publish_files(company, folder, "1.0.2")
-    teller.fact("signed-by-the-right-key", released(published) == "1.0.2", published)
-    company.registry("promote", "churn@1.0.2", "--to", "production", "--reason", "a stolen key")
+    promoted = company.registry("promote", "churn@1.0.2", "--to", "production", "--reason", "a stolen key")
+    checked = company.registry("check", "churn@production")
+    teller.shows(checked.output)
+    signed = "manifest of churn@1.0.2 signed by" in checked.output and promoted.returncode == ExitCode.DONE
+    teller.fact("signed-by-the-right-key", released(published) == "1.0.2" and signed, (published, promoted, checked))
     stopped = company.serve_to_the_end(cache="cache-pickle")
     teller.shows(stopped.words)
-    no_model = "INVALID_PROTOBUF" in stopped.output
-    teller.fact("pickle-refused", stopped.returncode == REJECTED and no_model, stopped, code=REJECTED)
+    no_model = stopped.returncode == ExitCode.REJECTED and "INVALID_PROTOBUF" in stopped.output
+    teller.fact("pickle-refused", no_model, stopped, code=ExitCode.REJECTED)
+    running.wait_until(lambda: running.get("/health").json()["last_refusal"] is not None, "refusing the pickle")
+    refusal = running.get("/health").json()["last_refusal"]
+    answer = running.predict(company.example_row())
+    same = answer.status_code == 200 and answer.json() == before
+    teller.fact("pickle-harms-nobody", same and "INVALID_PROTOBUF" in json.dumps(refusal), (refusal, answer.text))
     teller.fact("code-did-not-run", not mark.exists())
+    running.stop()
     return stopped.returncode
 
 
@@ -132,10 +180,12 @@ def _forger(company: Company) -> Path:
     """The env file of somebody who has the producer's access to the store, and a signing key that nobody trusts."""
     folder = company.home / "forger"
     folder.mkdir()
-    company.registry_tool("keys", "generate", str(folder / "key.pem"))
+    generated = company.registry_tool("keys", "generate", str(folder / "key.pem"))
     shutil.copy(company.home / "repo-ml" / "trust.json", folder / "trust.json")
-    public = next(path for path in folder.glob("*.pem") if path.name != "key.pem")
-    company.registry_tool("keys", "trust", str(public), "--trust-file", str(folder / "trust.json"))
+    public = [path for path in folder.glob("*.pem") if path.name != "key.pem"]
+    if len(public) != 1:
+        raise ProgramFailed(f"edustream-registry keys generate wrote no public key: {generated.output}")
+    company.registry_tool("keys", "trust", str(public[0]), "--trust-file", str(folder / "trust.json"))
     env_file = folder / ".env"
     settings = company.settings("repo-ml") | {
         "EDUSTREAM_TRUST_FILE": str(folder / "trust.json"),
