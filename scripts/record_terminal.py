@@ -1,7 +1,8 @@
 """Records what a command prints on a terminal as an asciicast: record_terminal.py FILE COMMAND...
 
 The file is in asciinema's format, version 2 (https://docs.asciinema.org/manual/asciicast/v2/): a header, then one JSON
-array a line with the seconds since the start, "o", and what was printed.
+array a line with the seconds since the start, "o", and what was printed; a path below the working directory is written
+from there, since a recording names no machine.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def record(command: Sequence[str]) -> tuple[list[list[Any]], int]:
 
 
 def asciicast(events: Sequence[Sequence[Any]], command: Sequence[str]) -> str:
-    """The events as the text of a file."""
+    """The events as the text of a file, without the path of the working directory."""
     header = {
         "version": 2,
         "width": COLUMNS,
@@ -52,7 +53,8 @@ def asciicast(events: Sequence[Sequence[Any]], command: Sequence[str]) -> str:
         "title": shlex.join(command),
         "env": {"TERM": TERMINAL, "SHELL": "/bin/sh"},
     }
-    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in (header, *events))
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in (header, *events))
+    return text.replace(f"{Path.cwd()}/", "")
 
 
 def main(file: Path, command: Sequence[str]) -> int:

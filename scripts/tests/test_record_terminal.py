@@ -34,10 +34,11 @@ def read(cast: Path) -> tuple[dict[str, Any], list[list[Any]]]:
     return header, events
 
 
-def recorded(checkout: Checkout, file: Path, *command: str) -> int:
+def recorded(checkout: Checkout, file: Path, *command: str, cwd: Path | None = None) -> int:
     record = [sys.executable, str(checkout.root / "scripts" / "record_terminal.py"), str(file), *command]
     anywhere = environment({"TERM": "dumb"})
-    return subprocess.run(record, env=anywhere, stdin=subprocess.DEVNULL, capture_output=True, timeout=60).returncode
+    done = subprocess.run(record, cwd=cwd, env=anywhere, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+    return done.returncode
 
 
 def test_a_recording_holds_what_the_terminal_showed(checkout: Checkout, tmp_path: Path) -> None:
@@ -45,6 +46,12 @@ def test_a_recording_holds_what_the_terminal_showed(checkout: Checkout, tmp_path
     header, events = read(tmp_path / "a.cast")
     terminal = f"{header['env']['TERM']}\r\n{header['height']} {header['width']}\r\n"
     assert "".join(text for _, _, text in events) == f"{terminal}\033[32m✓ mañana\033[0m\r\n"
+
+
+def test_a_recording_does_not_tell_where_it_was_made(checkout: Checkout, tmp_path: Path) -> None:
+    assert recorded(checkout, tmp_path / "a.cast", "sh", "-c", 'echo "$PWD/.venv/lib"', cwd=tmp_path) == 0
+    _, events = read(tmp_path / "a.cast")
+    assert "".join(text for _, _, text in events) == ".venv/lib\r\n"
 
 
 def test_a_command_that_fails_leaves_no_recording(checkout: Checkout, tmp_path: Path) -> None:
