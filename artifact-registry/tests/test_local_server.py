@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
@@ -99,6 +100,28 @@ def test_a_server_does_not_outlive_the_program_that_was_killed(engine: Engine, t
             assert select.select([end], [], [], 30)[0] == [end]
     assert not list(Path("/tmp").glob(f"seaweedfs-*-{port}.sock"))
     assert local_server._is_free(port)
+
+
+def test_a_guard_is_told_that_the_server_has_stopped_and_then_kills_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    @contextlib.contextmanager
+    def listening(_: object) -> Iterator[Callable[[str], None]]:
+        yield told.append
+
+    real = local_server._guard
+    monkeypatch.setattr(local_server, "_guard", listening)
+    with running_server(Engine.MOTO, tmp_path, 0):
+        assert told[1:] == []
+    assert told[1:] == ["stopped"]
+
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as other:
+        with real([]) as tell:
+            tell(str(other.pid))
+            tell("stopped")
+        assert other.poll() is None
 
 
 def test_seaweedfs_keeps_data_and_key_through_a_restart(tmp_path: Path) -> None:
