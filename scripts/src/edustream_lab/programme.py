@@ -12,10 +12,10 @@ from edustream_lab.company import Company
 from edustream_lab.experiment import Experiment
 from edustream_lab.language import Language, Script
 from edustream_lab.narrator import Narrator
-from edustream_lab.teller import HYPOTHESIS, LESSON, Teller
+from edustream_lab.teller import HYPOTHESIS, LESSON, Measured, Teller
 
 WORDS: Final = Script.read(Path(__file__).with_suffix(".yaml"))
-Figures = dict[str, dict[str, float | int]]
+Figures = dict[str, Measured]
 
 
 def tell_all(
@@ -39,9 +39,7 @@ def tell_all(
     return figures
 
 
-def tell(
-    number: int, experiment: Experiment, company: Company, narrator: Narrator, language: Language
-) -> dict[str, float | int]:
+def tell(number: int, experiment: Experiment, company: Company, narrator: Narrator, language: Language) -> Measured:
     """Tell one experiment in a company whose registry runs; what it measured."""
     teller = Teller(narrator, experiment.script, language)
     teller.title(number)

@@ -13,6 +13,10 @@ HYPOTHESIS: Final = "hypothesis"
 LESSON: Final = "lesson"
 
 
+Measured = dict[str, float | int | str]
+"""What an experiment measured, by name."""
+
+
 class Teller:
     """A narrator with a script. `figures` holds what was measured, by a name that ends with the unit."""
 
@@ -20,7 +24,8 @@ class Teller:
         self._narrator = narrator
         self._script = script
         self._language = language
-        self.figures: dict[str, float | int] = {}
+        self._claimed: dict[str, object] = {}
+        self.figures: Measured = {}
 
     def title(self, number: int) -> None:
         """The experiment's name and number."""
@@ -41,10 +46,16 @@ class Teller:
     def fact(self, key: str, true: object, seen: object = "", /, **values: object) -> None:
         """State a fact. Raises `ClaimFailed` with what was seen instead, if it is none."""
         self._narrator.fact(self._said(key, values), true, seen)
+        self._claimed |= values
 
-    def measured(self, name: str, value: float | int) -> None:
-        """Keep a figure for the comparison, with three decimals; `name` ends with the unit, as in `rollback_s`."""
-        self.figures[name] = round(value, 3)
+    def measured(self, name: str, value: float | int | str) -> None:
+        """Keep a figure for the comparison, with three decimals; `name` ends with the unit, as in `rollback_s`.
+
+        Raises `ValueError` where no fact has said this value by this name: nothing is compared that was not claimed.
+        """
+        if name not in self._claimed or self._claimed[name] != value:
+            raise ValueError(f"No fact says that {name} is {value!r}; say it in one, with {{{name}}} in its sentence.")
+        self.figures[name] = round(value, 3) if isinstance(value, float) else value
 
     def _said(self, key: str, values: Mapping[str, object]) -> str:
         return self._script.said(key, self._language, values)
