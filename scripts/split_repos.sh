@@ -5,7 +5,7 @@
 # every repository, so each gets it, with its history.
 set -eu
 
-if [ $# -ne 1 ]; then
+if [ $# -ne 1 ] || [ -z "$1" ] || [ "${1#-}" != "$1" ]; then
     echo "usage: split_repos.sh FOLDER, which must not exist yet" >&2
     exit 2
 fi
@@ -15,6 +15,13 @@ filter=$root/scripts/.venv/bin/git-filter-repo
 if [ -e "$target" ]; then
     echo "$target exists already; name a folder that does not." >&2
     exit 2
+fi
+if ! [ -e "$root/.git" ]; then
+    echo "$root is no git repository; clone the tree with git." >&2
+    exit 2
+fi
+if [ "$(git -C "$root" rev-parse --is-shallow-repository)" = true ]; then
+    echo "$root is a shallow clone: the four get no more history than it has; for all of it: git fetch --unshallow." >&2
 fi
 if ! [ -x "$filter" ]; then
     echo "git-filter-repo is not in scripts/.venv; run make setup first." >&2

@@ -104,6 +104,28 @@ def test_a_repository_holds_no_content_of_another_in_any_commit(checkout: Checko
     assert contents(split / repo, stored) == contents(checkout.root, listed)
 
 
+@pytest.mark.parametrize("arguments", [(), ("",), ("--help",), ("one", "two")])
+def test_what_is_no_folder_is_answered_with_the_usage(
+    checkout: Checkout, arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    script = checkout.root / "scripts" / "split_repos.sh"
+    done = subprocess.run([script, *arguments], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, list(tmp_path.iterdir())) == (2, "", [])
+    assert done.stderr == "usage: split_repos.sh FOLDER, which must not exist yet\n"
+
+
+def test_a_tree_with_less_than_its_whole_history_says_so(checkout: Checkout, tmp_path: Path) -> None:
+    shallow, unpacked = tmp_path / "shallow", tmp_path / "unpacked"
+    said_by(["git", "clone", "--quiet", "--depth", "1", checkout.root.as_uri(), shallow], tmp_path)
+    shutil.copy2(checkout.root / "scripts" / "split_repos.sh", shallow / "scripts")
+    shutil.copytree(shallow, unpacked, ignore=shutil.ignore_patterns(".git"))
+    for tree, said in ((shallow, "is a shallow clone"), (unpacked, "is no git repository")):
+        done = subprocess.run([tree / "scripts" / "split_repos.sh", tmp_path / "out"], capture_output=True, text=True)
+        # Neither has the environment that holds the tool.
+        assert (done.returncode, (tmp_path / "out").exists()) == (2, False)
+        assert said in done.stderr
+
+
 def test_a_folder_that_exists_is_left_alone(checkout: Checkout, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("precious")
     done = subprocess.run([checkout.root / "scripts" / "split_repos.sh", tmp_path], capture_output=True, text=True)
