@@ -55,8 +55,29 @@ def test_a_false_fact_is_called_so_in_the_language_of_the_story() -> None:
     assert out.getvalue() == "   FALSO: El agua es seca.\n"
 
 
-@pytest.mark.parametrize(("environ", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+@pytest.mark.parametrize(
+    ("environ", "coloured"),
+    [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)],
+)
 def test_colours_are_for_terminals_that_want_them(environ: dict[str, str], coloured: bool) -> None:
     out = Terminal()
     Narrator(out, environ).fact("Grass is green.", True)
     assert ("\033[" in out.getvalue()) is coloured
+
+
+def test_a_narrow_terminal_is_kept_to_with_colours_and_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    told = []
+    for environ in ({}, {"NO_COLOR": "1"}):
+        out = Terminal()
+        Narrator(out, environ).fact("Grass is green, " * 9, True)
+        told.append(out.getvalue().replace("\033[32m", "").replace("\033[0m", ""))
+    assert told[0] == told[1]
+    assert max(map(len, told[0].splitlines())) <= 40
+
+
+def test_a_locale_without_the_letters_still_tells() -> None:
+    written = io.BytesIO()
+    out = io.TextIOWrapper(written, encoding="ascii")
+    Narrator(out, {}).fact("Grass is green.", True)
+    assert written.getvalue() == b"   ? Grass is green.\n"
