@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edustream_lab.company import Company
-from edustream_lab.monorepo import API, SHARED_CODE, TRAINING, Monorepo, changed_lines
+from edustream_lab.monorepo import API, FITTED, SHARED_CODE, TRAINING, Monorepo, changed_lines
 from edustream_lab.places import Checkout
 from edustream_lab.processes import Stage
 
@@ -26,6 +26,12 @@ def test_without_a_model_next_door_the_api_does_not_start(monorepo: Monorepo) ->
     missing = "[Errno 2] No such file or directory: '../ml/models/churn_model.pkl'"
     assert api.last_error == f"FileNotFoundError: {missing}"
     assert api.answer({}) is None
+
+
+def test_training_says_when_it_has_fitted_before_it_writes_the_model(monorepo: Monorepo) -> None:
+    done = monorepo.train()
+    assert done.output.splitlines() == [FITTED, "wrote ml/models/churn_model.pkl"]
+    assert monorepo.model.is_file()
 
 
 def test_an_edit_counts_the_lines_that_it_changes(monorepo: Monorepo) -> None:

@@ -17,6 +17,7 @@ SHARED_CODE: Final = "core/transform.py"
 TRAINING: Final = "ml/train_monorepo.py"
 API: Final = "api/app_monorepo.py"
 MODEL: Final = "ml/models/churn_model.pkl"
+FITTED: Final = "fitted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,16 @@ class Monorepo:
 
     def train(self) -> Finished:
         """Run the training where it lies."""
-        command = [self.python, Path(TRAINING).name]
-        return self.stage.run("monorepo-training", command, cwd=self.folder / "ml", variables=self._variables)
+        return self.start_training().finish()
+
+    def start_training(self) -> Program:
+        """Start the training where it lies, which prints `FITTED` before it writes the model."""
+        return self.run_beside_training(Path(TRAINING).name)
+
+    def run_beside_training(self, *arguments: str) -> Program:
+        """Start a program of Python's in the folder of the training, by the training's interpreter."""
+        command = [self.python, *arguments]
+        return self.stage.start("monorepo-training", command, cwd=self.folder / "ml", variables=self._variables)
 
     def start_api(self, port: int = 0) -> MonorepoApi:
         """Start the API where it lies, and do not wait."""

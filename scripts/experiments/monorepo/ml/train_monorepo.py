@@ -21,6 +21,7 @@ model = make_pipeline(
     LogisticRegression(max_iter=1000),
 )
 model.fit(transform(customers.drop(columns="churn")), customers["churn"])
+print("fitted", flush=True)  # noqa: T201
 MODEL.parent.mkdir(exist_ok=True)
 joblib.dump(model, MODEL)
 print(f"wrote ml/{MODEL}")  # noqa: T201

@@ -87,7 +87,8 @@ def tell(company: Company, teller: Teller) -> None:
             answered,
             python=versions.python,
             numpy=versions.numpy,
-            rows=said.get("rows"),
+            golden_rows=said.get("rows"),
+            golden_rows_elsewhere=said.get("equal_labels"),
         )
     teller.measured("golden_rows", said["rows"])
     teller.measured("golden_rows_elsewhere", said["equal_labels"])

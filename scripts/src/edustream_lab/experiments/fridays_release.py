@@ -36,8 +36,8 @@ def tell(company: Company, teller: Teller) -> None:
         _roll_back(company, teller, consumer, load)
     teller.fact("same-answer", consumer.predict(row).json() == before)
     teller.fact("nobody-restarted", consumer.program.process.poll() is None)
-    teller.fact("none-failed", load.failed == 0, load.statuses, requests=load.statuses[200])
-    teller.measured("rollback_requests_failed", load.failed)
+    teller.fact("none-failed", load.failed == 0, load.statuses, rollback_failed_percent=load.failed)
+    teller.measured("rollback_failed_percent", load.failed)
     consumer.stop()
 
 
@@ -104,7 +104,7 @@ def _roll_back(company: Company, teller: Teller, consumer: Consumer, load: Load)
     consumer.wait_until(lambda: load.versions["1.0.1"] > answered, "answering with 1.0.1")
     seconds = time.monotonic() - began
     teller.shows(done.output)
-    teller.fact("rolled-back", done.returncode == 0 and consumer.version() == "1.0.1", done, seconds=seconds)
+    teller.fact("rolled-back", done.returncode == 0 and consumer.version() == "1.0.1", done, rollback_s=seconds)
     teller.measured("rollback_s", seconds)
 
 

@@ -52,7 +52,12 @@ def _in_the_monorepo(company: Company, teller: Teller) -> None:
     repaired = monorepo.edit(API, "../ml/models/", "../ml/artefactos/")
     api = monorepo.start_api()
     api.wait()
-    teller.fact("api-repaired", api.probability(row) == probability, lines=changed, others=repaired)
+    teller.fact(
+        "api-repaired",
+        api.probability(row) == probability,
+        rename_own_lines=changed,
+        rename_neighbours_lines_monorepo=repaired,
+    )
     api.program.stop()
     teller.measured("rename_own_lines", changed)
     teller.measured("rename_neighbours_lines_monorepo", repaired)
@@ -77,9 +82,9 @@ def _across_the_registry(company: Company, teller: Teller) -> None:
     fresh = company.serving(cache="cache-fresh")
     teller.fact("fresh-consumer-starts", fresh.version() == "1.0.1", fresh.version())
     changed = sum(text != sources[path] for path, text in _sources(company.checkout.consumer).items())
-    teller.fact("nothing-changed", changed == 0, changed)
+    teller.fact("nothing-changed", changed == 0, changed, rename_neighbours_lines_multirepo=changed)
     naming = [path for path, text in sources.items() if "repo-ml" in text or "releases/churn" in text]
-    teller.fact("no-path-to-break", not naming, naming, files=len(sources))
+    teller.fact("no-path-to-break", not naming, naming, consumer_source_files=len(sources))
     teller.measured("rename_neighbours_lines_multirepo", changed)
     teller.measured("consumer_source_files", len(sources))
     fresh.stop()
