@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 
 import yaml
@@ -32,3 +33,10 @@ def test_no_variable_of_the_environment_names_an_experiment(checkout: Checkout) 
 
     assert told().endswith("experiments/tell.py")
     assert told("NAME=two-at-once").endswith("experiments/tell.py two-at-once")
+
+
+def test_the_producers_image_and_its_environment_take_what_builds_packages_alike(checkout: Checkout) -> None:
+    """How the image takes it is held against the producer's own code by the producer's tests."""
+    program = re.compile(r"awk '([^']*setuptools[^']*)'")
+    (of_the_image,) = program.findall((checkout.producer / "Dockerfile").read_text())
+    assert program.findall((checkout.root / "Makefile").read_text()) == [of_the_image]
