@@ -110,7 +110,7 @@ class Company:
         return int(self.settings()["AWS_ENDPOINT_URL_S3"].rpartition(":")[2])
 
     def train(self, *arguments: str, repo: Path | None = None, echo: bool = False) -> Finished:
-        """Run the data scientist's command, in the producer's repo or in a copy of it."""
+        """Run the data scientist's command, in the producer's repo or in a copy of it, by whose own code."""
         return self.start_training(*arguments, repo=repo).finish(echo=echo)
 
     def start_training(self, *arguments: str, who: str = "producer", repo: Path | None = None) -> Program:
@@ -120,7 +120,7 @@ class Company:
         if self.quick and "--config" not in arguments:
             command += ["--config", str(self.quick_config(1))]
         command += ["--out", str(self.home / "release"), *arguments]
-        variables = {"EDUSTREAM_WHO": who, **(WITHOUT_WORKERS if self.quick else {})}
+        variables = {"EDUSTREAM_WHO": who, **(WITHOUT_WORKERS if self.quick else {}), **code_of(repo)}
         return self.stage.start(who, command, cwd=repo or self.checkout.producer, variables=variables)
 
     def quick_config(self, seed: int, change: Callable[[dict[str, Any]], None] = lambda config: None) -> Path:
@@ -155,19 +155,29 @@ class Company:
             raise ProgramFailed(f"edustream-registry {' '.join(arguments)} ended with {done.returncode}: {done.output}")
         return json.loads(done.output)
 
-    def serving(self, *arguments: str, cache: str = "cache", model: str = "churn@production") -> Consumer:
+    def serving(
+        self, *arguments: str, cache: str = "cache", model: str = "churn@production", repo: Path | None = None
+    ) -> Consumer:
         """A consumer that was started and is READY."""
-        consumer = self.start_consumer(*arguments, cache=cache, model=model)
+        consumer = self.start_consumer(*arguments, cache=cache, model=model, repo=repo)
         consumer.wait_until(lambda: consumer.state() == "READY", "READY")
         return consumer
 
     def start_consumer(
-        self, *arguments: str, cache: str = "cache", model: str = "churn@production", before: Sequence[str] = ()
+        self,
+        *arguments: str,
+        cache: str = "cache",
+        model: str = "churn@production",
+        before: Sequence[str] = (),
+        repo: Path | None = None,
     ) -> Consumer:
-        """Start the backend developer's command in the background, and do not wait; `before` precedes it (taskset)."""
+        """Start the backend developer's command in the background, and do not wait; `before` precedes it (taskset).
+
+        It runs in the consumer's repo or in `repo`, a copy of it, by whose own code.
+        """
         port = free_port()
         command = [*before, *self._serve(port, cache, model, *arguments)]
-        program = self.stage.start("consumer", command, cwd=self.checkout.consumer)
+        program = self.stage.start("consumer", command, cwd=repo or self.checkout.consumer, variables=code_of(repo))
         return Consumer(program, port)
 
     def serve_to_the_end(self, *arguments: str, cache: str = "cache", model: str = "churn@production") -> Finished:
@@ -230,3 +240,8 @@ class Company:
             *("--env-file", str(self.home / "repo-api" / ".env"), "--cache-dir", str(self.home / cache)),
             *("--poll-interval-s", POLL_INTERVAL_S, *arguments),
         ]
+
+
+def code_of(copy: Path | None) -> dict[str, str]:
+    """What has an interpreter take a repo's own package from a copy of it; nothing where there is none."""
+    return {"PYTHONPATH": str(copy / "src")} if copy else {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from itertools import cycle
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -15,15 +16,15 @@ PAUSE_S: Final = 0.005
 
 
 class Load:
-    """Posts one row again and again from a thread; counts every status and every version that answered.
+    """Posts rows in turn, again and again, from a thread; counts every status and every version that answered.
 
     A request that was not answered counts under the name of what went wrong. Leaving the block raises `ProgramFailed`
     where an answer could not be read, after which nothing more was sent.
     """
 
-    def __init__(self, url: str, row: dict[str, Any]) -> None:
+    def __init__(self, url: str, *rows: dict[str, Any]) -> None:
         self._url = f"{url}/predict"
-        self._row = row
+        self._rows = cycle(rows)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._unread: Exception | None = None
@@ -58,7 +59,7 @@ class Load:
 
     def _ask(self, client: httpx.Client) -> None:
         try:
-            answer = client.post(self._url, json=self._row)
+            answer = client.post(self._url, json=next(self._rows))
         except httpx.TransportError as error:
             self.statuses[type(error).__name__] += 1
             return

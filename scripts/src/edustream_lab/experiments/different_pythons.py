@@ -22,6 +22,8 @@ TOLERANCE: Final = 1e-5
 OTHER_PYTHON: Final = "3.12"
 NETWORK: Final = re.compile(r"(PIP|UV|SSL)_.*|.*_PROXY", re.IGNORECASE)
 """Variables that say how packages are reached from here."""
+QUIET: Final = {"ORT_DISABLE_TELEMETRY": "1"}
+"""Without it ONNX Runtime leaves files in the home of whoever runs this, and reports to its makers."""
 WARNING: Final = "InconsistentVersionWarning"
 VERSIONS: Final = """\
 import json, platform, numpy, sklearn
@@ -56,6 +58,10 @@ def tell(company: Company, teller: Teller) -> None:
     theirs = _versions(company, elsewhere.python)
     different = ours.numpy != theirs.numpy and ours.sklearn != theirs.sklearn
     teller.fact("consumer", different, theirs, python=theirs.python, numpy=theirs.numpy, sklearn=theirs.sklearn)
+    if _found(company):
+        teller.fact("two-pythons", theirs.python != ours.python, theirs)
+    else:
+        teller.fact("one-python", theirs.python == ours.python, theirs, wanted=OTHER_PYTHON)
 
     teller.step("pickle")
     loaded = _load(elsewhere)
@@ -67,7 +73,8 @@ def tell(company: Company, teller: Teller) -> None:
     answer = api.answer(company.example_row())
     api.program.stop()
     teller.shows(api.last_error)
-    teller.fact("pickle-fails", answer is None and api.last_error, api.program.output)
+    failed = answer is None and re.match(r"\w+Error\b", api.last_error)
+    teller.fact("pickle-fails", failed, api.program.output)
 
     teller.step("installed")
     training = {"scikit-learn", "pandas"}
@@ -109,7 +116,7 @@ def _load(monorepo: Monorepo) -> Finished:
 
 def _answered(company: Company, python: str, folder: Path) -> Finished:
     program = company.checkout.root / "scripts" / "experiments" / "other_versions" / "answer_golden.py"
-    return company.stage.run("golden-rows", [python, str(program), str(folder)], cwd=company.home)
+    return company.stage.run("golden-rows", [python, str(program), str(folder)], cwd=company.home, variables=QUIET)
 
 
 def _versions(company: Company, python: str) -> Versions:
@@ -118,32 +125,43 @@ def _versions(company: Company, python: str) -> Versions:
 
 
 def _other_environment(company: Company) -> Path:
-    """The interpreter of a throwaway environment: another numpy and scikit-learn, another Python where there is one."""
+    """The interpreter of a throwaway environment: another numpy and scikit-learn, another Python where there is one.
+
+    What is fetched for it goes when the company does.
+    """
     folder = company.home / "other-environment"
     lock = company.checkout.root / "scripts" / "experiments" / "other_versions" / "requirements.lock"
     uv = [sys.executable, "-m", "uv"]
     network = {name: value for name, value in os.environ.items() if NETWORK.fullmatch(name)}
+    # As pip does, uv is to trust those whom the system trusts.
+    fetching = {"UV_SYSTEM_CERTS": "true", **network, "UV_CACHE_DIR": str(company.home / "fetched")}
     python = folder / "bin" / "python"
     for command in (
         [*uv, "venv", "--quiet", "--python", _other_python(company), str(folder)],
         [*uv, "pip", "install", "--quiet", "--python", str(python), "--require-hashes", "--requirement", str(lock)],
     ):
-        done = company.stage.run("uv", command, cwd=company.home, variables=network)
+        done = company.stage.run("uv", command, cwd=company.home, variables=fetching)
         if done.returncode:
             raise ProgramFailed(f"{' '.join(command)} ended with {done.returncode}:\n{done.output}")
     return python
 
 
 def _other_python(company: Company) -> str:
-    """An interpreter of the other Python, on the PATH or of pyenv; the producer's own where there is none."""
+    """An interpreter of the other Python; the producer's own where there is none."""
+    return next(iter(_found(company)), company.checkout.python(company.checkout.producer))
+
+
+def _found(company: Company) -> list[str]:
+    """The interpreters of the other Python, on the PATH or of pyenv."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     on_path = shutil.which(f"python{OTHER_PYTHON}")
-    found = [*([on_path] if on_path else []), *map(str, sorted(pyenv.glob(f"{OTHER_PYTHON}.*/bin/python")))]
-    for python in found:
-        # A shim of pyenv is on the PATH and may lead nowhere.
-        if company.stage.run("python", [python, "--version"], cwd=company.home).returncode == 0:
-            return python
-    return company.checkout.python(company.checkout.producer)
+    named = [*([on_path] if on_path else []), *map(str, sorted(pyenv.glob(f"{OTHER_PYTHON}.*/bin/python")))]
+    # A shim of pyenv is on the PATH and may lead nowhere.
+    return [
+        python
+        for python in named
+        if company.stage.run("python", [python, "--version"], cwd=company.home).returncode == 0
+    ]
 
 
 EXPERIMENT: Final = Experiment("different-pythons", tell)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from difflib import ndiff
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final
 
-from edustream_lab.company import Company
+from edustream_lab.company import Company, code_of
 from edustream_lab.experiment import Experiment
 from edustream_lab.monorepo import API, TRAINING, Monorepo
 from edustream_lab.teller import Teller
@@ -64,36 +67,72 @@ def _in_the_monorepo(company: Company, teller: Teller) -> None:
 
 
 def _across_the_registry(company: Company, teller: Teller) -> None:
+    teller.step("multirepo")
+    # Side by side, as in a monorepo: here a consumer could depend on its neighbour's folder.
+    tree = company.home / "side-by-side"
+    producer, consumers = tree / company.checkout.producer.name, tree / company.checkout.consumer.name
+    for repo, copy in ((company.checkout.producer, producer), (company.checkout.consumer, consumers)):
+        copy.mkdir(parents=True)
+        for path in filter(_is_kept, repo.iterdir()):
+            (shutil.copytree if path.is_dir() else shutil.copy2)(path, copy / path.name)
+    consumer = company.serving(repo=consumers)
+    before = _sources(consumers)
+    teller.fact("multirepo-works", consumer.version() == "1.0.0", consumer.version())
+
     teller.step("multirepo-rename")
-    consumer = company.serving()
-    sources = _sources(company.checkout.consumer)
-    moved = company.home / "equipo-de-datos"
-    shutil.copytree(company.checkout.producer, moved, ignore=shutil.ignore_patterns(*MADE))
     config = company.quick_config(2)
-    (moved / "configs").rename(moved / "ajustes")
-    shutil.move(config, moved / "ajustes" / config.name)
+    moved = producer.rename(tree / "equipo-de-datos")
+    settings = (moved / "configs").rename(moved / "ajustes")
+    shutil.move(config, settings / config.name)
     done = company.train(
         *("--config", f"ajustes/{config.name}", "--out", str(moved / "artefactos" / "churn")), repo=moved
     )
     teller.shows("\n".join(done.output.splitlines()[-10:]))
-    teller.fact("multirepo-trains", done.returncode == 0 and (moved / "artefactos").is_dir(), done)
+    package = _package_of(company, moved)
+    trained_there = done.returncode == 0 and (moved / "artefactos").is_dir() and package.is_relative_to(moved)
+    teller.fact("multirepo-trains", trained_there and not producer.exists(), (done, package))
     consumer.wait_until(lambda: consumer.version() == "1.0.1", "swapped to 1.0.1")
     teller.fact("consumer-follows", consumer.program.process.poll() is None)
-    fresh = company.serving(cache="cache-fresh")
+    fresh = company.serving(cache="cache-fresh", repo=consumers)
     teller.fact("fresh-consumer-starts", fresh.version() == "1.0.1", fresh.version())
-    changed = sum(text != sources[path] for path, text in _sources(company.checkout.consumer).items())
+    changed = _different_lines(before, _sources(consumers))
     teller.fact("nothing-changed", changed == 0, changed, rename_neighbours_lines_multirepo=changed)
-    naming = [path for path, text in sources.items() if "repo-ml" in text or "releases/churn" in text]
-    teller.fact("no-path-to-break", not naming, naming, consumer_source_files=len(sources))
+    folders = [path.name for path in company.checkout.producer.iterdir() if path.is_dir() and _is_kept(path)]
+    neighbour = re.compile(rf"{company.checkout.producer.name}|[\"'/](?:{'|'.join(folders)})/")
+    naming = [file for file, text in before.items() if neighbour.search(text)]
+    teller.fact("no-path-to-break", folders and not naming, naming, consumer_source_files=len(before))
     teller.measured("rename_neighbours_lines_multirepo", changed)
-    teller.measured("consumer_source_files", len(sources))
+    teller.measured("consumer_source_files", len(before))
     fresh.stop()
     consumer.stop()
+
+
+def _is_kept(path: Path) -> bool:
+    """Whether its repo keeps this in git."""
+    return not any(fnmatch(path.name, pattern) for pattern in MADE)
+
+
+def _package_of(company: Company, repo: Path) -> Path:
+    """Where the producer's interpreter takes the producer's package from when it trains in a copy of its repo."""
+    command = [
+        company.checkout.python(company.checkout.producer),
+        "-c",
+        "import edustream_ml; print(edustream_ml.__file__)",
+    ]
+    done = company.stage.run("where", command, cwd=repo, variables=code_of(repo))
+    return Path(done.output.strip())
 
 
 def _sources(repo: Path) -> dict[Path, str]:
     """The code of a repo, by file."""
     return {path: path.read_text() for path in (*sorted((repo / "src").rglob("*.py")), *sorted(repo.glob("*.py")))}
+
+
+def _different_lines(before: dict[Path, str], after: dict[Path, str]) -> int:
+    """How many lines were written anew or taken away between two states of the code."""
+    files = before.keys() | after.keys()
+    compared = (ndiff(before.get(file, "").splitlines(), after.get(file, "").splitlines()) for file in files)
+    return sum(line.startswith(("+ ", "- ")) for lines in compared for line in lines)
 
 
 EXPERIMENT: Final = Experiment("rename-the-folder", tell)
