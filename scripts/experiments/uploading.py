@@ -15,8 +15,8 @@ from edustream_registry.settings import RegistrySettings, with_env_file
 
 def upload(content: ReleaseContent, folder: Path, env_file: Path, version: str, who: str) -> int:
     """Publish `folder`, which holds what `content` says, with the keys of `env_file`; tell the end, return its code."""
-    author = open_author(RegistrySettings.from_environ(with_env_file({}, env_file)), who)
     try:
+        author = open_author(RegistrySettings.from_environ(with_env_file({}, env_file)), who)
         done = Publisher(author, bundler=None).publish(content, folder, version)
     except EduStreamError as error:
         sys.stderr.write(f"{error}\n")
