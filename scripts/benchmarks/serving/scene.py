@@ -60,7 +60,7 @@ class Scene:
         _require(self.company.train(), "training")
         _require(self.company.registry("pull", "churn@production", "--to", str(self.release)), "pulling")
         config = self.folder / "sibling.yaml"
-        config.write_text(yaml.safe_dump(self._sibling()))
+        config.write_text(yaml.safe_dump(self._sibling_config()))
         _require(self.company.train("--config", str(config), "--promote", "candidate"), "training the sibling")
         _require(self.company.registry("pull", "churn@candidate", "--to", str(self.sibling)), "pulling the sibling")
 
@@ -147,7 +147,7 @@ class Scene:
             [*cores.on(cores.SERVER), self.consumer_python, str(HERE / script), *arguments], self.folder
         )
 
-    def _sibling(self) -> Any:
+    def _sibling_config(self) -> Any:
         source = self.company.checkout.producer / "configs" / "churn.yaml"
         config = yaml.safe_load(source.read_text())
         config["seed"] = SIBLING_SEED
