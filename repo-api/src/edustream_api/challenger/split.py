@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from hashlib import blake2b
+from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 import orjson
 from edustream_contracts.compatibility import compare
+from xxhash import xxh3_64_intdigest
 
 from edustream_api.keeper import Keeper
 from edustream_api.loading import ServedModel
@@ -19,8 +20,7 @@ from edustream_api.worker_files import SHOW_INTERVAL_S, WorkerFiles
 
 CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
-DIGEST_BYTES: Final = 8
-POINTS: Final = 2 ** (8 * DIGEST_BYTES)
+POINTS: Final = 2**64
 EXACT: Final = 2**53
 """Below it, every integer is a double of its own."""
 CONTRACT: Final = "contract"
@@ -61,25 +61,24 @@ class Split:
         self.challenger = challenger
         self.percent = percent
         self._champion = champion
-        self._salted = blake2b(f"{challenger.reference}\0".encode(), digest_size=DIGEST_BYTES)
-        # As bytes, which are ordered like the numbers they stand for: every request is held against it.
-        self._below = int(POINTS * percent / 100).to_bytes(DIGEST_BYTES, "big")
+        self._seed = xxh3_64_intdigest(str(challenger.reference).encode())
+        self._below = int(POINTS * percent / 100)
         self.key_header = key_header.lower().encode()
         self._files = files
         self._counts = SplitCounts(Counter(), Counter())
+        self.succeeded = {CHAMPION: 0, CHALLENGER: 0}
+        """Requests answered with 200, by side; counted here by those who answer the most."""
         # Contracts by their digests, and no releases: those go when they no longer serve.
         self._fitting: tuple[str, str, str | None] | None = None
 
     def meets_challenger(self, key: bytes) -> bool:
         """Whether whoever has this key is answered by the challenger.
 
-        The key's place among 2**64 is BLAKE2b (RFC 7693), 8 bytes, of `<challenger's reference> NUL <key>`; those
-        below the share that is set meet the challenger. So a higher percentage moves nobody back to the champion, and
+        The key's place among 2**64 is its XXH3 (64 bits), seeded with that of the challenger's reference; those below
+        the share that is set meet the challenger. So a higher percentage moves nobody back to the champion, and
         another channel draws other callers.
         """
-        place = self._salted.copy()
-        place.update(key)
-        return place.digest() < self._below
+        return bool(xxh3_64_intdigest(key, self._seed) < self._below)
 
     def key(self, scope: Mapping[str, Any], body: bytes) -> bytes:
         """The key of a request: its header, else the name of its API key, else the content of its (first) row."""
@@ -125,17 +124,22 @@ class Split:
 
     def show(self) -> None:
         """Show the other workers what this one counted."""
-        answered = [[side, status, count] for (side, status), count in self._counts.answered.copy().items()]
+        answered = [[side, status, count] for (side, status), count in self._answered().items()]
         self._files.show({"answered": answered, "fallbacks": self._counts.fallbacks.copy()})
 
     def counts(self) -> SplitCounts:
         """What all workers counted."""
-        answered, fallbacks = self._counts.answered.copy(), self._counts.fallbacks.copy()
+        answered, fallbacks = self._answered(), self._counts.fallbacks.copy()
         for other in self._files.others():
             fallbacks.update(other["fallbacks"])
             for side, status, count in other["answered"]:
                 answered[side, status] += count
         return SplitCounts(answered, fallbacks)
+
+    def _answered(self) -> Counter[tuple[str, int]]:
+        answered = self._counts.answered.copy()
+        answered.update({(side, HTTPStatus.OK.value): count for side, count in self.succeeded.items() if count})
+        return answered
 
     def _unfit(self, champion: ServedModel, challenger: ServedModel) -> str | None:
         # Rows that the champion accepts must be answered by either side, with answers that its callers can read.

@@ -22,6 +22,7 @@ from edustream_api.request_context import IDENTITY, Headers, RequestContext
 from edustream_api.web.reply import JSON_HEADER, Observe
 
 OK: Final = 200
+HEAD: Final = b"%scontent-length: %d\r\n%s"
 CONTENT_TYPE: Final = b"content-type"
 UNCOMMON: Final = frozenset({b"content-encoding", b"expect"})
 
@@ -29,8 +30,8 @@ UNCOMMON: Final = frozenset({b"content-encoding", b"expect"})
 class Asker(Protocol):
     """Who has asked, and waits to be told."""
 
-    def answer(self, headers: Headers, body: bytes) -> None:
-        """Send this, with status 200; `headers` are complete."""
+    def answer(self, head: bytes, body: bytes) -> None:
+        """Send this, with status 200; `head` is every header's line."""
 
     def hand_on(self) -> None:
         """Have the request answered in the ordinary way."""
@@ -46,6 +47,10 @@ class DirectModel:
         self._split = hosted.split
         self._observe = observe
         self._inference = JointInference(hosted.observers)
+        self._heads = {
+            side: header_lines([JSON_HEADER] if hosted.split is None else [JSON_HEADER, header])
+            for side, header in SIDES.items()
+        }
         self.under_way = 0
 
     def ask(self, fields: Mapping[bytes, bytes], body: bytes, request: RequestContext, asker: Asker) -> bool:
@@ -77,13 +82,12 @@ class DirectModel:
                 # The ordinary way meets it too, and tells of it.
                 asker.hand_on()
                 return
-            headers = [JSON_HEADER] if split is None else [JSON_HEADER, SIDES[choice.side]]
-            asker.answer([*headers, (b"content-length", b"%d" % len(answer)), *request.headers()], answer)
+            asker.answer(HEAD % (self._heads[choice.side], len(answer), header_lines(request.headers())), answer)
             self._observe(self._path, OK, perf_counter() - started)
             if split is not None:
                 if choice.hindrance is not None:
                     split.fell_back(choice.hindrance)
-                split.answered(choice.side, OK)
+                split.succeeded[choice.side] += 1
 
         self.under_way += 1
         # As in the ordinary way, nobody observes a challenger.
@@ -117,6 +121,11 @@ class DirectAnswers:
             return False
         request = request_context.unnamed() if IDENTITY.isdisjoint(fields) else request_context.read(headers)
         return model.ask(fields, body, request, asker)
+
+
+def header_lines(headers: Headers) -> bytes:
+    """The lines of these headers in the head of an answer."""
+    return b"".join([b"%s: %s\r\n" % header for header in headers])
 
 
 def _is_common(fields: Mapping[bytes, bytes]) -> bool:

@@ -10,9 +10,11 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from edustream_api.prediction import LONG_BYTES
 from edustream_api.request_context import Headers
 from edustream_api.web.connections import BLANKS, BoundedConnection
-from edustream_api.web.direct_answers import OK, DirectAnswers
+from edustream_api.web.direct_answers import OK, DirectAnswers, header_lines
 from edustream_api.web.front import Front
+from edustream_api.web.reply import CLOSE
 
+CLOSE_LINE: Final = header_lines([CLOSE])
 MAX_REQUEST_BYTES: Final = LONG_BYTES
 """The longest that is answered at once, head and body: a longer one takes longer to be judged than a task costs."""
 
@@ -131,7 +133,7 @@ class DirectConnection(BoundedConnection):
                 self._expect_nothing()
         return asked
 
-    def answer(self, headers: Headers, body: bytes) -> None:
+    def answer(self, head: bytes, body: bytes) -> None:
         """Send the answer to what was asked."""
         self._asked = b""
         transport = self.transport
@@ -139,10 +141,8 @@ class DirectConnection(BoundedConnection):
             return
         self.server_state.total_requests += 1
         closes = self._last and not self._early
-        if closes:
-            headers.append((b"connection", b"close"))
-        lines = [b"%s: %s\r\n" % header for header in headers]
-        self.writes.write_whole(b"".join([self._opening(), *lines, b"\r\n", body]))
+        last = CLOSE_LINE if closes else b""
+        self.writes.write_whole(b"%s%s%s\r\n%s" % (self._opening(), head, last, body))
         if closes:
             transport.close()
             return
@@ -182,7 +182,7 @@ class DirectConnection(BoundedConnection):
         known = self.server_state.default_headers
         if known is not self._default_headers:
             self._default_headers = known
-            self._head = STATUS_LINE[OK] + b"".join(b"%s: %s\r\n" % header for header in known)
+            self._head = STATUS_LINE[OK] + header_lines(known)
         return self._head
 
     def timeout_keep_alive_handler(self) -> None:
