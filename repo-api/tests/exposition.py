@@ -14,5 +14,5 @@ def samples(client: TestClient) -> dict[str, float]:
         f"{sample.name}{sorted(sample.labels.items())}": sample.value
         for family in text_string_to_metric_families(client.get("/metrics").text)
         for sample in family.samples
-        if not sample.name.startswith(PROCESS) and not sample.name.endswith("_created")
+        if not sample.name.startswith(PROCESS)
     }

@@ -4,8 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from challenged import challenge
 from consumers import ConsumerBench
 from edustream_contracts.errors import Rejected
+from exposition import samples
+from starlette.testclient import TestClient
 
 from edustream_api.events import Polled, PollResult, Refusal, Refused
 from edustream_api.hosting import HostedModel, Hosting
@@ -43,6 +46,19 @@ def test_counts_what_the_keeper_does(bench: ConsumerBench) -> None:
     text = metrics.render(hosting_of(bench.keeper())).decode()
     assert 'edustream_polls_total{model="churn",result="unchanged"} 1.0' in text
     assert 'edustream_rejections_total{model="churn",reason="digest"} 1.0' in text
+
+
+def test_what_has_not_happened_yet_counts_nothing(bench: ConsumerBench) -> None:
+    challenge(bench)
+    consumer = bench.consumer(split=("candidate=5",))
+    consumer.start()
+    with TestClient(consumer.app) as client:
+        seen = samples(client)
+    for name in ("refusals", "rejections", "polls", "split_requests", "split_fallbacks"):
+        counts = [value for key, value in seen.items() if key.startswith(f"edustream_{name}_total")]
+        assert len(counts) > 1
+        assert set(counts) == {0.0}
+    assert seen["edustream_batch_rows_count[('model', 'churn')]"] == 0.0
 
 
 def test_says_nothing_of_a_contact_that_there_was_not(bench: ConsumerBench) -> None:

@@ -152,7 +152,7 @@ def test_what_workers_counted_is_added_up(keepers: tuple[Keeper, Keeper], tmp_pa
     shown.rename(tmp_path / "split.churn.1.json")
     split.answered(CHAMPION, 422)
     counts = split.counts()
-    assert counts.answered == {(CHAMPION, 200): 2, (CHAMPION, 422): 1}
+    assert counts.answered == {(CHAMPION, 200): 2, (CHAMPION, 422): 1, (CHALLENGER, 200): 0}
     assert counts.fallbacks == {"contract": 2}
     assert len(split.pollers()) == 1
 

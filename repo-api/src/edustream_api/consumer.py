@@ -95,6 +95,7 @@ def assemble(
 
     for reference in references:
         model = reference.model
+        metrics.answers_batches_of(model)
         drift = _drift(settings, environ, model) if settings.drift else None
         keeper = keeper_of(reference, model, *([drift.listen] if drift else []))
         if drift:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -15,13 +15,17 @@ from edustream_api.challenger.metrics import ChallengerCollector
 from edustream_api.drift.metrics import DriftCollector
 from edustream_api.events import Event, Listener, Polled, PollResult, Refused, Swapped
 from edustream_api.hosting import Hosting
+from edustream_api.problems import UNREAD
 from edustream_api.process_metrics import BuildCollector
-from edustream_api.states import State
+from edustream_api.states import STATES, State
 from edustream_api.worker_files import MULTIPROCESS_DIR
 
 BUCKETS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 SWAP_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
 BATCH_BUCKETS: Final = (1.0, 10.0, 100.0, 1_000.0, 10_000.0, 100_000.0)
+
+REJECTING: Final = sorted(kind for error in STATES for kind in error.KINDS)
+"""The kinds of errors for which a find is not put into service; a disk that cannot be written may be another."""
 
 
 class Metrics:
@@ -30,6 +34,8 @@ class Metrics:
     def __init__(self, environ: Mapping[str, str]) -> None:
         """`environ` says through PROMETHEUS_MULTIPROC_DIR whether several processes share one set of metrics."""
         self._multiprocess_dir = environ.get(MULTIPROCESS_DIR)
+        # Several processes tell no times at which counts began; neither shall one.
+        disable_created_metrics()
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "edustream_requests", "Requests answered", ["route", "status"], registry=self._registry
@@ -70,6 +76,9 @@ class Metrics:
             "Requests counted by this process alone, since Redis failed",
             registry=self._registry,
         )
+        # What has not happened yet counts 0: a rate is blind to a count that begins at 1.
+        for refusal in UNREAD:
+            self._refusals.labels(refusal.name)
         self._request_children: dict[tuple[str, int], Counter] = {}
         self._duration_children: dict[str, Histogram] = {}
         self._swapped_at: dict[str, float] = {}
@@ -85,6 +94,10 @@ class Metrics:
             self._duration_children.setdefault(route, self._durations.labels(route))
         counter.inc()
         self._duration_children[route].observe(seconds)
+
+    def answers_batches_of(self, model: str) -> None:
+        """Show from now on how many rows of `model` came in batches."""
+        self._batch_rows.labels(model)
 
     def observe_batch(self, model: str, rows: int) -> None:
         """Count one batch that was answered."""
@@ -103,6 +116,8 @@ class Metrics:
         swaps = self._swaps.labels(model)
         durations = self._swap_durations.labels(model)
         polls = {result: self._polls.labels(model, result.value) for result in PollResult}
+        for kind in REJECTING:
+            self._rejections.labels(model, kind)
 
         def listen(event: Event) -> None:
             if isinstance(event, Polled):

@@ -51,6 +51,9 @@ NOT_SERVING: Final = ProblemKind("not-serving", HTTPStatus.SERVICE_UNAVAILABLE, 
 MODEL_FAILED: Final = ProblemKind("model-failed", HTTPStatus.INTERNAL_SERVER_ERROR, "The model gave no usable answer")
 INTERNAL: Final = ProblemKind("internal-error", HTTPStatus.INTERNAL_SERVER_ERROR, "The server made a mistake")
 
+UNREAD: Final = (UNAUTHORIZED, FORBIDDEN, RATE_LIMITED, HEAD_TOO_LARGE, TOO_SLOW, NO_HTTP)
+"""Of requests that are refused before their body is read."""
+
 UNFORESEEN: Final = "The request could not be answered; give this problem's instance to whoever runs the server."
 
 

@@ -7,16 +7,14 @@ from typing import Final
 
 from starlette.types import Scope
 
-from edustream_api.challenger.split import CHALLENGER, CHAMPION, Split
+from edustream_api.challenger.split import CHALLENGER, CHAMPION, FAILURES, Split
 from edustream_api.hosting import HostedModel
-from edustream_api.problems import INTERNAL, MODEL_FAILED, NOT_EXPLAINED, NOT_SERVING, RequestRefused
+from edustream_api.problems import INTERNAL, RequestRefused
 from edustream_api.web import request_log
 from edustream_api.web.reply import Operation, Reply, refusal
 
 SIDE_HEADER: Final = b"x-edustream-side"
 SIDES: Final = {side: (SIDE_HEADER, side.encode()) for side in (CHAMPION, CHALLENGER)}
-FAILURES: Final = frozenset({MODEL_FAILED, NOT_EXPLAINED, NOT_SERVING})
-"""What is a challenger's failing and not its caller's: the champion answers in its place."""
 
 
 def divided(hosted: HostedModel, operation: Callable[[HostedModel], Operation]) -> Operation:

@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Summa
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from edustream_api.challenger.split import FALLBACKS
 from edustream_api.hosting import HostedModel, Hosting
 from edustream_api.keeper import Keeper
 from edustream_api.states import State
@@ -103,6 +104,6 @@ def _splits(models: Iterable[HostedModel]) -> Iterator[Metric]:
         counts = hosted.split.counts()
         for (side, status), count in counts.answered.items():
             requests.add_metric([hosted.name, side, str(status)], count)
-        for reason, count in counts.fallbacks.items():
+        for reason, count in (dict.fromkeys(sorted(FALLBACKS), 0) | counts.fallbacks).items():
             fallbacks.add_metric([hosted.name, reason], count)
     yield from (requests, fallbacks)

@@ -14,8 +14,10 @@ from xxhash import xxh3_64_intdigest
 from edustream_api.keeper import Keeper
 from edustream_api.loading import ServedModel
 from edustream_api.polling import Poller
+from edustream_api.problems import INTERNAL, MODEL_FAILED, NOT_EXPLAINED, NOT_SERVING
 from edustream_api.request_context import API_KEY
 from edustream_api.stated_needs import StatedNeeds
+from edustream_api.states import State
 from edustream_api.worker_files import SHOW_INTERVAL_S, WorkerFiles
 
 CHAMPION: Final = "champion"
@@ -24,6 +26,12 @@ POINTS: Final = 2**64
 EXACT: Final = 2**53
 """Below it, every integer is a double of its own."""
 CONTRACT: Final = "contract"
+FAILURES: Final = frozenset({MODEL_FAILED, NOT_EXPLAINED, NOT_SERVING})
+"""What is a challenger's failing and not its caller's: the champion answers in its place."""
+FALLBACKS: Final = frozenset(
+    {CONTRACT, INTERNAL.name, *(kind.name for kind in FAILURES), *(state.value for state in State if not state.serves)}
+)
+"""Why the champion is asked instead of the challenger."""
 
 
 class SplitCounts(NamedTuple):
@@ -138,7 +146,7 @@ class Split:
 
     def _answered(self) -> Counter[tuple[str, int]]:
         answered = self._counts.answered.copy()
-        answered.update({(side, HTTPStatus.OK.value): count for side, count in self.succeeded.items() if count})
+        answered.update({(side, HTTPStatus.OK.value): count for side, count in self.succeeded.items()})
         return answered
 
     def _unfit(self, champion: ServedModel, challenger: ServedModel) -> str | None:
