@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,12 +19,12 @@ TIMEOUT_S: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is asked again and again: one POST of JSON, by so many callers in turn (none: without a caller's key)."""
+    """What is asked again and again: one POST of JSON; or, in turn, one of each of `callers`, with a key of its own."""
 
     name: str
     url: str
     body: str
-    callers: int = 0
+    callers: Sequence[str] = ()
 
 
 SCRIPT: Final = """\
@@ -33,15 +33,15 @@ wrk.headers["Content-Type"] = "application/json"
 wrk.body = {body}
 """
 CALLERS: Final = """\
-local requests, number = {{}}, 0
+local bodies, requests, number = {{ {bodies} }}, {{}}, 0
 function init(arguments)
-    for caller = 1, {callers} do
+    for caller, body in ipairs(bodies) do
         wrk.headers["x-split-key"] = "caller-" .. caller
-        requests[caller] = wrk.format()
+        requests[caller] = wrk.format(nil, nil, nil, body)
     end
 end
 function request()
-    number = number % {callers} + 1
+    number = number % #requests + 1
     return requests[number]
 end
 """
@@ -51,7 +51,9 @@ def rate(target: Target, folder: Path, seconds: int, connections: int = CONNECTI
     """Requests a second. Raises `ProgramFailed` where one failed."""
     script = folder / "post.lua"
     text = SCRIPT.format(body=json.dumps(target.body))
-    script.write_text(text + CALLERS.format(callers=target.callers) if target.callers else text)
+    if target.callers:
+        text += CALLERS.format(bodies=", ".join(map(json.dumps, target.callers)))
+    script.write_text(text)
     load = ["--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"]
     command = [*cores.on(cores.LOAD), "wrk", *load, "--timeout", f"{TIMEOUT_S}s", "--script", str(script), target.url]
     done = subprocess.run(command, check=False, capture_output=True, text=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -37,7 +38,14 @@ SPLIT: Final = Surcharge(
     (),
     ">= 0.95",
 )
-DRIFT: Final = Surcharge("requests/s with drift recording / without", (), ("--drift", "false"), ">= 0.97")
+WITHOUT_DRIFT: Final = ("--drift", "false")
+DRIFT: Final = Surcharge("requests/s with drift recording / without", (), WITHOUT_DRIFT, ">= 0.97")
+EVERY_ROW: Final = Surcharge(
+    "requests/s with every row recorded for drift, at whatever pace / without",
+    ("--drift-rows-per-second", "1000000"),
+    WITHOUT_DRIFT,
+    ">= 0",
+)
 CALLERS: Final = 200
 MANY: Final = 64
 ONE_LOAD: Final[Mapping[str, int]] = {"": CONNECTIONS}
@@ -50,14 +58,18 @@ class Surcharges:
         self._scene = scene
 
     def cost(self, surcharge: Surcharge, connections: Mapping[str, int] = ONE_LOAD) -> list[Figure]:
-        """Throughput with it against throughput without it, in many short rounds in turn, under each of the loads."""
+        """Throughput with it against throughput without it, in many short rounds in turn, under each of the loads.
+
+        Each caller sends another row of the data set.
+        """
         scene = self._scene
         consumers = {
             name: scene.start_consumer(*options, cache=f"cache-{name}")
             for name, options in (("with", surcharge.options), ("without", surcharge.without))
         }
+        callers = [json.dumps(row) for row in scene.rows[:CALLERS]]
         targets = {
-            name: replace(scene.one_row(f"POST /predict {name}", one.url), callers=CALLERS)
+            name: replace(scene.one_row(f"POST /predict {name}", one.url), callers=callers)
             for name, one in consumers.items()
         }
         figures = []
@@ -87,5 +99,5 @@ class Surcharges:
         return [*self.cost(SPLIT, {**ONE_LOAD, f", {MANY} connections": MANY}), alone]
 
     def drift(self) -> list[Figure]:
-        """Every row and answer is counted against the release's profile."""
-        return self.cost(DRIFT)
+        """Rows and answers are counted against the release's profile: at the pace that is set by default, and all."""
+        return [*self.cost(DRIFT), *self.cost(EVERY_ROW)]

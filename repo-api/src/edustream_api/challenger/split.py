@@ -86,7 +86,7 @@ class Split:
         the share that is set meet the challenger. So a higher percentage moves nobody back to the champion, and
         another channel draws other callers.
         """
-        return bool(xxh3_64_intdigest(key, self._seed) < self._below)
+        return xxh3_64_intdigest(key, self._seed) < self._below
 
     def key(self, scope: Mapping[str, Any], body: bytes) -> bytes:
         """The key of a request: its header, else the name of its API key, else the content of its (first) row."""

@@ -66,11 +66,14 @@ class DirectModel:
         # What is wrong with a refused row is told by the ordinary way.
         if not champion.accepts(row):
             return False
-        choice = TO_CHAMPION
+        side, challenger, hindrance = TO_CHAMPION
         if split is not None:
             key = fields.get(split.key_header)
-            choice = split.choose(row_key(row) if key is None else key)
-        model = choice.challenger or champion
+            if key is None:
+                key = row_key(row)
+            if split.meets_challenger(key):
+                side, challenger, hindrance = split.choose(key)
+        model = challenger or champion
 
         def done(outcome: Answer | Exception) -> None:
             self.under_way -= 1
@@ -82,16 +85,16 @@ class DirectModel:
                 # The ordinary way meets it too, and tells of it.
                 asker.hand_on()
                 return
-            asker.answer(HEAD % (self._heads[choice.side], len(answer), header_lines(request.headers())), answer)
+            asker.answer(HEAD % (self._heads[side], len(answer), header_lines(request.headers())), answer)
             self._observe(self._path, OK, perf_counter() - started)
             if split is not None:
-                if choice.hindrance is not None:
-                    split.fell_back(choice.hindrance)
-                split.succeeded[choice.side] += 1
+                if hindrance is not None:
+                    split.fell_back(hindrance)
+                split.succeeded[side] += 1
 
         self.under_way += 1
         # As in the ordinary way, nobody observes a challenger.
-        self._inference.ask(model, row, done, observed=choice.challenger is None)
+        self._inference.ask(model, row, done, observed=challenger is None)
         return True
 
 
