@@ -292,6 +292,14 @@ def test_one_window_after_another_is_recorded_whole_and_then_so_many_rows_a_seco
     assert [recorded(), recorded()] == [700, 300]
 
 
+def test_rows_that_come_together_are_recorded_at_even_distances() -> None:
+    # A burst is often sorted: neighbours are alike.
+    rows: list[Mapping[str, Any]] = [{"number": number} for number in range(12)]
+    draws = iter([0.0, 0.17, 0.99])
+    for kept in ([0, 3, 6, 9], [2, 5, 8, 11], [11, 2, 5, 8]):
+        assert [row["number"] for row in Pace(0.0, 4, lambda: 0.0, draws.__next__).sample(rows, rows)[0]] == kept
+
+
 def test_every_row_has_the_same_chance_to_be_recorded() -> None:
     rows: list[Mapping[str, Any]] = [{"number": number} for number in range(8)]
     counts: Counter[int] = Counter()
