@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +128,139 @@ def test_a_run_that_died_while_it_named_its_files_ends_well(
     assert pq.read_metadata(tmp_path / "scored.parquet").num_rows == 10
     assert len((tmp_path / "scored.parquet.rejected.jsonl").read_text().splitlines()) == 2
     assert not (tmp_path / ".scored.parquet.unfinished").exists()
+
+
+FILES = ("scored.{}", "scored.{}.rejected.jsonl")
+
+
+def die(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.fixture(params=["parquet", "csv"])
+def names(request: pytest.FixtureRequest, bench: ConsumerBench, rows: Rows, tmp_path: Path) -> Sequence[str]:
+    """An input, its output, and its side file."""
+    bench.release("1.0.0")
+    write(tmp_path / "rows.parquet", rows)
+    return ("rows.parquet", *(name.format(request.param) for name in FILES))
+
+
+@pytest.fixture
+def named(
+    score: Score, names: Sequence[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dict[Path, bytes]]:
+    """The finished files of a run that died once they had their names; they are never changed."""
+    with monkeypatch.context() as patched:
+        patched.setattr(unfinished_run.Path, "rename", die)
+        assert score(*names[:2]) == 130
+    files = {tmp_path / name: (tmp_path / name).read_bytes() for name in names[1:]}
+    yield files
+    assert {path: path.read_bytes() for path in files} == files
+
+
+def hidden(folder: Path) -> list[str]:
+    return [path.name for path in folder.glob(".scored*")]
+
+
+def test_a_run_that_died_before_it_cleared_up_is_told_as_finished(
+    named: dict[Path, bytes], score: Score, names: Sequence[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert score(*names[:2]) == 0
+    assert "12 rows of" in capsys.readouterr().out
+    assert hidden(tmp_path) == []
+
+
+def test_a_finished_output_is_not_given_up_by_restart(
+    named: dict[Path, bytes], score: Score, names: Sequence[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert f"{names[1]} already" in refused(score, capsys, *names[:2], "--restart")
+    assert hidden(tmp_path) == []
+
+
+@pytest.mark.parametrize("restart", [(), ("--restart",)])
+def test_a_finished_output_is_not_overwritten_by_that_of_another_input(
+    named: dict[Path, bytes],
+    score: Score,
+    names: Sequence[str],
+    rows: Rows,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    restart: Sequence[str],
+) -> None:
+    write(tmp_path / "rows.parquet", rows[1:])
+    assert f"{names[1]} already" in refused(score, capsys, *names[:2], *restart)
+    assert hidden(tmp_path) == []
+
+
+@pytest.mark.parametrize("restart", [(), ("--restart",)])
+@pytest.mark.parametrize("lost", [("run.json",), ("progress.json",), ("run.json", "progress.json"), ("output",)])
+def test_a_finished_output_is_not_overwritten_where_its_run_is_not_known(
+    named: dict[Path, bytes],
+    score: Score,
+    names: Sequence[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    restart: Sequence[str],
+    lost: Sequence[str],
+) -> None:
+    for name in lost:
+        (tmp_path / f".{names[1]}.unfinished" / name).unlink()
+    assert f"{names[1]} already" in refused(score, capsys, *names[:2], *restart)
+
+
+@pytest.mark.usefixtures("written")
+def test_the_rejected_rows_of_a_run_that_died_before_it_named_its_output_are_not_overwritten(
+    score: Score, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = unfinished_run._named
+
+    def dying(source: Path, target: Path) -> None:
+        name(source, target)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(unfinished_run, "_named", dying)
+        assert score() == 130
+    side_file = tmp_path / "scored.parquet.rejected.jsonl"
+    whole = side_file.read_bytes()
+    assert "rejected.jsonl already" in refused(score, capsys, "rows.parquet", "scored.parquet", "--restart")
+    assert side_file.read_bytes() == whole
+    assert score() == 0
+    assert side_file.read_bytes() == whole
+
+
+def test_a_run_whose_output_was_taken_away_before_it_cleared_up_begins_anew(
+    named: dict[Path, bytes], score: Score, names: Sequence[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    for path in list(named):
+        named[path.rename(tmp_path / "elsewhere" / path.name)] = named.pop(path)
+    assert score(*names[:2]) == 0
+    assert "of them before" not in capsys.readouterr().out
+    assert not any(path.samefile(tmp_path / path.name) for path in named)
+
+
+@pytest.mark.parametrize("restart", [(), ("--restart",)])
+@pytest.mark.parametrize("removed", [0, 1, 4])
+def test_a_run_that_died_while_it_cleared_up_leaves_its_output(
+    score: Score,
+    names: Sequence[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    removed: int,
+    restart: Sequence[str],
+) -> None:
+
+    def dying(folder: Path, **_: Any) -> None:
+        for path in sorted(folder.iterdir())[:removed]:
+            path.unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(unfinished_run.shutil, "rmtree", dying)
+        assert score(*names[:2]) == 130
+    whole = {path: path.read_bytes() for path in (tmp_path / name for name in names[1:])}
+    assert f"{names[1]} already" in refused(score, capsys, *names[:2], *restart)
+    assert {path: path.read_bytes() for path in whole} == whole
+    assert hidden(tmp_path) == []

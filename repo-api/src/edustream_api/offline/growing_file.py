@@ -165,3 +165,12 @@ def _cut(path: Path, size: int) -> None:
         file.truncate(size)
         file.flush()
         os.fsync(file.fileno())
+
+
+def synced(path: Path) -> None:
+    """Have what a file or a folder holds on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -78,14 +78,15 @@ def run(task: Task, model: ServedModel) -> Summary:
     )
     with unfinished_run(task.output, task.rejected, layout.output, identity, restart=task.restart) as unfinished:
         before = unfinished.progress
-        with scoring_threads(Scorer(model, layout), task.threads) as score:
-            _go_on(unfinished, rows, score, layout.output)
-        if _digest(task.input) != identity.input_sha256:
-            raise InvalidInput(
-                "data",
-                f"{task.input} was changed while it was read.",
-                remedy="give the same command with --restart once nobody writes to it.",
-            )
+        if not unfinished.is_finished:
+            with scoring_threads(Scorer(model, layout), task.threads) as score:
+                _go_on(unfinished, rows, score, layout.output)
+            if _digest(task.input) != identity.input_sha256:
+                raise InvalidInput(
+                    "data",
+                    f"{task.input} was changed while it was read.",
+                    remedy="give the same command with --restart once nobody writes to it.",
+                )
         unfinished.finish()
         return Summary(unfinished.progress, before, time.monotonic() - began)
 

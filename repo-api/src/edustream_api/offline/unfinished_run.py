@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,9 +16,11 @@ import pyarrow as pa
 from edustream_contracts.errors import InvalidInput, Problem
 from edustream_registry.local_copy import write_whole
 
-from edustream_api.offline.growing_file import GrowingFile, GrowingLines, growing_file, writable
+from edustream_api.offline.growing_file import GrowingFile, GrowingLines, growing_file, synced, writable
 
 RUN_FORMAT: Final = 1
+RUN: Final = "run.json"
+PROGRESS: Final = "progress.json"
 DATA: Final = "output"
 LINES: Final = "rejected"
 NAMES: Final = {
@@ -56,12 +58,16 @@ class Progress:
 
 
 class UnfinishedRun:
-    """The folder of one run. `progress` is what would survive if the process died now."""
+    """The folder of one run. `progress` is what would survive if the process died now.
+
+    A run that `is_finished` has named its output already: its files are never written again.
+    """
 
     def __init__(
         self, output: Path, rejected: Path, schema: pa.Schema, folder: Path, file: GrowingFile, progress: Progress
     ) -> None:
         self.progress = progress
+        self.is_finished = _is_same(output, folder / DATA)
         self._output = output
         self._rejected = rejected
         self._folder = folder
@@ -85,7 +91,7 @@ class UnfinishedRun:
                 output_bytes=size,
                 rejected_bytes=GrowingLines(self._lines).append(rejected, before.rejected_bytes),
             )
-            write_whole(self._folder / "progress.json", json.dumps(asdict(after)).encode())
+            write_whole(self._folder / PROGRESS, json.dumps(asdict(after)).encode())
         self.progress = after
 
     def finish(self) -> None:
@@ -96,13 +102,12 @@ class UnfinishedRun:
         if not self.progress.segments:
             self.append(self._schema.empty_table(), [], 0)
         with writable(self._folder):
-            # Whoever was stopped between the two last steps has named the output already.
-            if not _is_same(self._output, self._data):
+            if not self.is_finished:
                 self._file.finish(self.progress.segments, self.progress.output_bytes)
                 if self.progress.rejected:
                     _named(self._lines, self._rejected)
-                _named(self._data, self._output)
-            shutil.rmtree(self._folder)
+            _named(self._data, self._output)
+            _clear(self._folder)
 
 
 @contextmanager
@@ -111,29 +116,47 @@ def unfinished_run(
 ) -> Iterator[UnfinishedRun]:
     """The run that writes `output`, begun anew or gone on with; nobody else writes it meanwhile.
 
-    `restart` gives up what an earlier run left. Raises `InvalidInput`: (kind `argument`) where the output exists,
-    another process writes it, or the unfinished run is of something else; (kind `configuration`) where nothing can be
-    written.
+    `restart` gives up what an earlier run left. Raises `InvalidInput`: (kind `argument`) where the output exists, its
+    folder does not, another process writes it, or the unfinished run is of something else; (kind `configuration`) where
+    nothing can be written.
     """
     folder = output.with_name(f".{output.name}.unfinished")
+    parts = ((output, folder / DATA), (rejected, folder / LINES))
     file = growing_file(output.suffix, folder / DATA, schema)
-    for path, part in ((output, folder / DATA), (rejected, folder / LINES)):
-        if os.path.lexists(path) and not _is_same(path, part):
-            raise InvalidInput(
-                "argument",
-                f"There is {path} already.",
-                remedy="remove it, or give --output another name; a finished output is never overwritten.",
-            )
+    _discard(_aside(folder))
+    _refuse_taken(path for path, part in parts if not _is_same(path, part))
     with writable(folder):
         folder.mkdir(exist_ok=True)
         lock = (folder / "lock").open("ab")
     with lock:
         _lock(lock.fileno(), output)
         with writable(folder):
-            if restart:
-                (folder / "run.json").unlink(missing_ok=True)
-            progress = _progress(folder, identity)
+            progress = None if restart else _reached(folder, output)
+            different = [] if progress is None else _differences(folder, identity)
+            if _is_same(output, folder / DATA) and (progress is None or different):
+                # Only its clearing is left of that run, and no other one may have its files.
+                _clear(folder)
+            _refuse_taken(path for path, part in parts if progress is None or not _is_same(path, part))
+            if different:
+                raise InvalidInput(
+                    "argument",
+                    f"The unfinished run in {folder} is not this one.",
+                    remedy="go on with the same input, release and options (--model takes an exact version, too), or "
+                    "give it up with --restart.",
+                    problems=different,
+                )
+            if progress is None:
+                progress = _begin(folder, identity)
         yield UnfinishedRun(output, rejected, schema, folder, file, progress)
+
+
+def _refuse_taken(paths: Iterable[Path]) -> None:
+    for path in filter(os.path.lexists, paths):
+        raise InvalidInput(
+            "argument",
+            f"There is {path} already.",
+            remedy="remove it, or give --output another name; a finished output is never overwritten.",
+        )
 
 
 def _lock(descriptor: int, output: Path) -> None:
@@ -145,29 +168,56 @@ def _lock(descriptor: int, output: Path) -> None:
         ) from error
 
 
-def _progress(folder: Path, identity: RunIdentity) -> Progress:
-    stated: dict[str, Any] = json.loads(json.dumps(asdict(identity)))
-    begun = folder / "run.json"
-    if not begun.exists():
-        (folder / "progress.json").unlink(missing_ok=True)
-        write_whole(begun, json.dumps(stated).encode())
-        return Progress()
-    held = json.loads(begun.read_bytes())
-    different = [
+def _reached(folder: Path, output: Path) -> Progress | None:
+    """How far the run is that can be gone on with; None where the folder holds none."""
+    if not ((folder / RUN).exists() and (folder / PROGRESS).exists()):
+        return None
+    progress = Progress(**json.loads((folder / PROGRESS).read_bytes()))
+    for part, size in ((DATA, progress.output_bytes), (LINES, progress.rejected_bytes)):
+        if not (folder / part).exists() or (folder / part).stat().st_size < size:
+            return None
+    # A finished output that was moved away is still the same file as this one.
+    is_elsewhere = (folder / DATA).stat().st_nlink > 1 and not _is_same(output, folder / DATA)
+    return None if is_elsewhere else progress
+
+
+def _differences(folder: Path, identity: RunIdentity) -> list[Problem]:
+    """What the run in the folder is of, and this one is not."""
+    held = json.loads((folder / RUN).read_bytes())
+    return [
         Problem(NAMES[name], f"was {held.get(name)} and is {value}")
-        for name, value in stated.items()
+        for name, value in _stated(identity).items()
         if held.get(name) != value
     ]
-    if different:
-        raise InvalidInput(
-            "argument",
-            f"The unfinished run in {folder} is not this one.",
-            remedy="go on with the same input, release and options (--model takes an exact version, too), or give it "
-            "up with --restart.",
-            problems=different,
-        )
-    reached = folder / "progress.json"
-    return Progress(**json.loads(reached.read_bytes())) if reached.exists() else Progress()
+
+
+def _begin(folder: Path, identity: RunIdentity) -> Progress:
+    """Make the folder that of a new run; its files are new ones, as others may have names elsewhere."""
+    for name in (RUN, PROGRESS, DATA, LINES):
+        (folder / name).unlink(missing_ok=True)
+    write_whole(folder / RUN, json.dumps(_stated(identity)).encode())
+    return Progress()
+
+
+def _stated(identity: RunIdentity) -> dict[str, Any]:
+    stated: dict[str, Any] = json.loads(json.dumps(asdict(identity)))
+    return stated
+
+
+def _aside(folder: Path) -> Path:
+    return folder.with_suffix(".cleared")
+
+
+def _clear(folder: Path) -> None:
+    """Take the folder away at once: whoever comes after a crash finds all of it or nothing."""
+    folder.rename(_aside(folder))
+    _discard(_aside(folder))
+
+
+def _discard(aside: Path) -> None:
+    if aside.exists():
+        # Two processes may do it at once, and what stays is found again.
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _named(source: Path, target: Path) -> None:
@@ -181,11 +231,7 @@ def _named(source: Path, target: Path) -> None:
                 f"There is {target} now; it was not there when this run began.",
                 remedy="move it away and give the same command again.",
             ) from error
-    descriptor = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    synced(target.parent)
 
 
 def _is_same(path: Path, part: Path) -> bool:
