@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -120,6 +120,57 @@ def test_columns_are_chosen_and_others_pass_through(
     assert [row["id"] for row in scored] == [index for index in range(12) if index not in (3, 7)]
     line = json.loads((tmp_path / "scored.parquet.rejected.jsonl").read_text().splitlines()[0])
     assert (line["row"]["id"], line["row"]["since"]) == ("3", "2026-01-01")
+
+
+NO_UTF8 = pa.array([b"a\xff"], pa.binary()).view(pa.string())
+BEYOND = pa.array([253_402_300_800_000_000], pa.int64()).view(pa.timestamp("us"))
+NANOSECOND = pa.array([1], pa.timestamp("ns"))
+UNKNOWN_ZONE = pa.array([1], pa.timestamp("us", "Mars/Olympus"))
+
+
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        (NANOSECOND, "1970-01-01 00:00:00.000000001"),
+        (BEYOND, "10000-01-01 00:00:00.000000"),
+        (UNKNOWN_ZONE, "1970-01-01 00:00:00.000001Z"),
+        (pa.array([1], pa.time64("ns")), "00:00:00.000000001"),
+        (pa.array([2**31 - 1], pa.int32()).view(pa.date32()), "<value out of range: 2147483647>"),
+        (NO_UTF8, r"a\xff"),
+        (NO_UTF8.cast(pa.binary()).cast(pa.large_binary()).view(pa.large_string()), r"a\xff"),
+        (pa.ListArray.from_arrays([0, 1], NO_UTF8), [r"a\xff"]),
+        (pa.StructArray.from_arrays([NO_UTF8, pa.array([1])], ["x", "y"]), {"x": r"a\xff", "y": 1}),
+        (NANOSECOND.dictionary_encode(), "1970-01-01 00:00:00.000000001"),
+        (pa.array([datetime(2026, 1, 1)]), "2026-01-01T00:00:00"),
+        (pa.array([b"\xff"]), r"b'\xff'"),
+        (pa.array([Decimal("1.50")]), "1.50"),
+        (pa.nulls(1), None),
+    ],
+    ids=lambda value: str(value.type) if isinstance(value, pa.Array) else "",
+)
+def test_a_carried_cell_of_any_type_is_shown_beside_a_rejected_row(
+    bench: ConsumerBench, score: Score, rows: Rows, tmp_path: Path, cell: pa.Array, shown: Any
+) -> None:
+    bench.release("1.0.0")
+    table = pa.Table.from_pylist(rows[2:4]).append_column("x", pa.chunked_array([cell, cell]))
+    pq.write_table(table, tmp_path / "rows.parquet")
+    assert score("rows.parquet", "scored.parquet", "--carry", "x") == 0
+    (line,) = rejected(tmp_path / "scored.parquet.rejected.jsonl")
+    assert line["row"] == rows[3] | {"x": shown}
+    assert pq.read_metadata(tmp_path / "scored.parquet").num_rows == 1
+
+
+def test_a_text_without_utf8_in_the_place_of_a_number_is_a_rejected_row(
+    bench: ConsumerBench, score: Score, rows: Rows, tmp_path: Path
+) -> None:
+    bench.release("1.0.0")
+    table = pa.Table.from_pylist(rows[:1])
+    place = table.schema.get_field_index("tenure")
+    pq.write_table(table.set_column(place, "tenure", NO_UTF8), tmp_path / "rows.parquet")
+    assert score() == 0
+    (line,) = rejected(tmp_path / "scored.parquet.rejected.jsonl")
+    assert line["row"]["tenure"] == r"a\xff"
+    assert [problem["pointer"] for problem in line["problems"]] == ["/tenure"]
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv"])

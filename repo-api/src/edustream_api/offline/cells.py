@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,10 @@ import pyarrow as pa
 from edustream_contracts.errors import InvalidInput
 
 Mask = npt.NDArray[np.bool_]
+
+# Nanoseconds, years beyond 9999, zones that nobody knows, bytes that are no UTF-8.
+NO_VALUE: Final = (ValueError, OverflowError, pa.ArrowException)
+EVERY_CELL: Final = 2**31 - 1
 
 
 class Numbers(NamedTuple):
@@ -62,6 +66,34 @@ def texts(column: pa.Array) -> Texts:
         codes = codes.cast(pa.int64()).fill_null(len(values))
         values.append(None)
     return Texts(codes.to_numpy(zero_copy_only=False), values)
+
+
+def values(column: pa.Array) -> list[Any]:
+    """The cells of a column of any type as Python values; where Python has none, the text that Arrow shows."""
+    try:
+        return list(column.to_pylist())
+    except NO_VALUE:
+        return [_value(cell) for cell in column]
+
+
+def _value(cell: pa.Scalar) -> Any:
+    try:
+        return cell.as_py()
+    except NO_VALUE:
+        return _shown(cell)
+
+
+def _shown(cell: pa.Scalar) -> Any:
+    if isinstance(cell, pa.DictionaryScalar):
+        return _value(cell.value)
+    if isinstance(cell, pa.StructScalar):
+        return {name: _value(inner) for name, inner in cell.items()}
+    if isinstance(cell, pa.ListScalar):
+        return [_value(inner) for inner in cell.values]
+    if isinstance(cell, pa.StringScalar):
+        return cell.as_buffer().to_pybytes().decode(errors="backslashreplace")
+    alone = pa.repeat(cell, 1).to_string(window=EVERY_CELL, container_window=EVERY_CELL, skip_new_lines=True)
+    return alone.removeprefix("[").removesuffix("]")
 
 
 def _plain(column: pa.Array) -> pa.Array:

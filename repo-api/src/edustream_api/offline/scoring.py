@@ -14,7 +14,7 @@ from edustream_contracts.errors import Problem
 from edustream_registry.inference.session import AnswerUnusable
 
 from edustream_api.loading import ServedModel
-from edustream_api.offline.cells import Mask
+from edustream_api.offline.cells import Mask, values
 from edustream_api.offline.column_check import ColumnCheck
 from edustream_api.offline.column_tensors import tensors
 from edustream_api.offline.csv_text import TEXT, CsvText
@@ -111,8 +111,10 @@ class Scorer:
         self, batch: pa.RecordBatch, accepted: Mask, first: int, unanswered: Mapping[int, Problem]
     ) -> list[bytes]:
         places = np.flatnonzero(~accepted)
+        columns = [values(column) for column in batch.take(pa.array(places)).columns]
         lines = []
-        for place, cells in zip(places.tolist(), batch.take(pa.array(places)).to_pylist(), strict=True):
+        for place, *row in zip(places.tolist(), *columns, strict=True):
+            cells = dict(zip(batch.schema.names, row, strict=True))
             read = cells if self._text is None else self._text.cells(cells)
             problems: Sequence[Problem] = [unanswered[place]] if place in unanswered else self._reasons(read)
             lines.append(record(first + place, read, problems))
