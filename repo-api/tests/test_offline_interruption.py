@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 from consumers import ConsumerBench
+from edustream_registry.local_copy import write_whole
 from offline_runs import Rows, Score, refused, write
 
 from edustream_api.offline import run, unfinished_run
@@ -72,8 +73,9 @@ def test_an_interrupted_run_goes_on_where_it_was(
     assert "the same command goes on" in capsys.readouterr().err
     assert not (tmp_path / names[1]).exists()
     # What a sudden death leaves behind the last segment counts for nothing.
-    with (tmp_path / f".scored.{kind}.unfinished" / "output").open("ab") as file:
-        file.write(b"half a segment")
+    for part in ("output", "rejected"):
+        with (tmp_path / f".scored.{kind}.unfinished" / part).open("ab") as file:
+            file.write(b"half a segment")
     assert score(*names) == 0
     told = capsys.readouterr().out
     assert "12 rows" in told
@@ -82,6 +84,89 @@ def test_an_interrupted_run_goes_on_where_it_was(
     assert read(tmp_path / names[1]).equals(read(tmp_path / f"whole.{kind}"))
     reasons = [(tmp_path / f"{name}.{kind}.rejected.jsonl").read_bytes() for name in ("whole", "scored")]
     assert reasons[0] == reasons[1]
+
+
+@pytest.mark.usefixtures("small", "written")
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_what_the_progress_counts_is_on_the_disk_before_it(
+    score: Score, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    folder = tmp_path / f".scored.{kind}.unfinished"
+    disk: dict[Path, Any] = {}
+    steps = []
+
+    def held(path: Path) -> Any:
+        return {entry.name for entry in path.iterdir()} if path.is_dir() else path.read_bytes()
+
+    def fsync(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        disk[path] = held(path)
+
+    def written(path: Path, data: bytes) -> None:
+        if path.name == "progress.json":
+            parts = [*folder.glob("output*"), *folder.glob("rejected")]
+            steps.append({part.name for part in parts})
+            assert {part: disk.get(part) for part in parts} == {part: held(part) for part in parts}
+            assert disk[folder] >= {part.name for part in parts}
+        write_whole(path, data)
+
+    monkeypatch.setattr("os.fsync", fsync)
+    monkeypatch.setattr(unfinished_run, "write_whole", written)
+    assert score("rows.parquet", f"scored.{kind}") == 0
+    assert len(steps) == 3
+    assert steps[0] >= {"output", "rejected"}
+    assert disk[tmp_path / f".scored.{kind}.unfinished" / "output"] == (tmp_path / f"scored.{kind}").read_bytes()
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[20:])
+
+
+@pytest.mark.usefixtures("small", "written")
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b""), cut])
+def test_a_run_that_was_damaged_says_to_begin_anew(
+    score: Score,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    damage: Callable[[Path], object],
+) -> None:
+    assert interrupted_after(2, monkeypatch, score) == 130
+    damage(tmp_path / ".scored.parquet.unfinished" / "output.footer-000001")
+    told = refused(score, capsys)
+    assert "output.footer-000001, a part of the unfinished run, is missing or damaged" in told
+    assert "with --restart" in told
+    assert score("rows.parquet", "scored.parquet", "--restart") == 0
+
+
+@pytest.mark.usefixtures("small", "written")
+@pytest.mark.parametrize("part", ["output", "rejected"])
+def test_a_run_that_holds_less_than_it_says_begins_anew(
+    score: Score, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    assert interrupted_after(2, monkeypatch, score) == 130
+    (tmp_path / ".scored.parquet.unfinished" / part).write_bytes(b"")
+    assert score() == 0
+    assert "of them before" not in capsys.readouterr().out
+    assert pq.read_table(tmp_path / "scored.parquet").num_rows == 10
+
+
+@pytest.mark.usefixtures("small", "written")
+def test_no_two_runs_write_one_output(
+    score: Score, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = unfinished_run.UnfinishedRun.append
+    told = []
+
+    def meeting(self: unfinished_run.UnfinishedRun, *given: Any) -> None:
+        append(self, *given)
+        told.extend(refused(score, capsys, "rows.parquet", "scored.parquet", *more) for more in ((), ("--restart",)))
+
+    monkeypatch.setattr(unfinished_run.UnfinishedRun, "append", meeting)
+    assert score() == 0
+    assert len(told) == 6
+    assert all("Another process is writing" in words for words in told)
+    assert pq.read_table(tmp_path / "scored.parquet").num_rows == 10
 
 
 @pytest.mark.usefixtures("small")

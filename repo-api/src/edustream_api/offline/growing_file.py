@@ -28,7 +28,10 @@ class GrowingFile(Protocol):
         ...
 
     def finish(self, segments: int, size: int) -> None:
-        """Make the first `size` bytes, which hold so many segments, a whole file."""
+        """Make the first `size` bytes, which hold so many segments, a whole file.
+
+        Raises `InvalidInput` (kind `data`) where the segments are damaged.
+        """
         ...
 
 
@@ -52,6 +55,7 @@ class GrowingParquet:
             room *= 2
         _cut(self._path, end)
         pq.read_metadata(self._path).write_metadata_file(str(self._footer(number)))
+        synced(self._footer(number))
         with self._path.open("rb") as file:
             file.seek(-FOOTER_END, os.SEEK_END)
             after = end - FOOTER_END - int.from_bytes(file.read(4), "little")
@@ -81,7 +85,7 @@ class GrowingParquet:
 
     def finish(self, segments: int, size: int) -> None:
         """See `GrowingFile`."""
-        whole, *others = (pq.read_metadata(self._footer(number)) for number in range(segments))
+        whole, *others = (_metadata(self._footer(number)) for number in range(segments))
         for footer in others:
             whole.append_row_groups(footer)
         written = self._path.with_suffix(".footer")
@@ -156,6 +160,17 @@ def writable(path: Path) -> Iterator[None]:
             f"In {path.parent} the output cannot be written: {getattr(error, 'strerror', None) or error}.",
             remedy="make room, or give --output a folder that this process may write; the same command goes on where "
             "this run was.",
+        ) from error
+
+
+def _metadata(footer: Path) -> pq.FileMetaData:
+    try:
+        return pq.read_metadata(footer)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InvalidInput(
+            "data",
+            f"{footer}, a part of the unfinished run, is missing or damaged.",
+            remedy="give the same command with --restart, which begins anew.",
         ) from error
 
 

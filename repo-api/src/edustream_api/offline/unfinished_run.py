@@ -91,13 +91,15 @@ class UnfinishedRun:
                 output_bytes=size,
                 rejected_bytes=GrowingLines(self._lines).append(rejected, before.rejected_bytes),
             )
+            synced(self._folder)
             write_whole(self._folder / PROGRESS, json.dumps(asdict(after)).encode())
         self.progress = after
 
     def finish(self) -> None:
         """Give the files their names; the side file, which there is only where rows were rejected, comes first.
 
-        Raises `InvalidInput` (kind `argument`) where something else has taken one of the names meanwhile.
+        Raises `InvalidInput`: (kind `argument`) where something else has taken one of the names meanwhile, (kind
+        `data`) where what the run has written was damaged.
         """
         if not self.progress.segments:
             self.append(self._schema.empty_table(), [], 0)
