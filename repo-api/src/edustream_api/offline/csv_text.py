@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -80,7 +81,8 @@ class CsvText:
         if not re.fullmatch(NUMBER, text):
             return text
         # A whole number beyond 64 bits has no JSON form that would be read back.
-        return int(text) if WHOLE.fullmatch(text) and len(text) <= MAX_DIGITS else float(text)
+        number = int(text) if WHOLE.fullmatch(text) and len(text) <= MAX_DIGITS else float(text)
+        return number if math.isfinite(number) else text
 
 
 def _numbers(column: pa.Array, *, whole: bool) -> pa.Array:

@@ -13,6 +13,7 @@ from edustream_contracts.errors import InvalidInput, Problem
 
 MODEL: Final = "model"
 VERSION: Final = "model_version"
+NAMELESS: Final = '""'
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def assigned(
             f"The columns of {path} are not those of the contract of {contract.model}.",
             remedy="have the file made with the contract's columns; --carry NAME,... passes columns on that the model "
             "does not get.",
-            problems=problems,
+            problems=[Problem(problem.pointer or NAMELESS, problem.message) for problem in problems],
         )
     known = {field.name for field in contract.inputs} - set(carried)
     return FileColumns(tuple(name for name in schema.names if name in known), going)

@@ -66,17 +66,30 @@ class CsvRows:
     def __init__(self, path: Path) -> None:
         """Read the header. Raises `InvalidInput` (kind `data`)."""
         self._path = path
-        with _readable(path), self._open(()) as reader:
-            self.schema = pa.schema([(name, pa.string()) for name in reader.schema.names])
+        self._ended: bytes | None = None
+        with _readable(path):
+            try:
+                names = self._header()
+            except pa.ArrowInvalid:
+                if path.stat().st_size > BLOCK_BYTES:
+                    raise
+                # Arrow takes a header without rows for one only where its line ends.
+                self._ended = path.read_bytes() + b"\n"
+                names = self._header()
+        self.schema = pa.schema([(name, pa.string()) for name in names])
 
     def batches(self, start: int) -> Iterator[pa.RecordBatch]:
         """See `RowSource`."""
         with _readable(self._path), self._open(self.schema.names) as reader:
             yield from _from(reader, start)
 
+    def _header(self) -> list[str]:
+        with self._open(()) as reader:
+            return list(reader.schema.names)
+
     def _open(self, names: Sequence[str]) -> pacsv.CSVStreamingReader:
         return pacsv.open_csv(
-            self._path,
+            self._path if self._ended is None else pa.BufferReader(self._ended),
             pacsv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
             pacsv.ParseOptions(newlines_in_values=True),
             pacsv.ConvertOptions(
