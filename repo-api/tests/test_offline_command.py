@@ -76,13 +76,15 @@ def test_csv_is_read_by_the_contracts_types_and_written_again(
     assert {problem["pointer"] for problem in lines[1]["problems"]} == {"/contract", "/monthly_charges"}
 
 
-@pytest.mark.parametrize("digits", [25, 5000])
+@pytest.mark.parametrize(
+    ("number", "shown"), [("9" * 25, 1e25), ("9" * 5000, "9" * 5000), ("1e400", "1e400"), ("-1e400", "-1e400")]
+)
 def test_a_number_of_many_digits_is_a_rejected_row(
-    served: ServedModel, score: Score, rows: Rows, tmp_path: Path, digits: int
+    served: ServedModel, score: Score, rows: Rows, tmp_path: Path, number: str, shown: object
 ) -> None:
     names = list(rows[0])
     good = ["" if rows[0][name] is None else str(rows[0][name]) for name in names]
-    bad = ["9" * digits if name == "tenure" else text for name, text in zip(names, good, strict=True)]
+    bad = [number if name == "tenure" else text for name, text in zip(names, good, strict=True)]
     lines = [",".join(cells) for cells in (names, good, bad)]
     (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     assert score("rows.csv", "scored.csv") == 0
@@ -90,16 +92,17 @@ def test_a_number_of_many_digits_is_a_rejected_row(
     told = json.loads(rejected)
     assert told["index"] == 1
     assert [problem["pointer"] for problem in told["problems"]] == ["/tenure"]
+    assert told["row"]["tenure"] == shown
 
 
-@pytest.mark.parametrize("kind", ["parquet", "csv"])
+@pytest.mark.parametrize(("kind", "end"), [("parquet", ""), ("csv", "\n"), ("csv", "")])
 def test_a_file_without_rows_is_scored_to_one_without_rows(
-    bench: ConsumerBench, score: Score, rows: Rows, tmp_path: Path, kind: str
+    bench: ConsumerBench, score: Score, rows: Rows, tmp_path: Path, kind: str, end: str
 ) -> None:
     bench.release("1.0.0")
     empty = pa.Table.from_pylist(rows).slice(0, 0)
     pq.write_table(empty, tmp_path / "rows.parquet")
-    (tmp_path / "rows.csv").write_text(",".join(empty.column_names) + "\n")
+    (tmp_path / "rows.csv").write_text(",".join(empty.column_names) + end)
     assert score(f"rows.{kind}", f"scored.{kind}") == 0
     read = pq.read_table if kind == "parquet" else pacsv.read_csv
     scored = read(tmp_path / f"scored.{kind}")
@@ -158,6 +161,48 @@ def test_a_carried_cell_of_any_type_is_shown_beside_a_rejected_row(
     (line,) = rejected(tmp_path / "scored.parquet.rejected.jsonl")
     assert line["row"] == rows[3] | {"x": shown}
     assert pq.read_metadata(tmp_path / "scored.parquet").num_rows == 1
+
+
+@pytest.mark.parametrize(
+    ("cell", "kind"), [(pa.array([{"a": 1}]), "struct<a: int64>"), (pa.array([[1]]), "list<item: int64>")]
+)
+def test_a_column_that_csv_has_no_form_for_is_named_before_a_row_is_read(
+    bench: ConsumerBench,
+    score: Score,
+    rows: Rows,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    cell: pa.Array,
+    kind: str,
+) -> None:
+    bench.release("1.0.0")
+    table = pa.Table.from_pylist(rows[:1]).append_column("x", cell)
+    pq.write_table(table, tmp_path / "rows.parquet")
+    told = refused(score, capsys, "rows.parquet", "scored.csv", "--carry", "x")
+    assert f"- x: is of type {kind.replace('item', 'element')}\n" in told
+    assert "ends in .parquet or .pq, or have --columns leave them out" in told
+    assert not list(tmp_path.glob(".scored*"))
+    assert score("rows.parquet", "scored.csv", "--carry", "x", "--columns", "tenure") == 0
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"), [(UNKNOWN_ZONE, "Mars/Olympus"), (pa.array([b"\xff"]), "Invalid UTF8 payload")]
+)
+def test_a_cell_that_csv_has_no_form_for_is_told_with_what_helps(
+    bench: ConsumerBench,
+    score: Score,
+    rows: Rows,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    cell: pa.Array,
+    words: str,
+) -> None:
+    bench.release("1.0.0")
+    pq.write_table(pa.Table.from_pylist(rows[:1]).append_column("x", cell), tmp_path / "rows.parquet")
+    told = refused(score, capsys, "rows.parquet", "scored.csv", "--carry", "x")
+    assert words in told
+    assert "Next: have --columns leave out" in told
+    assert score("rows.parquet", "scored.csv", "--carry", "x", "--columns", "tenure") == 0
 
 
 def test_a_text_without_utf8_in_the_place_of_a_number_is_a_rejected_row(
@@ -242,6 +287,8 @@ def test_columns_that_do_not_fit_are_all_named_before_a_row_is_read(
         ("rows.parquet", b"PAR1 nothing of the kind PAR1", "rows.parquet cannot be read"),
         ("rows.csv", b"", "rows.csv cannot be read"),
         ("rows.csv", b"a,b\n1\n", "Expected 2 columns, got 1"),
+        ("rows.csv", b"a,b\n1", "Expected 2 columns, got 1"),
+        ("rows.csv", b"tenure,\n1,2\n", '- "": is not a field of the contract'),
         ("rows.xlsx", b"", "rows.xlsx does not say what kind of file it is"),
     ],
 )
@@ -260,6 +307,19 @@ def test_a_file_that_cannot_be_read_is_a_usage_error(
     assert words in refused(score, capsys, name)
 
 
+def test_a_file_of_one_endless_line_is_a_usage_error(
+    bench: ConsumerBench,
+    score: Score,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("edustream_api.offline.row_source.BLOCK_BYTES", 8)
+    bench.release("1.0.0")
+    (tmp_path / "rows.csv").write_text("tenure," * 9)
+    assert "rows.csv cannot be read" in refused(score, capsys, "rows.csv")
+
+
 def test_pages_that_were_damaged_are_a_usage_error(
     bench: ConsumerBench, score: Score, rows: Rows, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -276,7 +336,7 @@ def test_pages_that_were_damaged_are_a_usage_error(
 def test_outputs_are_never_overwritten(score: Score, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "is input and output" in refused(score, capsys, "rows.parquet", "rows.parquet")
     assert "what kind of file it shall be" in refused(score, capsys, "rows.parquet", "scored.txt")
-    assert "No such file or directory" in refused(score, capsys, "rows.parquet", "nowhere/scored.csv")
+    assert "nowhere.\nNext: make it" in refused(score, capsys, "rows.parquet", "nowhere/scored.csv")
     assert not list(tmp_path.glob("*.unfinished"))
     assert score() == 0
     capsys.readouterr()

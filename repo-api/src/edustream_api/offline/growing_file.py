@@ -11,7 +11,7 @@ from typing import Final, Protocol
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
-from edustream_contracts.errors import InvalidInput
+from edustream_contracts.errors import InvalidInput, Problem
 
 from edustream_api.offline.row_source import CSV, PARQUET
 
@@ -137,10 +137,20 @@ class GrowingLines:
 
 
 def growing_file(kind: str, path: Path, schema: pa.Schema) -> GrowingFile:
-    """The output at `path` of the kind that a file name's ending, `kind`, says. Raises `InvalidInput`."""
+    """The output at `path` of the kind that a file name's ending, `kind`, says.
+
+    Raises `InvalidInput` (kind `argument`) for another ending, and where CSV has no form for a column.
+    """
     if kind.lower() in PARQUET:
         return GrowingParquet(path, schema)
     if kind.lower() in CSV:
+        if problems := [Problem(field.name, f"is of type {field.type}") for field in schema if not _fits_csv(field)]:
+            raise InvalidInput(
+                "argument",
+                "CSV has no form for some columns of the output.",
+                remedy=f"give --output a name that ends in {' or '.join(PARQUET)}, or have --columns leave them out.",
+                problems=problems,
+            )
         return GrowingCsv(path)
     raise InvalidInput(
         "argument",
@@ -151,16 +161,30 @@ def growing_file(kind: str, path: Path, schema: pa.Schema) -> GrowingFile:
 
 @contextmanager
 def writable(path: Path) -> Iterator[None]:
-    """Turns what the disk or the format refuses into `InvalidInput` (kind `configuration`)."""
+    """Turns what the disk refuses into `InvalidInput` (kind `configuration`), what the format does, too (`data`)."""
     try:
         yield
-    except (OSError, pa.ArrowException) as error:
+    except OSError as error:
         raise InvalidInput(
             "configuration",
-            f"In {path.parent} the output cannot be written: {getattr(error, 'strerror', None) or error}.",
+            f"In {path.parent} the output cannot be written: {error.strerror or error}.",
             remedy="make room, or give --output a folder that this process may write; the same command goes on where "
             "this run was.",
         ) from error
+    except pa.ArrowException as error:
+        raise InvalidInput(
+            "data",
+            f"In {path.parent} the output cannot be written: {error}.",
+            remedy="have --columns leave out what its kind of file cannot hold, or give --output another ending.",
+        ) from error
+
+
+def _fits_csv(field: pa.Field) -> bool:
+    try:
+        pacsv.write_csv(pa.schema([field]).empty_table(), pa.BufferOutputStream())
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def _metadata(footer: Path) -> pq.FileMetaData:

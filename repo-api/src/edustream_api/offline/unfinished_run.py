@@ -125,6 +125,12 @@ def unfinished_run(
     folder = output.with_name(f".{output.name}.unfinished")
     parts = ((output, folder / DATA), (rejected, folder / LINES))
     file = growing_file(output.suffix, folder / DATA, schema)
+    if not output.parent.is_dir():
+        raise InvalidInput(
+            "argument",
+            f"There is no folder {output.parent}.",
+            remedy="make it, or give --output a name in a folder that exists.",
+        )
     _discard(_aside(folder))
     _refuse_taken(path for path, part in parts if not _is_same(path, part))
     with writable(folder):
