@@ -169,6 +169,27 @@ def test_no_two_runs_write_one_output(
     assert pq.read_table(tmp_path / "scored.parquet").num_rows == 10
 
 
+@pytest.mark.usefixtures("written")
+def test_what_took_the_name_of_the_output_meanwhile_is_not_overwritten(
+    score: Score, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "scored.parquet"
+    append = unfinished_run.UnfinishedRun.append
+
+    def overtaken(self: unfinished_run.UnfinishedRun, *given: Any) -> None:
+        append(self, *given)
+        output.write_bytes(b"of somebody else")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(unfinished_run.UnfinishedRun, "append", overtaken)
+        assert "it was not there when this run began" in refused(score, capsys)
+    assert "scored.parquet already" in refused(score, capsys)
+    assert output.read_bytes() == b"of somebody else"
+    output.unlink()
+    assert score() == 0
+    assert "12 of them before" in capsys.readouterr().out
+
+
 @pytest.mark.usefixtures("small")
 def test_nothing_else_is_gone_on_with(
     bench: ConsumerBench,
