@@ -122,7 +122,7 @@ def test_a_committed_release_is_recalled_without_the_registry(
 
     assert recalled is not None
     assert recalled.release.resolved == fetched.resolved
-    assert recalled.contacted_at == promoted.clock()
+    assert recalled.contacted_at == recalled.answered_at == promoted.clock()
     assert recalled.release.read("model.onnx") == b"model"
     assert copy.known(PRODUCTION) == fetched.resolved
 
@@ -136,6 +136,62 @@ def test_contact_refreshes_the_time(fetched: LocalRelease, copy: LocalCopy, prom
 
     assert recalled is not None
     assert recalled.contacted_at - before == timedelta(seconds=30)
+    assert recalled.answered_at == recalled.contacted_at
+
+
+def test_an_answer_that_confirms_nothing_refreshes_its_own_time(
+    fetched: LocalRelease, copy: LocalCopy, promoted: RegistrySimulator
+) -> None:
+    before = promoted.clock()
+    promoted.clock.advance(30)
+    copy.answered(fetched.resolved)
+
+    recalled = copy.recall(PRODUCTION)
+
+    assert recalled is not None
+    assert recalled.release.resolved == fetched.resolved
+    assert (recalled.contacted_at, recalled.answered_at) == (before, before + timedelta(seconds=30))
+
+
+def test_an_answer_about_a_release_that_is_not_held_is_not_noted(
+    copy: LocalCopy, fetched: LocalRelease, promoted: RegistrySimulator, release_dir: Path, contract: ModelContract
+) -> None:
+    promoted.publish(write_release(release_dir, contract, b"newer"), release_dir)
+    promoted.promote("churn", "1.0.1")
+    copy.commit(copy.fetch(promoted.reader, promoted.reader.resolve(PRODUCTION)))
+    before = promoted.clock()
+    promoted.clock.advance(30)
+
+    copy.answered(fetched.resolved)
+
+    recalled = copy.recall(PRODUCTION)
+    assert recalled is not None
+    assert (recalled.release.resolved.version, recalled.answered_at) == ("1.0.1", before)
+
+
+@pytest.mark.parametrize("state", [None, b"{"], ids=["gone", "damaged"])
+def test_an_answer_makes_no_state_of_none(
+    fetched: LocalRelease, copy: LocalCopy, directory: Path, state: bytes | None
+) -> None:
+    path = state_path(directory)
+    path.unlink()
+    if state is not None:
+        path.write_bytes(state)
+
+    copy.answered(fetched.resolved)
+
+    assert (path.read_bytes() if path.exists() else None) == state
+
+
+def test_a_state_of_before_that_holds_no_answer_is_as_old_as_its_confirmation(
+    fetched: LocalRelease, copy: LocalCopy, directory: Path
+) -> None:
+    rewrite(directory, lambda state: state.pop("answered_at"))
+
+    recalled = copy.recall(PRODUCTION)
+
+    assert recalled is not None
+    assert recalled.answered_at == recalled.contacted_at
 
 
 def test_what_is_known_protects_against_rollback_after_a_restart(
@@ -174,6 +230,9 @@ def test_every_reference_has_a_state_of_its_own(
         lambda state: state.update(contacted_at="yesterday"),
         lambda state: state.update(contacted_at="2026-01-01T00:00:00"),
         lambda state: state.update(contacted_at=5),
+        lambda state: state.update(answered_at="yesterday"),
+        lambda state: state.update(answered_at="2026-01-01T00:00:00"),
+        lambda state: state.update(answered_at=None),
         lambda state: state.update(manifest=5),
         lambda state: state.pop("manifest"),
         lambda state: state.pop("entry"),
@@ -184,7 +243,7 @@ def test_every_reference_has_a_state_of_its_own(
         lambda state: state.update(manifest=state["manifest"].replace("tester", "chiefs")),
         lambda state: state.update(entry=state["entry"].replace("a test", "a rest")),
     ],
-    ids=range(15),
+    ids=range(18),
 )
 def test_a_damaged_state_is_rejected_not_believed(
     fetched: LocalRelease, copy: LocalCopy, directory: Path, change: Callable[[dict[str, Any]], object]

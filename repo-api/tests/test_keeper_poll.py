@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +16,7 @@ from edustream_registry.reading import ReleaseReader
 from edustream_registry.resolved import Resolved
 
 from edustream_api.events import PollResult, Refused
+from edustream_api.keeper import Keeper
 from edustream_api.states import State
 
 
@@ -92,6 +95,121 @@ def test_a_refusal_confirms_nothing(bench: ConsumerBench) -> None:
     bench.release("1.1.0", model=b"no model")
     assert keeper.poll() is PollResult.REFUSED
     assert keeper.staleness_s() == 60
+
+
+def promote_a_bad_release(bench: ConsumerBench) -> None:
+    bench.release("1.1.0", model=b"no model")
+
+
+def promote_what_is_yanked(bench: ConsumerBench) -> None:
+    bench.release("1.1.0", scale=0.05)
+    bench.registry.yank("churn", "1.1.0")
+
+
+def promote_what_is_deleted(bench: ConsumerBench) -> None:
+    bench.release("1.1.0", scale=0.05)
+    bench.delete("releases/1.1.0.json")
+
+
+def refuse_for_longer_than_the_budget(bench: ConsumerBench, keeper: Keeper) -> None:
+    for _ in range(5):
+        bench.registry.clock.advance(BUDGET_S / 4)
+        assert keeper.poll() is PollResult.REFUSED
+        assert (keeper.snapshot.state, version(keeper)) == (State.READY, "1.0.0")
+
+
+@pytest.mark.parametrize("promote", [promote_a_bad_release, promote_what_is_yanked, promote_what_is_deleted])
+def test_an_outage_behind_a_refused_promotion_counts_from_the_last_answer(
+    bench: ConsumerBench, promote: Callable[[ConsumerBench], None]
+) -> None:
+    bench.release("1.0.0")
+    keeper = bench.keeper()
+    keeper.start()
+    promote(bench)
+    refuse_for_longer_than_the_budget(bench, keeper)
+    bench.registry.store.cut_off = True
+    bench.registry.clock.advance(BUDGET_S)
+    keeper.poll()
+    assert (keeper.snapshot.state, version(keeper)) == (State.DEGRADED, "1.0.0")
+    bench.registry.clock.advance(1)
+    keeper.poll()
+    assert (keeper.snapshot.state, version(keeper)) == (State.UNREACHABLE, None)
+    assert keeper.snapshot.error is not None
+    assert "last answered 3601 s ago" in keeper.snapshot.error.fact
+
+
+def test_a_refusal_ends_an_outage_that_was_past_its_budget(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    keeper = bench.keeper()
+    keeper.start()
+    bench.registry.store.cut_off = True
+    bench.registry.clock.advance(BUDGET_S + 1)
+    keeper.poll()
+    bench.registry.store.cut_off = False
+    bench.release("1.1.0", model=b"no model")
+    keeper.poll()
+    bench.registry.store.cut_off = True
+    keeper.poll()
+    assert (keeper.snapshot.state, version(keeper)) == (State.DEGRADED, "1.0.0")
+    assert keeper.staleness_s() == BUDGET_S + 1
+
+
+def forge_an_entry(bench: ConsumerBench) -> None:
+    objects = bench.registry.memory.objects
+    key = next(key for key in objects if "log/000000000001" in key)
+    objects[key.replace("000000000001", "000000000002")] = b"{}"
+
+
+def take_every_manifest_away(bench: ConsumerBench) -> None:
+    assert bench.delete("/releases/")
+
+
+@pytest.mark.parametrize(
+    ("reference", "answer"), [("churn@production", forge_an_entry), ("churn@^1", take_every_manifest_away)]
+)
+def test_what_nobody_signed_is_no_answer(
+    bench: ConsumerBench, reference: str, answer: Callable[[ConsumerBench], None]
+) -> None:
+    bench.release("1.0.0")
+    keeper = bench.keeper(reference)
+    keeper.start()
+    answer(bench)
+    refuse_for_longer_than_the_budget(bench, keeper)
+    bench.registry.store.cut_off = True
+    keeper.poll()
+    assert (keeper.snapshot.state, version(keeper)) == (State.UNREACHABLE, None)
+    assert bench.keeper(reference).start().state is State.UNREACHABLE
+
+
+def test_an_entry_that_is_too_old_is_no_answer(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    reader = ReleaseReader(
+        bench.registry.store, replace(bench.registry.trust, max_entry_age_s=60.0), bench.registry.clock
+    )
+    keeper = bench.keeper(reader=reader)
+    keeper.start()
+    bench.registry.clock.advance(BUDGET_S)
+    assert keeper.poll() is PollResult.REFUSED
+    assert keeper.snapshot.state is State.READY
+    bench.registry.store.cut_off = True
+    bench.registry.clock.advance(1)
+    keeper.poll()
+    assert keeper.snapshot.state is State.UNREACHABLE
+
+
+def test_a_full_disk_shortens_no_outage_that_is_survived(bench: ConsumerBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.release("1.0.0")
+    keeper = bench.keeper()
+    keeper.start()
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    refuse_for_longer_than_the_budget(bench, keeper)
+    bench.registry.store.cut_off = True
+    keeper.poll()
+    assert (keeper.snapshot.state, version(keeper)) == (State.DEGRADED, "1.0.0")
 
 
 def test_a_frozen_channel_is_served_for_one_staleness_budget_more(bench: ConsumerBench) -> None:

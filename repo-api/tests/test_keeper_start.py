@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from edustream_registry.inference.loading import FILES
 from edustream_registry.local_copy import LocalCopy
 from edustream_registry.manifest import ReleaseFile
 from edustream_registry.names import Reference
+from edustream_registry.reading import ReleaseReader
 from edustream_registry.resolved import Resolved
 from edustream_registry.signing import Signer
 from edustream_registry.trust import TrustPolicy
@@ -172,6 +174,83 @@ def test_a_bad_release_does_not_replace_the_good_copy(bench: ConsumerBench) -> N
     assert (snapshot.state, version(keeper)) == (State.READY, "1.0.0")
     assert snapshot.refusal is not None
     assert snapshot.refusal.error.kind == "golden"
+    bench.registry.store.cut_off = True
+    again = bench.keeper()
+    assert again.start().state is State.DEGRADED
+    assert version(again) == "1.0.0"
+
+
+def test_a_bad_release_that_stood_for_long_does_not_keep_the_good_copy_from_a_restart(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    bench.keeper().start()
+    bench.release("2.0.0", golden=bench.golden(scale=-0.5))
+    bench.registry.clock.advance(BUDGET_S + 1)
+    keeper = bench.keeper()
+    assert keeper.start().state is State.READY
+    assert (version(keeper), keeper.staleness_s()) == ("1.0.0", BUDGET_S + 1)
+
+
+def test_an_outage_behind_a_bad_release_is_survived_from_the_last_answer_on(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    bench.keeper().start()
+    bench.release("2.0.0", golden=bench.golden(scale=-0.5))
+    bench.registry.clock.advance(BUDGET_S + 1)
+    bench.keeper().start()
+    bench.registry.store.cut_off = True
+    bench.registry.clock.advance(BUDGET_S)
+    keeper = bench.keeper()
+    assert keeper.start().state is State.DEGRADED
+    assert (version(keeper), keeper.staleness_s()) == ("1.0.0", 2 * BUDGET_S + 1)
+    bench.registry.clock.advance(1)
+    assert bench.keeper().start().state is State.UNREACHABLE
+
+
+def test_a_yank_is_obeyed_also_behind_a_bad_release_that_stood_for_long(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    bench.keeper().start()
+    bench.release("2.0.0", golden=bench.golden(scale=-0.5))
+    bench.registry.yank("churn", "1.0.0")
+    bench.registry.clock.advance(BUDGET_S + 1)
+    snapshot = bench.keeper().start()
+    assert (snapshot.state, snapshot.serving) == (State.REJECTED, None)
+
+
+def test_nothing_that_was_not_signed_lengthens_the_life_of_the_copy(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    bench.keeper().start()
+    objects = bench.registry.memory.objects
+    objects[next(key for key in objects if "log/" in key)] = b"{}"
+    bench.registry.clock.advance(BUDGET_S)
+    assert bench.keeper().start().state is State.READY
+    bench.registry.clock.advance(1)
+    assert bench.keeper().start().state is State.REJECTED
+
+
+def test_a_frozen_channel_is_not_served_longer_for_a_refusal_before(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    reader = ReleaseReader(
+        bench.registry.memory, replace(bench.registry.trust, max_entry_age_s=60.0), bench.registry.clock
+    )
+    bench.keeper(reader=reader).start()
+    bench.registry.clock.advance(BUDGET_S)
+    bench.release("2.0.0", golden=bench.golden(scale=-0.5))
+    assert bench.keeper(reader=reader).start().state is State.READY
+    bench.registry.clock.advance(61)
+    snapshot = bench.keeper(reader=reader).start()
+    assert (snapshot.state, snapshot.serving) == (State.REJECTED, None)
+
+
+def test_the_contact_is_kept_for_the_next_start(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    keeper = bench.keeper()
+    keeper.start()
+    bench.registry.clock.advance(BUDGET_S)
+    keeper.poll()
+    bench.registry.store.cut_off = True
+    bench.registry.clock.advance(BUDGET_S)
+    again = bench.keeper()
+    assert again.start().state is State.DEGRADED
+    assert again.staleness_s() == BUDGET_S
 
 
 def test_a_copy_that_breaks_the_pinned_contract_is_not_served(bench: ConsumerBench, contract: ModelContract) -> None:

@@ -375,7 +375,7 @@ def test_an_outage_is_survived_within_the_budget_and_not_beyond(
     assert score("rows.parquet", "second.parquet") == 0
     assert "The registry cannot be reached" in capsys.readouterr().err
     told = refused(score, capsys, "rows.parquet", "third.parquet", code=6, EDUSTREAM_STALENESS_BUDGET_S="0")
-    assert "it may be served for 0 s" in told
+    assert "the verified copy may be served for 0 s after that" in told
 
 
 def test_what_the_server_refuses_scores_nothing(

@@ -6,7 +6,8 @@ import fcntl
 import json
 import os
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -58,10 +59,11 @@ class LocalRelease:
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """The last known good release, and when the registry last confirmed it (UTC)."""
+    """The last known good release, and when the registry last confirmed it and last answered at all (UTC)."""
 
     release: LocalRelease
     contacted_at: datetime
+    answered_at: datetime
 
 
 class LocalCopy:
@@ -102,6 +104,16 @@ class LocalCopy:
         """Note that the registry was reached just now and still says the same. What was accepted later stays."""
         self._keep(resolved, None)
 
+    def answered(self, resolved: Resolved) -> None:
+        """Note that the registry answered just now, and neither confirmed `resolved` nor took it away.
+
+        Nothing is noted of another release than the one that is held.
+        """
+        with self._alone():
+            state = self._state_or_none(resolved.reference)
+            if state and state["manifest"].encode() == resolved.release.data:
+                self._write(resolved.reference, {**state, "answered_at": self._clock().isoformat()})
+
     def known(self, reference: Reference) -> Resolved | None:
         """What was last accepted for `reference`, with its signatures checked anew; None if nothing was.
 
@@ -116,26 +128,42 @@ class LocalCopy:
         if state is None:
             return None
         release = LocalRelease(self._resolved(reference, state), self._directory)
-        return Recalled(release, datetime.fromisoformat(state["contacted_at"]))
+        return Recalled(release, datetime.fromisoformat(state["contacted_at"]), _answered_at(state))
 
     def _keep(self, resolved: Resolved, since: Resolved | None) -> None:
-        self._directory.mkdir(parents=True, exist_ok=True)
-        # Between the look at what is held and the write, another process could accept what is later.
-        with open_regular(self._directory / LOCK, "a+b") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with self._alone():
             held = self._known_or_none(resolved.reference)
             if held is None or not _is_earlier(resolved, held, since):
                 self._remember(resolved)
 
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        # Between the look at what is held and the write, another process could accept what is later.
+        with open_regular(self._directory / LOCK, "a+b") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
     def _remember(self, resolved: Resolved) -> None:
+        now = self._clock().isoformat()
         state = {
             "copy_format": COPY_FORMAT,
             "reference": str(resolved.reference),
-            "contacted_at": self._clock().isoformat(),
+            "contacted_at": now,
+            "answered_at": now,
             "manifest": resolved.release.data.decode(),
             "entry": resolved.entry.data.decode() if resolved.entry else None,
         }
-        write_whole(self._state_path(resolved.reference), json.dumps(state, indent=2).encode())
+        self._write(resolved.reference, state)
+
+    def _write(self, reference: Reference, state: Mapping[str, Any]) -> None:
+        write_whole(self._state_path(reference), json.dumps(state, indent=2).encode())
+
+    def _state_or_none(self, reference: Reference) -> dict[str, Any] | None:
+        try:
+            return self._state(reference)
+        except Rejected:
+            return None
 
     def _known_or_none(self, reference: Reference) -> Resolved | None:
         try:
@@ -150,7 +178,8 @@ class LocalCopy:
             fits = state["copy_format"] == COPY_FORMAT and state["reference"] == str(reference)
             texts = (state["manifest"], state["entry"] or "")
             # Text with a lone surrogate has no UTF-8 form, and so was never a statement.
-            whole = datetime.fromisoformat(state["contacted_at"]).tzinfo and all(
+            moments = (datetime.fromisoformat(state["contacted_at"]), _answered_at(state))
+            whole = all(moment.tzinfo for moment in moments) and all(
                 isinstance(text, str) and text.encode() for text in (texts[0], texts[1] or "-")
             )
         except FileNotFoundError:
@@ -185,6 +214,11 @@ def state_name(reference: Reference) -> str:
     """The name of the file that holds what is remembered about `reference`."""
     name = str(reference).replace("@", ".at.").replace("^", "caret_").replace("~", "tilde_")
     return f"{name}.json"
+
+
+def _answered_at(state: Mapping[str, Any]) -> datetime:
+    # Older states hold no such moment.
+    return datetime.fromisoformat(state.get("answered_at", state["contacted_at"]))
 
 
 def _is_earlier(resolved: Resolved, held: Resolved, since: Resolved | None) -> bool:

@@ -36,7 +36,8 @@ class Snapshot:
     """The consumer at one moment.
 
     `serving` is the model that answers, None in a state that does not serve; `error` is why the state is not
-    `READY`; `contacted_at` is when the registry last confirmed what is loaded.
+    `READY`; `contacted_at` is when the registry last confirmed what is loaded, `answered_at` when it last answered,
+    confirming or not.
     """
 
     state: State
@@ -45,6 +46,7 @@ class Snapshot:
     error: EduStreamError | None
     refusal: Refusal | None = None
     contacted_at: datetime | None = None
+    answered_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

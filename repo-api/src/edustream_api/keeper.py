@@ -41,7 +41,14 @@ from edustream_api.states import State, state_of
 
 
 class Keeper:
-    """Decides what is served. `snapshot` may be read from any thread; `start` and `poll` belong to one at a time."""
+    """Decides what is served. `snapshot` may be read from any thread; `start` and `poll` belong to one at a time.
+
+    The staleness budget counts from two moments: behind a frozen channel from when the registry last confirmed what is
+    loaded, in an outage from when it last answered. It answers where it confirms what is loaded, and where it names
+    another release that is refused while nothing takes the loaded one away. For that, signatures, sequence and age of
+    what names the other release were verified. What fails these checks is no answer, nor is it one that a version is
+    missing, which nobody signs: whoever forges, replays or withholds gains no time.
+    """
 
     def __init__(
         self,
@@ -63,6 +70,7 @@ class Keeper:
         self._loaded: ServedModel | None = None
         self._known: Resolved | None = None
         self._unfit: tuple[str, EduStreamError] | None = None
+        self._unproven: EduStreamError | None = None
         not_asked = Unreachable("connection", "The registry was not asked yet.", remedy="wait for the first poll.")
         self.snapshot = Snapshot(State.UNREACHABLE, clock(), None, not_asked)
 
@@ -79,19 +87,19 @@ class Keeper:
     def staleness_s(self, snapshot: Snapshot | None = None) -> float | None:
         """Seconds since the registry last confirmed what is loaded, now or in `snapshot`; None when it never did."""
         contacted_at = (snapshot or self.snapshot).contacted_at
-        return None if contacted_at is None else (self._clock() - contacted_at).total_seconds()
+        return None if contacted_at is None else self._seconds_since(contacted_at)
 
     def start(self) -> Snapshot:
         """The first look at the registry; what it found, which may be nothing that can be served.
 
-        An outage, and a release that is refused, are survived from the verified local copy while that is within its
-        staleness budget. A deletion is obeyed even then.
+        An outage is survived from the verified local copy within the staleness budget; a release that is refused,
+        however long it was promoted. A deletion is obeyed even then.
 
         Raises `InvalidInput` (kind `configuration`) where the local copy's directory cannot be used.
         """
         recalled = self._recall()
         try:
-            self._adopt(self._reader.resolve(self.reference, self._known))
+            self._adopt(self._ask())
         except NothingToServe as error:
             self._refuse(error)
         except (Unreachable, Rejected, Incompatible) as error:
@@ -112,16 +120,22 @@ class Keeper:
         return result
 
     def _advance(self) -> PollResult:
-        loaded = self._loaded
-        if loaded is None:
-            self._adopt(self._reader.resolve(self.reference, self._known))
-            return PollResult.SWAPPED
-        resolved = self._reader.poll(loaded.release)
-        if resolved is loaded.release:
+        loaded, resolved = self._loaded, self._ask()
+        if loaded and resolved is loaded.release:
             self._confirm(loaded)
             return PollResult.UNCHANGED
         self._adopt(resolved)
         return PollResult.SWAPPED
+
+    def _ask(self) -> Resolved:
+        loaded = self._loaded
+        try:
+            return self._reader.poll(loaded.release) if loaded else self._reader.resolve(self.reference, self._known)
+        except (NothingToServe, Rejected) as error:
+            # Of a channel, something is missing only behind an entry that was verified.
+            if isinstance(error, Rejected) or not self.reference.channel:
+                self._unproven = error
+            raise
 
     def _adopt(self, resolved: Resolved) -> None:
         if self._unfit and self._unfit[0] == resolved.manifest_digest:
@@ -137,7 +151,7 @@ class Keeper:
         with self._disk():
             self._copy.commit(release, since=self._known)
         self._loaded, self._known, self._unfit = after, resolved, None
-        self._enter(State.READY, after, None, contacted_at=self._clock())
+        self._enter(State.READY, after, None, confirmed=True)
         self._tell(Swapped(before, after, self._clock(), perf_counter() - started))
 
     def _recall(self) -> Recalled | None:
@@ -150,7 +164,7 @@ class Keeper:
             return None
         if recalled:
             self._known = recalled.release.resolved
-            self.snapshot = replace(self.snapshot, contacted_at=recalled.contacted_at)
+            self.snapshot = replace(self.snapshot, contacted_at=recalled.contacted_at, answered_at=recalled.answered_at)
         return recalled
 
     def _require_files(self, resolved: Resolved) -> None:
@@ -189,10 +203,16 @@ class Keeper:
     def _confirm(self, loaded: ServedModel) -> None:
         with self._disk():
             self._copy.contacted(loaded.release)
-        self._enter(State.READY, loaded, None, contacted_at=self._clock())
+        self._enter(State.READY, loaded, None, confirmed=True)
+
+    def _answered(self, loaded: ServedModel) -> None:
+        # A disk that takes nothing costs this moment at a restart, and no request until then.
+        with suppress(OSError):
+            self._copy.answered(loaded.release)
+        self.snapshot = replace(self.snapshot, answered_at=self._clock())
 
     def _fall_back(self, recalled: Recalled | None, error: EduStreamError) -> None:
-        if recalled and self._within_budget():
+        if recalled and self._may_stand_in(error):
             started = perf_counter()
             try:
                 if not isinstance(error, Unreachable):
@@ -219,12 +239,13 @@ class Keeper:
             self._require_files(resolved)
 
     def _survive(self, error: Unreachable) -> None:
-        if self.snapshot.contacted_at is None or (self._loaded is None and self._within_budget()):
+        answered_at = self.snapshot.answered_at
+        if answered_at is None or (self._loaded is None and self._within_budget(answered_at)):
             self._enter(State.UNREACHABLE, None, error)
-        elif self._within_budget():
+        elif self._within_budget(answered_at):
             self._enter(State.DEGRADED, self._loaded, error)
         else:
-            self._enter(State.UNREACHABLE, None, self._stale(error))
+            self._enter(State.UNREACHABLE, None, self._stale(error, answered_at))
 
     def _note(self, error: EduStreamError) -> None:
         refusal = self.snapshot.refusal
@@ -237,8 +258,10 @@ class Keeper:
         self._note(error)
         yank = self._yank_of(self._loaded) if self._loaded else None
         # Whoever withholds newer entries gains no more than one staleness budget beyond the age that is allowed.
-        frozen = error.kind == "freeze" and not self._within_budget()
+        frozen = error.kind == "freeze" and not self._within_budget(self.snapshot.contacted_at)
         if self._loaded and yank is None and not frozen:
+            if self._is_answer(error):
+                self._answered(self._loaded)
             self._enter(State.READY, self._loaded, None)
         else:
             self._loaded = None
@@ -255,15 +278,26 @@ class Keeper:
             return None
         return None
 
-    def _within_budget(self) -> bool:
-        staleness = self.staleness_s()
-        return staleness is not None and staleness <= self.staleness_budget_s
+    def _may_stand_in(self, error: EduStreamError) -> bool:
+        """Whether the verified copy may be served, at a start, in place of what `error` keeps away."""
+        if error.kind == "freeze":
+            return self._within_budget(self.snapshot.contacted_at)
+        return self._is_answer(error) or self._within_budget(self.snapshot.answered_at)
 
-    def _stale(self, error: Unreachable) -> Unreachable:
+    def _is_answer(self, error: EduStreamError) -> bool:
+        return error is not self._unproven and not isinstance(error, Unreachable)
+
+    def _within_budget(self, moment: datetime | None) -> bool:
+        return moment is not None and self._seconds_since(moment) <= self.staleness_budget_s
+
+    def _seconds_since(self, moment: datetime) -> float:
+        return (self._clock() - moment).total_seconds()
+
+    def _stale(self, error: Unreachable, answered_at: datetime) -> Unreachable:
         return Unreachable(
             "stale",
-            f"{error.fact} The verified copy was last confirmed {self.staleness_s():.0f} s ago; it may be served for "
-            f"{self.staleness_budget_s:.0f} s.",
+            f"{error.fact} It last answered {self._seconds_since(answered_at):.0f} s ago; the verified copy may be "
+            f"served for {self.staleness_budget_s:.0f} s after that.",
             remedy=error.remedy,
         )
 
@@ -272,16 +306,18 @@ class Keeper:
         state: State,
         serving: ServedModel | None,
         error: EduStreamError | None,
-        contacted_at: datetime | None = None,
+        *,
+        confirmed: bool = False,
     ) -> None:
-        before = self.snapshot
+        before, now = self.snapshot, self._clock()
         after = replace(
             before,
             state=state,
-            since=before.since if before.state is state else self._clock(),
+            since=before.since if before.state is state else now,
             serving=serving,
             error=error,
-            contacted_at=contacted_at or before.contacted_at,
+            contacted_at=now if confirmed else before.contacted_at,
+            answered_at=now if confirmed else before.answered_at,
         )
         self.snapshot = after
         if before.state is not state:
