@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from flushes import Flushes
 
 from edustream_contracts.canonical import sha256_hex
 from edustream_contracts.errors import NothingToServe, Rejected, Unreachable
@@ -70,6 +74,43 @@ def test_a_large_file_comes_in_parts(large: RegistrySimulator, path: Path) -> No
     assert large.store.calls == [("read_range", KEY)] * 11
     assert sum(told) == FILE.size
     assert [found.name for found in path.parent.iterdir()] == [FILE.name]
+
+
+def test_a_flushed_file_has_its_name_only_after_its_bytes_are_on_the_medium(
+    large: RegistrySimulator, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushes = Flushes(path, monkeypatch)
+
+    download(large.reader, "churn", FILE, path, flushed=True)
+
+    folder, files, above = path.parents[:3]
+    assert flushes.of(path, folder, files, above) == [(files, False), (above, False), (path, False), (folder, True)]
+
+
+def test_a_file_that_need_not_outlive_a_power_loss_is_not_flushed(
+    large: RegistrySimulator, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushes = Flushes(path, monkeypatch)
+
+    download(large.reader, "churn", FILE, path)
+
+    assert flushes.of() == []
+
+
+@pytest.mark.parametrize(("number", "told"), [(errno.EINVAL, False), (errno.EIO, True)])
+def test_a_file_system_that_flushes_no_folders_is_no_failure(
+    large: RegistrySimulator, path: Path, monkeypatch: pytest.MonkeyPatch, number: int, told: bool
+) -> None:
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+    with pytest.raises(OSError, match="Input/output") if told else nullcontext():
+        download(large.reader, "churn", FILE, path, flushed=True)
+
+    assert path.exists() is not told
 
 
 @pytest.mark.parametrize("size", [1, PART - 1, PART, PART + 1, 3 * PART - 1, 3 * PART])

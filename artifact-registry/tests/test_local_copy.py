@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flushes import Flushes
 from local_copies import FILES, PRODUCTION, path_of, rewrite, state_path
 
 from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import InvalidInput, NothingToServe, Rejected, Unreachable
 from edustream_registry import layout, local_copy
-from edustream_registry.local_copy import LocalCopy, LocalRelease
+from edustream_registry.local_copy import LocalCopy, LocalRelease, state_name
 from edustream_registry.manifest import ReleaseContent
 from edustream_registry.names import Reference
 from edustream_registry.resolved import Resolved
@@ -316,6 +317,22 @@ def test_a_write_that_fails_leaves_the_old_state_and_no_rubbish(
         copy.contacted(fetched.resolved)
 
     assert state_path(directory).read_bytes() == before
+
+
+def test_a_state_is_on_the_medium_before_it_replaces_the_old_one_and_its_name_after(
+    copy: LocalCopy,
+    promoted: RegistrySimulator,
+    found: Resolved,
+    directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    release = copy.fetch(promoted.reader, found)
+    path = directory / "state" / state_name(PRODUCTION)
+    flushes = Flushes(path, monkeypatch)
+
+    copy.commit(release)
+
+    assert flushes.of(path, path.parent, directory) == [(directory, False), (path, False), (path.parent, True)]
 
 
 def test_an_interrupted_fetch_goes_on_where_it_stopped(

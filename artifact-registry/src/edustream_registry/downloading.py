@@ -61,7 +61,7 @@ def download(
         file: name, size and digest, as a verified manifest states them.
         path: where the file belongs; its folder is made.
         progress: told of every part.
-        flushed: whether the bytes must be on the medium before the file gets its name.
+        flushed: whether the bytes must be on the medium before the file gets its name, and the name thereafter.
 
     Raises:
         NothingToServe: kind `file_missing`.
@@ -70,7 +70,10 @@ def download(
         OSError: this disk cannot take the file.
     """
     if not is_intact(path, file):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if flushed:
+            make_folder(path.parent)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
         with _exclusive(path.with_name(PARTIAL + path.name)) as partial:
             # Whoever held it before may have finished the file.
             if is_intact(path, file):
@@ -81,6 +84,8 @@ def download(
                 if flushed:
                     os.fsync(partial.fileno())
                 Path(partial.name).replace(path)
+                if flushed:
+                    flush_folder(path.parent)
                 return
     progress(file.size)
 
@@ -95,6 +100,27 @@ def is_intact(path: Path, file: ReleaseFile) -> bool:
             return hashlib.file_digest(found, "sha256").hexdigest() == file.sha256  # type: ignore[arg-type]
     except OSError:
         return False
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and what is missing above it; all of them are still there after a power loss."""
+    made = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in made:
+        flush_folder(one.parent)
+
+
+def flush_folder(folder: Path) -> None:
+    """Bring the names in a folder onto the medium: what a rename did is a matter of the folder, not of the file."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some file systems flush no folders.
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def open_regular(path: Path, mode: Literal["rb", "a+b"]) -> BinaryIO:

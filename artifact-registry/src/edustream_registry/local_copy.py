@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from edustream_contracts.errors import Rejected
 from edustream_registry.channel import LogEntry
-from edustream_registry.downloading import download, open_regular
+from edustream_registry.downloading import download, flush_folder, make_folder, open_regular
 from edustream_registry.manifest import Manifest, ReleaseFile
 from edustream_registry.names import Reference, parse_version
 from edustream_registry.reading import Clock, ReleaseReader, utc_now
@@ -138,7 +138,7 @@ class LocalCopy:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        self._directory.mkdir(parents=True, exist_ok=True)
+        make_folder(self._directory)
         # Between the look at what is held and the write, another process could accept what is later.
         with open_regular(self._directory / LOCK, "a+b") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -250,8 +250,11 @@ def read_bounded(path: Path, size: int) -> bytes:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that others, and whoever comes after a crash, see all of it or what was there before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file so that others, and whoever comes after a crash, see all of it or what was there before.
+
+    Once this returns, what was there before does not come back, not even by a power loss.
+    """
+    make_folder(path.parent)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -262,3 +265,4 @@ def write_whole(path: Path, data: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+    flush_folder(path.parent)
