@@ -18,11 +18,12 @@ from edustream_contracts.errors import InvalidInput
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.testclient import TestClient
 
+from edustream_api import consumer
 from edustream_api.access.gate import Access
 from edustream_api.access.key_file import KeyFile, change
 from edustream_api.access.keys import KeyRing, new_key
 from edustream_api.access.quota import Quota
-from edustream_api.consumer import Consumer, assemble
+from edustream_api.consumer import Consumer, assemble, worker_app
 from edustream_api.request_context import API_KEY
 from edustream_api.settings import ConsumerSettings
 
@@ -66,6 +67,24 @@ def serve(bench: ConsumerBench) -> Iterator[Serve]:
     bench.release("1.0.0")
     with ExitStack() as stack:
         yield lambda **changes: stack.enter_context(client_of(bench.consumer(**changes)))
+
+
+@pytest.fixture
+def worker_environ(
+    bench: ConsumerBench, keys_file: Path, trust_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a parent leaves its workers; the registry is that of `bench`."""
+    environ = {
+        "REGISTRY_URL": "s3://models",
+        "EDUSTREAM_TRUST_FILE": str(trust_file),
+        "EDUSTREAM_CACHE_DIR": str(tmp_path / "cache"),
+        "EDUSTREAM_API_KEYS_FILE": str(keys_file),
+    }
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(consumer, "open_reader", lambda settings: bench.registry.reader)
+    # pytest keeps the log of its own.
+    monkeypatch.setattr(consumer.log, "configure", lambda: None)
 
 
 def access_of(client: TestClient) -> Access:
@@ -175,6 +194,25 @@ class TestKeys:
     def test_that_cannot_be_read_at_the_start_keep_it_from_starting(self, bench: ConsumerBench, tmp_path: Path) -> None:
         with pytest.raises(InvalidInput, match="cannot be read"):
             bench.consumer(api_keys_file=str(tmp_path / "nowhere"))
+
+    @pytest.mark.usefixtures("worker_environ")
+    def test_that_a_worker_cannot_read_admit_nobody_until_it_can(
+        self, bench: ConsumerBench, keys_file: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        bench.release("1.0.0")
+        keys = keys_file.read_bytes()
+        keys_file.write_text("{")
+        with TestClient(worker_app()) as client:
+            assert {client.get(path).status_code for path in PROBES} == {200}
+            problem_of(client.get("/model", headers=bearer(SHOP)), 401)
+            assert [record.message for record in caplog.records if record.levelno == logging.ERROR] == [
+                "api_keys_unreadable"
+            ]
+            keys_file.write_bytes(keys)
+            file = access_of(client).keys
+            assert file is not None
+            file.look()
+            assert client.get("/model", headers=bearer(SHOP)).status_code == 200
 
     def test_leak_nowhere(
         self, serve: Serve, keys_file: Path, row: dict[str, Any], caplog: pytest.LogCaptureFixture
@@ -342,6 +380,19 @@ class TestOrigins:
         response = client.get("/model", headers={"origin": self.HERE})
         problem_of(response, 401)
         assert response.headers["access-control-allow-origin"] == self.HERE
+
+
+@pytest.mark.usefixtures("worker_environ")
+def test_a_worker_that_can_be_no_consumer_says_why_in_its_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("EDUSTREAM_CONTRACT", "nowhere.json")
+    with pytest.raises(SystemExit) as caught:
+        worker_app()
+    assert caught.value.code == 2
+    (record,) = caplog.records
+    assert (record.levelno, record.message, record.exc_info) == (logging.ERROR, "worker_cannot_start", None)
+    assert "nowhere.json" in record.fact  # type: ignore[attr-defined]
 
 
 def test_refusals_are_counted(serve: Serve, keys_file: Path) -> None:

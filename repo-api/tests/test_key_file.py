@@ -112,6 +112,28 @@ def test_does_not_start_without_keys_that_it_can_read(tmp_path: Path) -> None:
         KeyFile(tmp_path / "nowhere.json")
 
 
+@pytest.mark.parametrize("content", [None, "{"], ids=["gone", "broken"])
+def test_one_that_is_not_required_admits_nobody_until_it_can_be_read(
+    path: Path, content: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+    keys = KeyFile(path, lambda: NOW, required=False)
+    keys.look()
+    report = keys.report()
+    assert keys.ring.find(b"a") is None
+    assert (report["keys"], report["read_at"]) == (0, None)
+    assert report["error"] is not None
+    (record,) = caplog.records
+    assert (record.levelno, record.getMessage()) == (logging.ERROR, "api_keys_unreadable")
+
+    path.write_bytes(ring_of("a").to_json())
+    keys.look()
+    assert keys.ring.find(b"a") is not None
+    assert keys.report() == {"keys": 1, "read_at": "2026-01-31T12:00:00+00:00", "error": None}
+
+
 def test_a_new_file_is_its_owners_alone_and_one_that_exists_keeps_its_mode(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     key_file.change(path, lambda ring: ring)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
-from edustream_contracts.errors import InvalidInput
+from edustream_contracts.errors import EduStreamError, InvalidInput
+from edustream_contracts.exit_codes import exit_code
 from edustream_registry.connection import open_reader
 from edustream_registry.local_copy import LocalCopy
 from edustream_registry.names import Reference
@@ -35,6 +38,8 @@ from edustream_api.web.app import build_app
 from edustream_api.web.front import Front
 from edustream_api.worker_files import WorkerFiles
 
+LOG: Final = logging.getLogger("edustream_api.consumer")
+
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
@@ -60,10 +65,13 @@ def assemble(
     environ: Mapping[str, str],
     clock: Clock = utc_now,
     open_author: Callable[[], ConsumerAuthor] | None = None,
+    *,
+    keys_required: bool = True,
 ) -> Consumer:
     """Put a consumer together; nothing is asked of the registry yet. Without `open_author` it states no needs.
 
-    Raises `InvalidInput` for a reference or a contract that there is not, and for two references to one model.
+    Raises `InvalidInput` for a reference or a contract that there is not, for two references to one model, and for API
+    keys that cannot be read, unless they are not `keys_required`: then nobody is admitted until they can be.
     """
     references = _references(settings.model)
     compared = challengers.shadows(settings.shadow, references)
@@ -116,7 +124,7 @@ def assemble(
             pollers += split.pollers()
         models.append(HostedModel(keeper, needs, observers, drift, shadow, split))
     hosting = Hosting(tuple(models))
-    access = open_access(settings, environ, hosting, metrics, clock)
+    access = open_access(settings, environ, hosting, metrics, clock, keys_required=keys_required)
     if access is not None and access.keys is not None:
         pollers.append(Poller(access.keys.look, LOOK_INTERVAL_S, "api-keys"))
     return Consumer(settings, hosting, build_app(hosting, metrics, settings, pollers, access), tuple(pollers))
@@ -175,21 +183,26 @@ def _fields(variable: str, names: Sequence[str], model: str, *, several: bool) -
     return tuple(name.removeprefix(f"{model}/") for name in names if name.startswith(f"{model}/"))
 
 
-def consumer_from(environ: Mapping[str, str]) -> Consumer:
-    """Put the consumer together that the environment describes. Raises `InvalidInput`."""
+def consumer_from(environ: Mapping[str, str], *, keys_required: bool = True) -> Consumer:
+    """Put the consumer together that the environment describes, as `assemble` does. Raises `InvalidInput`."""
     settings = ConsumerSettings.from_environ(environ)
     registry = RegistrySettings.from_environ(environ)
     states = bool(settings.consumer and registry.signing_key_files)
     open_author = partial(open_consumer_author, registry, settings.consumer) if states else None
-    return assemble(settings, open_reader(registry), environ, open_author=open_author)
+    return assemble(settings, open_reader(registry), environ, open_author=open_author, keys_required=keys_required)
 
 
 def worker_app() -> Front:
     """The application of one worker process, made from the environment that the parent process left it.
 
-    A worker serves what it can: whether the consumer may start at all was decided by the parent.
+    A worker serves what it can: whether the consumer may start at all was decided by the parent. One that can be no
+    consumer, since a file that the parent read is broken now, says why in the log and ends with the error's exit code.
     """
     log.configure()
-    consumer = consumer_from(os.environ)
-    consumer.start()
+    try:
+        consumer = consumer_from(os.environ, keys_required=False)
+        consumer.start()
+    except EduStreamError as error:
+        LOG.error("worker_cannot_start", extra={"fact": error.fact, "next": error.remedy})
+        raise SystemExit(exit_code(error)) from error
     return consumer.app

@@ -156,13 +156,20 @@ class Access:
 
 
 def open_access(
-    settings: ConsumerSettings, environ: Mapping[str, str], hosting: Hosting, metrics: Metrics, clock: Clock
+    settings: ConsumerSettings,
+    environ: Mapping[str, str],
+    hosting: Hosting,
+    metrics: Metrics,
+    clock: Clock,
+    *,
+    keys_required: bool = True,
 ) -> Access | None:
     """The gate that the settings ask for; None where they ask for none, and requests pay nothing for it.
 
-    Raises `InvalidInput` for keys that cannot be read and for a REDIS_URL that is none.
+    Raises `InvalidInput` for `keys_required` that cannot be read, and for a REDIS_URL that is none.
     """
-    keys = KeyFile(Path(settings.api_keys_file), clock) if settings.api_keys_file else None
+    file = settings.api_keys_file
+    keys = KeyFile(Path(file), clock, required=keys_required) if file else None
     quota = Quota.parse(settings.rate_limit) if settings.rate_limit else None
     origins = CrossOrigin(settings.cors_origins, [settings.split_key]) if settings.cors_origins else None
     if keys is None and quota is None and origins is None:

@@ -31,45 +31,60 @@ class KeyFile:
     A file that is gone or broken changes nothing but what is reported: the keys that it held before still count.
     """
 
-    def __init__(self, path: Path, clock: Clock = utc_now) -> None:
-        """Read it for the first time. Raises `InvalidInput` where it cannot be: nobody is served by guess."""
+    def __init__(self, path: Path, clock: Clock = utc_now, *, required: bool = True) -> None:
+        """Read it for the first time; nobody is served by guess where it cannot be.
+
+        One that is `required` raises `InvalidInput` then; of another, no key is admitted until it can be read.
+        """
         self.path = path
         self.clock = clock
         self.error: EduStreamError | None = None
-        self._signature = _signature(path)
-        self.ring = read_ring(path)
-        self.read_at: datetime = clock()
+        self.ring = KeyRing()
+        self.read_at: datetime | None = None
+        self._signature: Signature | None = None
+        try:
+            self._read()
+        except InvalidInput as error:
+            if required:
+                raise
+            self._note(error)
 
     def look(self) -> None:
         """Read the file again if it is not the one that was read."""
         try:
-            signature = _signature(self.path)
-            if signature == self._signature and self.error is None:
+            if self.error is None and _signature(self.path) == self._signature:
                 return
-            # Taken before the reading: whoever writes after that is noticed by the next look.
-            ring = read_ring(self.path)
+            self._read()
         except InvalidInput as error:
-            if self.error is None or str(self.error) != str(error):
-                LOG.error(
-                    "api_keys_unreadable",
-                    extra={
-                        "fact": error.fact,
-                        "problems": [str(problem) for problem in error.problems],
-                        "next": error.remedy,
-                        "keys_still_admitted": len(self.ring.keys),
-                    },
-                )
-            self.error = error
-            return
+            self._note(error)
+        else:
+            LOG.info("api_keys_read", extra={"keys": len(self.ring.keys)})
+
+    def _read(self) -> None:
+        # Taken before the reading: whoever writes after that is noticed by the next look.
+        signature = _signature(self.path)
+        ring = read_ring(self.path)
         self._signature, self.ring, self.read_at, self.error = signature, ring, self.clock(), None
-        LOG.info("api_keys_read", extra={"keys": len(ring.keys)})
+
+    def _note(self, error: InvalidInput) -> None:
+        if self.error is None or str(self.error) != str(error):
+            LOG.error(
+                "api_keys_unreadable",
+                extra={
+                    "fact": error.fact,
+                    "problems": [str(problem) for problem in error.problems],
+                    "next": error.remedy,
+                    "keys_still_admitted": len(self.ring.keys),
+                },
+            )
+        self.error = error
 
     def report(self) -> dict[str, Any]:
         """How many keys count, since when, and why the file is not followed, if it is not."""
         error = self.error
         return {
             "keys": len(self.ring.keys),
-            "read_at": self.read_at.isoformat(timespec="seconds"),
+            "read_at": None if self.read_at is None else self.read_at.isoformat(timespec="seconds"),
             "error": None if error is None else str(error),
         }
 
