@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
@@ -158,6 +159,22 @@ class TestAnswers:
         contract = regression(contract, "number")
         with pytest.raises(AnswerUnusable, match="probabilities has 4 values for 2 rows"):
             Inference(tenure_model(contract), wide, contract).answers(rows)
+
+
+class TestMemory:
+    def test_the_largest_batch_leaves_none_behind(
+        self, content: ReleaseContent, contract: ModelContract, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        arenas: list[bool] = []
+
+        class Watched(onnxruntime.InferenceSession):  # type: ignore[misc]
+            def __init__(self, model: bytes, options: onnxruntime.SessionOptions, **settings: Any) -> None:
+                arenas.append(options.enable_cpu_mem_arena)
+                super().__init__(model, options, **settings)
+
+        monkeypatch.setattr(onnxruntime, "InferenceSession", Watched)
+        Inference(tenure_model(contract), content, contract)
+        assert arenas == [False]
 
 
 class TestTensors:
