@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
 import tracemalloc
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -322,6 +323,14 @@ def test_rows_beyond_the_pace_leave_no_trace(bench: ConsumerBench, row: dict[str
 def test_what_other_workers_counted_is_added_unless_they_died_or_run_another_release(
     bench: ConsumerBench, row: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    strangers, dead, parent = 2**22 + 1, dead_process(), os.getppid()
+
+    def kill(process: int, number: int, kill: Callable[[int, int], None] = os.kill) -> None:
+        if process == strangers:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        kill(process, number)
+
+    monkeypatch.setattr(os, "kill", kill)
     release(bench, "1.0.0")
     directory = tmp_path / "shared"
     directory.mkdir()
@@ -333,12 +342,16 @@ def test_what_other_workers_counted_is_added_unless_they_died_or_run_another_rel
         (own,) = directory.glob("drift.churn.*.json")
         shown = orjson.loads(own.read_bytes())
         assert (shown["process"], shown["rows"], sum(shown["counts"])) == (os.getpid(), 100, 300)
-        for name, changes in {
-            "alive": {"process": os.getppid()},
-            "dead": {"process": dead_process()},
-            "swapped": {"process": os.getppid(), "release": "another"},
+        for process, changes in {
+            strangers: {},
+            dead: {},
+            parent: {"release": "another"},
         }.items():
-            (directory / f"drift.churn.{name}.json").write_bytes(orjson.dumps({**shown, **changes}))
+            path = directory / f"drift.churn.{process}.json"
+            path.write_bytes(orjson.dumps({**shown, "process": process, **changes}))
+        assert client.get("/drift").json()["rows"] == 100
+        assert {path.name for path in directory.glob("drift.*")} == {own.name, f"drift.churn.{parent}.json"}
+        (directory / f"drift.churn.{parent}.json").write_bytes(orjson.dumps({**shown, "process": parent}))
         assert client.get("/drift").json()["rows"] == 200
         assert 'edustream_drift_samples{model="churn"} 200.0' in client.get("/metrics").text
 

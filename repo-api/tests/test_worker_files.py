@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from edustream_api.worker_files import WorkerFiles
 
 WORKER = """
@@ -28,7 +30,25 @@ def test_others_are_read_as_they_showed_themselves_last(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.part"))
 
 
+def test_who_died_is_counted_until_it_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = WorkerFiles(tmp_path, "rows")
+    for process in (1, 2):
+        (tmp_path / f"rows.{process}.json").write_text("{}")
+    files.forget(1)
+    files.forget(1)
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.2.json"]
+    read = Path.read_bytes
+
+    def forgotten_by_another_worker(path: Path) -> bytes:
+        path.unlink()
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", forgotten_by_another_worker)
+    assert files.others() == []
+
+
 def test_a_process_that_is_alone_shows_nothing(tmp_path: Path) -> None:
     alone = WorkerFiles.of({}, "rows")
     alone.show({"rows": 1})
+    alone.forget(1)
     assert (alone.shared, alone.others(), list(tmp_path.iterdir())) == (False, [], [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ SHOW_INTERVAL_S: Final = 1.0
 
 
 class WorkerFiles:
-    """What every worker last showed of its counts under one name; a worker that died is still counted.
+    """What every worker last showed of its counts under one name; a worker that died is counted until it is forgotten.
 
     Processes share the directory of Prometheus's multiprocess mode, which lives as long as the consumer does. A process
     that is alone has none: it shows nothing, and there are no others.
@@ -52,8 +53,18 @@ class WorkerFiles:
         if self._directory is None:
             return []
         own = self._file(os.getpid())
-        found = (path for path in self._directory.glob(self._file("*")) if path.name != own)
-        return [orjson.loads(path.read_bytes()) for path in found]
+        found = []
+        for path in self._directory.glob(self._file("*")):
+            if path.name != own:
+                # Another process may have forgotten it meanwhile.
+                with suppress(FileNotFoundError):
+                    found.append(orjson.loads(path.read_bytes()))
+        return found
+
+    def forget(self, process: int) -> None:
+        """Remove what a process that died showed, where the dead count no longer."""
+        if self._directory is not None:
+            (self._directory / self._file(process)).unlink(missing_ok=True)
 
     def _file(self, process: int | str) -> str:
         return f"{self._name}.{process}.json"

@@ -160,7 +160,9 @@ class DriftMonitor:
         own = recorder.recorded()
         rows, counts = own.rows, own.counts
         for shown in self._files.others():
-            if shown["release"] == recorder.release and _runs(shown["process"]):
+            if not _runs(shown["process"]):
+                self._files.forget(shown["process"])
+            elif shown["release"] == recorder.release:
                 rows += shown["rows"]
                 counts = counts + np.array(shown["counts"], dtype=np.int64)
         return Recorded(rows, counts)
@@ -183,6 +185,7 @@ class DriftMonitor:
 def _runs(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):
+        # What may not be signalled is of another user, and so has the number of a worker that died.
         return False
     return True
