@@ -1,6 +1,7 @@
 """Asks one consumer thousands of different questions, good and bad; prints what has grown meanwhile as JSON.
 
-`growth.py DIRECTORY ROUNDS`: a process of its own, since pytest itself keeps what is logged and printed.
+`growth.py DIRECTORY ROUNDS`: a process of its own, since pytest itself keeps what is logged and printed. It asks in
+either way, and a challenger in the shadow answers each row too.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import json
 import logging
 import sys
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
+from callers import JSON, Caller, posted
+from challenged import shadow_of
 from consumers import ConsumerBench
 from drifting import release
 from edustream_contracts.contract import load_contract
@@ -23,8 +26,11 @@ from starlette.testclient import TestClient
 from edustream_api.consumer import Consumer
 
 WINDOW = 200
+ASKED = 11
+"""Requests a round."""
 
 Question = tuple[str, str, bytes, list[tuple[bytes, bytes]]]
+Ask = Callable[[Consumer, dict[str, Any], range], Coroutine[Any, Any, None]]
 
 
 def questions(row: dict[str, Any], number: int) -> Iterator[Question]:
@@ -46,7 +52,7 @@ def questions(row: dict[str, Any], number: int) -> Iterator[Question]:
     yield "GET", "/health/ready", b"", [(b"authorization", unique)]
 
 
-async def ask(consumer: Consumer, row: dict[str, Any], rounds: range) -> None:
+async def ask_ordinarily(consumer: Consumer, row: dict[str, Any], rounds: range) -> None:
     async def discard(message: Any) -> None:
         pass
 
@@ -60,6 +66,21 @@ async def ask(consumer: Consumer, row: dict[str, Any], rounds: range) -> None:
     for number in rounds:
         for question in questions(row, number):
             await answer(*question)
+        shadow_of(consumer).score()
+
+
+async def ask_directly(consumer: Consumer, row: dict[str, Any], rounds: range) -> None:
+    caller, shadow = Caller(consumer.app), shadow_of(consumer)
+    for number in rounds:
+        for tenure in range(ASKED):
+            trace = b"traceparent: 00-%032x-%016x-01" % (number + 1, tenure + 1)
+            caller.send(posted(json.dumps({**row, "tenure": tenure}).encode(), JSON, trace))
+            assert consumer.app.direct is not None
+            assert consumer.app.direct.under_way == 1
+            await asyncio.sleep(0)
+            assert caller.pipe.written.pop().startswith(b"HTTP/1.1 200 OK")
+        shadow.score()
+    caller.leave()
 
 
 def kept(consumer: Consumer, directory: Path) -> dict[str, int]:
@@ -76,21 +97,28 @@ def kept(consumer: Consumer, directory: Path) -> dict[str, int]:
     }
 
 
+def grown(consumer: Consumer, ask: Ask, row: dict[str, Any], rounds: int, directory: Path) -> dict[str, int]:
+    # What is made once, at the first request of a kind, is no growth; nor is a window that fills.
+    asyncio.run(ask(consumer, row, range(rounds)))
+    kept(consumer, directory)
+    before = kept(consumer, directory)
+    asyncio.run(ask(consumer, row, range(rounds, 2 * rounds)))
+    after = kept(consumer, directory)
+    return {name: after[name] - before[name] for name in before}
+
+
 def main(directory: Path, rounds: int) -> None:
     logging.disable()
     contract = load_contract("churn")
     bench = ConsumerBench(directory, contract)
     release(bench, "1.0.0")
-    consumer = bench.consumer(drift_window=WINDOW)
+    bench.release("1.1.0", promote=False)
+    bench.registry.promote("churn", "1.1.0", "candidate")
+    consumer = bench.consumer(drift_window=WINDOW, shadow=("candidate",), shadow_sample=1.0)
     consumer.start()
     tracemalloc.start()
-    # What is made once, at the first request of a kind, is no growth; nor is a window that fills.
-    asyncio.run(ask(consumer, contract.example(), range(rounds)))
-    kept(consumer, directory)
-    before = kept(consumer, directory)
-    asyncio.run(ask(consumer, contract.example(), range(rounds, 2 * rounds)))
-    after = kept(consumer, directory)
-    json.dump({name: after[name] - before[name] for name in before}, sys.stdout)
+    ways = (ask_directly, ask_ordinarily)
+    json.dump([grown(consumer, ask, contract.example(), rounds, directory) for ask in ways], sys.stdout)
 
 
 if __name__ == "__main__":

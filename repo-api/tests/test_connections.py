@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from callers import LONG_S, Caller, Time
 from consumers import ConsumerBench
 from logs import LogStream
 from uvicorn.lifespan.on import LifespanOn
@@ -19,7 +20,6 @@ from edustream_api import request_context
 from edustream_api.web.connections import BoundedConnection, Bounds
 from edustream_api.web.direct_connection import DirectConnection
 
-LONG_S = 3600.0
 SHORT_S = 0.05
 GET = b"GET / HTTP/1.1\r\nhost: here\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nhost: here\r\ncontent-length: 4\r\n\r\n"
@@ -169,17 +169,18 @@ async def test_blank_lines_after_an_answer_keep_no_connection_open() -> None:
 
 
 async def test_a_head_that_drips_is_too_slow_however_often_a_drop_falls() -> None:
-    async with served(Application(), head_s=SHORT_S, head=2**30) as server:
-        reader, writer = await server.connect()
-        writer.write(b"GET / HTTP/1.1\r\n")
-        answer = asyncio.ensure_future(reader.read())
-        while not answer.done():
-            if not writer.is_closing():
-                writer.write(b"a: b\r\n")
-            await asyncio.sleep(0)
-        if answer.exception() is None:
-            problem_in(answer.result(), 408)
-        await left(writer)
+    time = Time()
+    caller = Caller(Application(), bounds=Bounds(10, LONG_S, 2**30), time=time)
+    caller.send(b"GET / HTTP/1.1\r\n")
+    for _ in range(9):
+        time.passes(1)
+        caller.send(b"a: b\r\n")
+    await caller.rest()
+    assert caller.pipe.written == []
+    time.passes(1)
+    await caller.rest()
+    problem_in(b"".join(caller.pipe.written), 408)
+    caller.leave()
 
 
 @pytest.mark.parametrize("begun", [b"", b"bo"])

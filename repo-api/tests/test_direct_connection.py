@@ -10,104 +10,22 @@ from typing import Any
 
 import orjson
 import pytest
-import uvicorn
+from callers import DATE, JSON, Caller, Time, posted
 from challenged import challenge
-from consumers import ConsumerBench
+from clients import keeper_of
+from consumers import ConsumerBench, version
 from drifting import release
 from edustream_registry.inference.session import AnswerUnusable
+from edustream_registry.testing.onnx_models import tenure_probability
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from uvicorn.server import ServerState
 
 from edustream_api.consumer import Consumer
 from edustream_api.drift.reference import Reference
-from edustream_api.web.connections import Bounds
 from edustream_api.web.direct_answers import DirectAnswers
-from edustream_api.web.direct_connection import MAX_REQUEST_BYTES, DirectConnection
+from edustream_api.web.direct_connection import MAX_REQUEST_BYTES
 
-LONG_S = 3600.0
 PATHS = ("/predict", "/models/churn/predict")
-DATE = b"Sat, 21 Nov 2026 12:00:00 GMT"
-
-
-class Pipe(asyncio.Transport):
-    """A transport that keeps what is written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written: list[bytes] = []
-        self.closed = False
-
-    def write(self, data: Any) -> None:
-        assert not self.closed
-        self.written.append(bytes(data))
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def close(self) -> None:
-        self.closed = True
-
-    def abort(self) -> None:
-        self.closed = True
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return {"sockname": ("127.0.0.1", 80), "peername": ("127.0.0.1", 81)}.get(name, default)
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass
-
-    def pause_reading(self) -> None:
-        pass
-
-    def resume_reading(self) -> None:
-        pass
-
-
-class Caller:
-    """One connection to an application; needs a running event loop."""
-
-    def __init__(self, app: Any, keep_alive_s: float = LONG_S) -> None:
-        options: Any = {"log_config": None, "proxy_headers": False, "timeout_keep_alive": keep_alive_s}
-        config = uvicorn.Config(app, lifespan="off", **options)
-        config.load()
-        self.state = ServerState()
-        self.state.default_headers = [(b"date", DATE)]
-        self.connection = DirectConnection(
-            config=config, server_state=self.state, app_state={}, bounds=Bounds(LONG_S, LONG_S, 8192)
-        )
-        self.pipe = Pipe()
-        self.connection.connection_made(self.pipe)
-
-    def send(self, data: bytes) -> None:
-        if not self.pipe.closed:
-            self.connection.data_received(data)
-
-    async def rest(self) -> None:
-        """Until nothing is under way any more, but what waits for the rest of a request."""
-        turns = 0
-        while turns < 20 or (self.state.tasks and not self.connection._within):
-            await asyncio.sleep(0)
-            turns += 1
-
-    @property
-    def told(self) -> bytes:
-        """What was written, but for what differs from request to request: spans, and ids that nobody sent."""
-        told = re.sub(rb"(traceresponse: 00-\w{32}-)\w{16}", rb"\1span", b"".join(self.pipe.written))
-        told, ids = re.subn(rb"\b[0-9a-f]{16}-[0-9a-f]+\b", b"id", told)
-        # The next id may be a digit longer.
-        return re.sub(rb"content-length: \d+", b"content-length: n", told) if ids else told
-
-    def leave(self) -> None:
-        self.connection.connection_lost(None)
-
-
-def posted(body: bytes, *headers: bytes, path: str = "/predict", method: str = "POST", version: str = "1.1") -> bytes:
-    lines = [b"host: here", b"x-request-id: mine", b"content-length: %d" % len(body), *headers]
-    return f"{method} {path} HTTP/{version}\r\n".encode() + b"\r\n".join(lines) + b"\r\n\r\n" + body
-
-
-JSON = b"content-type: application/json"
 
 
 def counted(consumer: Consumer, calls: list[str]) -> Any:
@@ -247,6 +165,96 @@ def test_callers_cannot_tell_which_way_they_were_answered(
     async def talk() -> None:
         direct, usual = await conversation(consumer.app, pieces), await conversation(ordinary(consumer), pieces)
         assert direct == usual
+
+    run(talk)
+
+
+def told_alike(consumer: Consumer, pieces: Sequence[bytes]) -> bytes:
+    """What is told over a connection to the consumer, the same in either way."""
+
+    async def talk() -> bytes:
+        direct, usual = await conversation(consumer.app, pieces), await conversation(ordinary(consumer), pieces)
+        assert direct == usual
+        return direct[0]
+
+    return asyncio.run(talk())
+
+
+def test_a_key_that_occurs_twice_is_refused_in_a_row_that_is_good_without_it(
+    consumer: Consumer, row: dict[str, Any]
+) -> None:
+    told = told_alike(consumer, [posted(orjson.dumps(row)[:-1] + b',"tenure":3}', JSON)])
+    assert told.startswith(b"HTTP/1.1 400 ")
+    assert b'{"pointer":"/tenure","detail":"occurs 2 times"}' in told
+
+
+def test_a_head_that_is_longer_than_it_may_be_is_refused(consumer: Consumer, row: dict[str, Any]) -> None:
+    told = told_alike(consumer, [posted(orjson.dumps(row), JSON, b"x: " + b"y" * 9000)])
+    assert told.startswith(b"HTTP/1.1 431 ")
+
+
+def test_what_goes_on_with_a_head_is_no_request_of_its_own_whatever_it_looks_like(
+    consumer: Consumer, row: dict[str, Any]
+) -> None:
+    told = told_alike(consumer, [b"GET /health/live HTTP/1.1\r\nx: ", posted(orjson.dumps(row), JSON)])
+    assert told.count(b"HTTP/1.1 ") == 1
+    assert told.endswith(b'{"status":"live"}')
+
+
+def test_the_release_that_was_asked_answers_though_another_one_serves_by_then(
+    bench: ConsumerBench, consumer: Consumer, row: dict[str, Any]
+) -> None:
+    bench.release("1.1.0", scale=0.05)
+
+    async def talk() -> None:
+        caller = Caller(consumer.app)
+        caller.send(posted(orjson.dumps({**row, "tenure": 20}), JSON))
+        keeper_of(consumer).poll()
+        await caller.rest()
+        answer = orjson.loads(caller.told.rpartition(b"\r\n")[2])
+        assert answer["model_version"] == "1.0.0"
+        assert answer["probability"] == pytest.approx(tenure_probability(20, -0.05), abs=1e-6)
+        caller.leave()
+
+    run(talk)
+    assert version(keeper_of(consumer)) == "1.1.0"
+
+
+def test_who_does_not_read_is_told_nothing_more(consumer: Consumer, row: dict[str, Any]) -> None:
+    async def talk() -> None:
+        caller = Caller(consumer.app)
+        # Whatever the client does not take is noticed, not only what exceeds 64 KiB.
+        assert caller.pipe.high == 0
+        caller.connection.pause_writing()
+        caller.send(posted(orjson.dumps(row), JSON))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert caller.told == b""
+        caller.connection.resume_writing()
+        await caller.rest()
+        assert caller.told.startswith(b"HTTP/1.1 200 OK")
+        caller.leave()
+
+    run(talk)
+
+
+def test_who_has_asked_is_answered_though_the_time_between_two_requests_is_over(
+    consumer: Consumer, row: dict[str, Any]
+) -> None:
+    async def talk() -> None:
+        time = Time()
+        caller = Caller(consumer.app, keep_alive_s=10, time=time)
+        asked = posted(orjson.dumps(row), JSON)
+        caller.send(asked)
+        await caller.rest()
+        caller.send(asked)
+        time.passes(10)
+        assert not caller.pipe.closed
+        await caller.rest()
+        assert caller.told.count(b"HTTP/1.1 200 OK") == 2
+        time.passes(10)
+        assert caller.pipe.closed
+        caller.leave()
 
     run(talk)
 

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 from clients import JSON, client_of, keeper_of, pointers, problem_of
-from consumers import BUDGET_S, ConsumerBench
+from consumers import BUDGET_S, ConsumerBench, version
+from drifting import release
 from edustream_contracts.contract import ModelContract, contract_from
 from edustream_registry.inference.session import Inference
 from edustream_registry.testing.onnx_models import constant_model, tenure_probability
+from inference_requests import request
 from starlette.testclient import TestClient
 
 from edustream_api.states import State
@@ -379,3 +381,27 @@ class TestOddAnswers:
         assert sent == []
         text = TestClient(consumer.app).get("/metrics").text
         assert 'edustream_requests_total{route="/predict",status="499"} 1.0' in text
+
+
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch", "/v2/models/churn/infer", "/explain"])
+def test_an_answer_names_the_release_that_computed_it_though_another_one_serves_by_then(
+    bench: ConsumerBench, row: dict[str, Any], monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    release(bench, "1.0.0")
+    consumer = bench.consumer()
+    with client_of(consumer) as client:
+        keeper = keeper_of(consumer)
+        assert keeper.snapshot.serving is not None
+        inference = keeper.snapshot.serving.inference
+        answers = inference.answers
+
+        def swapped(rows: Any) -> Any:
+            found = answers(rows)
+            keeper.poll()
+            return found
+
+        monkeypatch.setattr(inference, "answers", swapped)
+        bench.release("1.1.0")
+        bodies = {"/predict/batch": {"rows": [row]}, "/v2/models/churn/infer": request([row])}
+        answer = client.post(path, json=bodies.get(path, row)).json()
+        assert (answer["model_version"], version(keeper)) == ("1.0.0", "1.1.0")
