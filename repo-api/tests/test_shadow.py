@@ -41,9 +41,10 @@ class Pair:
         assert serving is not None
         return serving
 
-    def answer(self, *tenures: int) -> None:
+    def answer(self, *tenures: int, by: ServedModel | None = None) -> None:
         rows = [{**self._row, "tenure": tenure} for tenure in tenures]
-        self.shadow.note(self.serving, rows, self.serving.inference.answers(rows))
+        champion = by or self.serving
+        self.shadow.note(champion, rows, champion.inference.answers(rows))
 
     def compared(self) -> Comparison:
         self.shadow.score()
@@ -168,6 +169,19 @@ def test_counts_start_anew_when_either_release_changes(bench: ConsumerBench, pai
     pair.answer(4, 5, 6)
     # What the champion before answered is about no pair that serves.
     assert pair.compared().compared == (3 if channel == "production" else 4)
+
+
+def test_a_row_that_was_answered_before_a_swap_and_noted_after_it_throws_no_counts_away(
+    bench: ConsumerBench, pair: Pair
+) -> None:
+    before = pair.serving
+    bench.release("1.2.0")
+    pair.champion.poll()
+    pair.answer(1, 2)
+    pair.answer(3, by=before)
+    pair.answer(4)
+    found = pair.compared()
+    assert (found.champion, found.compared) == ("1.2.0", 3)
 
 
 def test_a_challenger_that_is_yanked_changes_nothing_of_the_champion(bench: ConsumerBench, pair: Pair) -> None:

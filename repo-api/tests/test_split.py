@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from challenged import challenge
 from consumers import ConsumerBench
-from edustream_contracts.contract import contract_from
+from edustream_contracts.contract import ModelContract, contract_from
 from hypothesis import given
 from hypothesis import strategies as st
 from xxhash import xxh3_64_intdigest
@@ -125,11 +125,18 @@ def test_nobody_answers_in_the_place_of_a_champion_that_is_not_served(
     assert not split.counts().fallbacks
 
 
-def test_a_challenger_whose_contract_breaks_the_champions_answers_nobody(bench: ConsumerBench) -> None:
-    bench.release("1.0.0")
+@pytest.fixture
+def narrow(bench: ConsumerBench) -> ModelContract:
+    """A contract that breaks the champion's."""
     document = json.loads(json.dumps(bench.contract.document))
     document["input"]["properties"]["tenure"]["maximum"] = 119
-    narrow = contract_from(document)
+    return contract_from(document)
+
+
+def test_a_challenger_whose_contract_breaks_the_champions_answers_nobody(
+    bench: ConsumerBench, narrow: ModelContract
+) -> None:
+    bench.release("1.0.0")
     golden = bench.golden(-0.05)[:2]
     bench.release("2.0.0", contract=narrow, golden=golden, promote=False)
     bench.registry.promote("churn", "2.0.0", "candidate")
@@ -141,6 +148,29 @@ def test_a_challenger_whose_contract_breaks_the_champions_answers_nobody(bench: 
     split = split_of((champion, challenger))
     assert [split.side(met(split)) for _ in range(2)] == [CHAMPION, CHAMPION]
     assert split.counts().fallbacks == {"contract": 2}
+
+
+def test_whether_a_contract_fits_is_looked_up_of_each_challenger_and_each_champion(
+    bench: ConsumerBench, narrow: ModelContract
+) -> None:
+    bench.release("1.0.0")
+    bench.release("1.1.0", promote=False)
+    bench.release("2.0.0", contract=narrow, golden=bench.golden(-0.05)[:2], promote=False)
+    bench.registry.promote("churn", "1.1.0", "candidate")
+    champion, challenger = bench.keeper(pin=narrow), bench.keeper("churn@candidate", pin=narrow)
+    champion.start()
+    challenger.start()
+    split = split_of((champion, challenger))
+    assert split.side(met(split)) == CHALLENGER
+    for keeper, version, channel, side in (
+        (challenger, "2.0.0", "candidate", CHAMPION),
+        (champion, "2.0.0", "production", CHALLENGER),
+        (champion, "1.0.0", "production", CHAMPION),
+        (challenger, "1.1.0", "candidate", CHALLENGER),
+    ):
+        bench.registry.promote("churn", version, channel)
+        keeper.poll()
+        assert split.side(met(split)) == side
 
 
 def test_what_workers_counted_is_added_up(keepers: tuple[Keeper, Keeper], tmp_path: Any) -> None:
