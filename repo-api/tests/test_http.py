@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -405,3 +406,33 @@ def test_an_answer_names_the_release_that_computed_it_though_another_one_serves_
         bodies = {"/predict/batch": {"rows": [row]}, "/v2/models/churn/infer": request([row])}
         answer = client.post(path, json=bodies.get(path, row)).json()
         assert (answer["model_version"], version(keeper)) == ("1.0.0", "1.1.0")
+
+
+class TestEncodedBodies:
+    PATHS = (
+        "/predict",
+        "/predict/batch",
+        "/explain",
+        "/v2/models/churn/infer",
+        "/v2/models/churn/versions/1.0.0/infer",
+    )
+
+    @pytest.mark.parametrize("path", PATHS)
+    def test_are_refused_wherever_a_body_is_read(
+        self, shared_client: TestClient, row: dict[str, Any], path: str
+    ) -> None:
+        plain = json.dumps(row).encode()
+        for body, coding in ((plain, "gzip"), (gzip.compress(plain), "GZIP"), (plain, "identity, br")):
+            answer = shared_client.post(path, content=body, headers={**JSON, "content-encoding": coding})
+            assert (answer.status_code, answer.headers["accept-encoding"]) == (415, "identity")
+            assert f"The content encoding is {coding}; bodies are read as they are." in answer.text
+
+    @pytest.mark.parametrize("path", PATHS)
+    def test_are_told_apart_from_other_media_types(self, shared_client: TestClient, path: str) -> None:
+        answer = shared_client.post(path, content=b"{}", headers={"content-type": "text/plain"})
+        assert answer.status_code == 415
+        assert "accept-encoding" not in answer.headers
+
+    def test_are_not_those_that_say_that_they_are_plain(self, shared_client: TestClient, row: dict[str, Any]) -> None:
+        answer = shared_client.post("/predict", json=row, headers={"content-encoding": "Identity"})
+        assert answer.status_code == 200

@@ -103,6 +103,4 @@ def _header_length(scope: Scope) -> int | None:
             length = int(text)
         elif name == b"content-type" and text.partition(";")[0].strip().lower() not in MEDIA_TYPES:
             raise RequestRefused(MEDIA, f"The content type is {text}; one of {', '.join(MEDIA_TYPES)} is expected.")
-        elif name == b"content-encoding" and text.lower() != "identity":
-            raise RequestRefused(MEDIA, f"The content encoding is {text}; bodies are read as they are.")
     return length

@@ -11,11 +11,13 @@ from starlette.types import Scope
 from edustream_api import problems
 from edustream_api.open_inference.protocol import error_document, is_open_inference
 from edustream_api.problems import RequestRefused
+from edustream_api.web.request_body import UNENCODED, EncodedBody
 
 JSON_HEADER: Final = (b"content-type", b"application/json")
 PROBLEM_HEADER: Final = (b"content-type", problems.MEDIA_TYPE.encode())
 POST_ONLY: Final = (b"allow", b"POST")
 CLOSE: Final = (b"connection", b"close")
+ACCEPT_UNENCODED: Final = (b"accept-encoding", UNENCODED)
 
 
 class Reply(NamedTuple):
@@ -41,6 +43,8 @@ def refusal(refused: RequestRefused, path: str) -> Reply:
         headers.append(POST_ONLY)
     if refused.kind is problems.TOO_LARGE:
         headers.append(CLOSE)
+    if isinstance(refused, EncodedBody):
+        headers.append(ACCEPT_UNENCODED)
     status = refused.kind.status.value
     if is_open_inference(path):
         return Reply(orjson.dumps(error_document(refused.detail, refused.errors)), status, (JSON_HEADER, *headers))
