@@ -194,6 +194,47 @@ async def test_an_application_that_goes_on_waiting_for_a_body_is_cut_off(begun: 
         await left(writer)
 
 
+HOST = b"host: here\r\n"
+
+
+class TestHosts:
+    """A request of HTTP/1.1 says once whom it is for (RFC 9112, section 3.2)."""
+
+    async def told(self, *pieces: bytes, application: Application | None = None) -> bytes:
+        app = application or Application()
+        app.released.set()
+        caller = Caller(app)
+        for piece in pieces:
+            caller.send(piece)
+            await caller.rest()
+        caller.leave()
+        return b"".join(caller.pipe.written)
+
+    @pytest.mark.parametrize("hosts", [b"", HOST * 2, b"Host: here\r\nhost: there\r\n"])
+    @pytest.mark.parametrize("more", [b"", b"connection: upgrade\r\nupgrade: h2c\r\n"])
+    async def test_missing_or_more_than_one_are_refused(self, hosts: bytes, more: bytes) -> None:
+        app = Application()
+        told = await self.told(
+            b"POST / HTTP/1.1\r\n" + more + hosts + b"content-length: 4\r\n\r\nbody", application=app
+        )
+        problem_in(told, 400)
+        assert b"malformed-http" in told
+        assert not app.begun.is_set()
+
+    @pytest.mark.parametrize("hosts", [b"", HOST])
+    async def test_may_be_missing_in_the_version_before(self, hosts: bytes) -> None:
+        assert (await self.told(b"GET / HTTP/1.0\r\n" + hosts + b"\r\n")).startswith(b"HTTP/1.1 200 ")
+
+    async def test_are_one_in_the_version_before_too(self) -> None:
+        problem_in(await self.told(b"GET / HTTP/1.0\r\n" + HOST * 2 + b"\r\n"), 400)
+
+    async def test_missing_behind_a_request_take_no_answer_from_it(self) -> None:
+        told = await self.told(GET + b"GET / HTTP/1.1\r\n\r\n")
+        assert told.startswith(b"HTTP/1.1 200 ")
+        assert told.count(b"HTTP/1.1 ") == 1
+        assert b"connection: close" in told
+
+
 class TestRefusals:
     """What the consumer tells of requests that it cannot read, whichever of its parts refuses them."""
 
@@ -305,7 +346,7 @@ async def test_a_head_over_the_limit_is_refused(pieces: int) -> None:
 async def test_a_head_may_be_as_long_as_the_limit_and_not_a_byte_longer(pieces: int, size: int, status: int) -> None:
     app = Application()
     app.released.set()
-    fields = b"GET / HTTP/1.1\r\nconnection: close\r\nlong: "
+    fields = b"GET / HTTP/1.1\r\nhost: here\r\nconnection: close\r\nlong: "
     head = fields + b"x" * (size - len(fields) - 4) + b"\r\n\r\n"
     step = -(-len(head) // pieces)
     async with served(app, head=1024) as server:

@@ -193,6 +193,13 @@ def test_a_head_that_is_longer_than_it_may_be_is_refused(consumer: Consumer, row
     assert told.startswith(b"HTTP/1.1 431 ")
 
 
+@pytest.mark.parametrize("hosts", [b"", b"host: here\r\nhost: here\r\n"])
+def test_a_row_that_is_for_nobody_or_for_two_is_refused(consumer: Consumer, row: dict[str, Any], hosts: bytes) -> None:
+    told = told_alike(consumer, [posted(orjson.dumps(row), JSON).replace(b"host: here\r\n", hosts)])
+    assert told.startswith(b"HTTP/1.1 400 ")
+    assert b"urn:edustream:problem:malformed-http" in told
+
+
 def test_what_goes_on_with_a_head_is_no_request_of_its_own_whatever_it_looks_like(
     consumer: Consumer, row: dict[str, Any]
 ) -> None:

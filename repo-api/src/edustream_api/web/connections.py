@@ -20,6 +20,7 @@ from edustream_api.web.unread import CUT_SHORT, REFUSED
 HEAD_END: Final = b"\r\n\r\n"
 BLANKS: Final = b" \t"
 """What may stand behind a value without being part of it (RFC 9110, section 5.5)."""
+HOST: Final = b"host"
 UPGRADE: Final = frozenset({b"connection", b"http2-settings", b"upgrade"})
 
 
@@ -90,9 +91,14 @@ class BoundedConnection(JoinedConnection):
             super().on_header(name, value.rstrip(BLANKS))
 
     def on_headers_complete(self) -> None:
-        """Called by the parser at the end of a head."""
-        if not self.parser.should_upgrade():
-            super().on_headers_complete()
+        """Called by the parser at the end of a head. Raises `ValueError` for one that does not say whom it is for."""
+        if self.parser.should_upgrade():
+            return
+        hosts = [name for name, _ in self.headers].count(HOST)
+        # RFC 9112, section 3.2.
+        if hosts > 1 or (not hosts and self.parser.get_http_version() != "1.0"):
+            raise ValueError(f"{hosts} fields of the name Host")
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Called by the parser with a part of the body."""

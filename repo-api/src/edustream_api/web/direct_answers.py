@@ -24,6 +24,7 @@ from edustream_api.web.reply import JSON_HEADER, Observe
 OK: Final = 200
 HEAD: Final = b"%scontent-length: %d\r\n%s"
 CONTENT_TYPE: Final = b"content-type"
+HOST: Final = b"host"
 UNCOMMON: Final = frozenset({b"content-encoding", b"expect"})
 
 
@@ -132,4 +133,4 @@ def header_lines(headers: Headers) -> bytes:
 
 
 def _is_common(fields: Mapping[bytes, bytes]) -> bool:
-    return fields.get(CONTENT_TYPE) == JSON_HEADER[1] and UNCOMMON.isdisjoint(fields)
+    return fields.get(CONTENT_TYPE) == JSON_HEADER[1] and HOST in fields and UNCOMMON.isdisjoint(fields)
