@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from threading import Event
 from typing import Any
 
 import lambda_events
 import pytest
+from challenged import challenge, hosted_of, shadow_of
 from clients import keeper_of
 from consumers import BUDGET_S, ConsumerBench
 from inference_requests import in_bytes, request
@@ -20,6 +21,7 @@ from edustream_api.lambda_function import LambdaFunction, LazyPoll
 from edustream_api.polling import Poller
 
 INTERVAL_S = 60.0
+PATIENCE_S = 10.0
 
 
 @pytest.fixture(autouse=True)
@@ -181,6 +183,40 @@ def test_a_poll_that_takes_long_holds_no_request_up(bench: ConsumerBench, row: d
     answered.set()
     ended.wait()
     assert version_of(handler, row) == (200, "1.1.0")
+
+
+def test_no_request_waits_for_a_challenger_in_the_shadow(
+    bench: ConsumerBench, row: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    challenge(bench)
+    consumer = started(bench, shadow=("candidate",), shadow_sample=1.0)
+    hosted = hosted_of(consumer)
+    challenger = hosted.challengers[0].snapshot.serving
+    assert challenger is not None
+    answers = challenger.inference.answers
+    answered, in_time = Event(), list[bool]()
+
+    def slow(rows: Sequence[Any]) -> Any:
+        in_time.append(answered.wait(PATIENCE_S))
+        return answers(rows)
+
+    monkeypatch.setattr(challenger.inference, "answers", slow)
+    handler = function_of(consumer, bench, patience_s=60.0)
+    for _ in range(2):
+        bench.registry.clock.advance(1)
+        assert version_of(handler, row) == (200, "1.0.0")
+    answered.set()
+    (comparison,) = handler._comparisons
+    if thread := comparison.under_way():
+        thread.join()
+    bench.registry.clock.advance(1)
+    thread = comparison.under_way()
+    assert thread is not None
+    thread.join()
+    assert set(in_time) == {True}
+    compared = shadow_of(consumer).comparison(hosted.serving(), challenger)
+    assert compared is not None
+    assert compared.compared == 2
 
 
 def test_what_is_older_than_the_budget_answers_nothing_before_a_poll_confirms_it(

@@ -43,7 +43,9 @@ class LambdaFunction:
     def __init__(self, consumer: Consumer, clock: Clock = utc_now, patience_s: float = PATIENCE_S) -> None:
         """`consumer` has started; its pollers have not, and never will."""
         self._consumer = consumer
-        self._polls = [LazyPoll(poller, clock) for poller in consumer.pollers]
+        shadows = [hosted.shadow.scoring for hosted in consumer.hosting.models if hosted.shadow]
+        self._polls = [LazyPoll(poller, clock) for poller in consumer.pollers if poller not in shadows]
+        self._comparisons = [LazyPoll(poller, clock) for poller in shadows]
         self._patience_s = patience_s
         self._adapter = Mangum(consumer.app, lifespan="off", text_mime_types=list(TEXT), custom_handlers=[LoadBalancer])
 
@@ -53,7 +55,10 @@ class LambdaFunction:
         ends_at = None if self._must_wait() else monotonic() + self._patience_s
         for thread in under_way:
             thread.join(None if ends_at is None else max(0.0, ends_at - monotonic()))
-        return self._adapter(_without_stage(event), context)
+        answer = self._adapter(_without_stage(event), context)
+        for comparison in self._comparisons:
+            comparison.under_way()
+        return answer
 
     def _must_wait(self) -> bool:
         """Whether a model cannot answer, or may not any more, unless a poll finds something."""

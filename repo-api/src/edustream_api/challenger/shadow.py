@@ -59,6 +59,8 @@ class Shadow:
         self._dropped: Counter[tuple[str, ...]] = Counter()
         self._odd = False
         self._gap = self._skipped()
+        self.scoring = Poller(self.score, ROUND_INTERVAL_S, "shadow")
+        """What compares, while the server runs; nobody waits for it."""
 
     def note(self, champion: ServedModel, rows: Sequence[Row], answers: Sequence[Row]) -> None:
         """Take note of some of the rows that `champion` answered; of none, most of the time."""
@@ -85,7 +87,7 @@ class Shadow:
     def pollers(self) -> list[Poller]:
         """The threads that this needs while the server runs."""
         shown = [Poller(self.show, SHOW_INTERVAL_S, "shadow-counts")] if self._files.shared else []
-        return [Poller(self.score, ROUND_INTERVAL_S, "shadow"), *shown]
+        return [self.scoring, *shown]
 
     def show(self) -> None:
         """Show the other workers what this one counted."""
