@@ -106,9 +106,14 @@ class Caller:
     async def rest(self) -> None:
         """Until nothing is under way any more, but what waits for the rest of a request."""
         turns = 0
-        while turns < 20 or (self.state.tasks and not self.connection._within):
+        while turns < 20 or self._under_way():
             await asyncio.sleep(0)
             turns += 1
+
+    def _under_way(self) -> bool:
+        # A request that waits for its body is the only one with a task, unless it waits for an earlier one as well.
+        waits = self.connection._in_body() and not self.connection.pipeline
+        return bool(self.state.tasks) and not waits
 
     @property
     def told(self) -> bytes:
