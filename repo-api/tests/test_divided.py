@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 import pytest
 from challenged import CHALLENGER_SCALE, CHAMPION_SCALE, challenge, forgetful, hosted_of, rows_of, shadow_of, split_of
 from clients import client_of, problem_of
-from consumers import ConsumerBench
+from consumers import ConsumerBench, version
 from drifting import release
+from edustream_contracts.contract import contract_from
 from edustream_registry.testing.onnx_models import tenure_probability
+from inference_requests import request
 from logs import LogStream
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from edustream_api.challenger.split import Choice
 from edustream_api.consumer import Consumer
 
 SCALES = {
@@ -33,7 +37,7 @@ def divided(bench: ConsumerBench, percent: float = 50, **changes: Any) -> Consum
 def key_of(consumer: Consumer, side: str) -> dict[str, str]:
     split = split_of(consumer)
     keys = (f"caller-{number}" for number in range(10_000))
-    return {"x-split-key": next(key for key in keys if split.side(key.encode()) == side)}
+    return {"x-split-key": next(key for key in keys if split.choose(key.encode()).side == side)}
 
 
 @pytest.mark.parametrize("side", ["champion", "challenger"])
@@ -54,6 +58,35 @@ def test_the_release_of_its_side_answers_a_caller(bench: ConsumerBench, row: dic
         text = client.get("/metrics").text
     assert f'edustream_split_requests_total{{model="churn",side="{side}",status="200"}} 4.0' in text
     assert f'edustream_split_requests_total{{model="churn",side="{side}",status="422"}} 1.0' in text
+
+
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch", "/v2/models/churn/infer"])
+def test_the_challenger_that_was_found_to_fit_answers_though_another_one_serves_by_then(
+    bench: ConsumerBench, row: dict[str, Any], monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    document = json.loads(json.dumps(bench.contract.document))
+    document["input"]["properties"]["tenure"]["maximum"] = 119
+    narrow = contract_from(document)
+    challenge(bench)
+    consumer = bench.consumer(split=("candidate=50",), contract="any")
+    with client_of(consumer) as client:
+        split, key = split_of(consumer), key_of(consumer, "challenger")
+        choose = split.choose
+        bench.release("2.0.0", contract=narrow, golden=bench.golden(CHAMPION_SCALE)[:2], promote=False)
+        bench.registry.promote("churn", "2.0.0", "candidate")
+
+        def swapped(key: bytes) -> Choice:
+            choice = choose(key)
+            split.challenger.poll()
+            return choice
+
+        monkeypatch.setattr(split, "choose", swapped)
+        asked = {**row, "tenure": 120}
+        bodies = {"/predict/batch": {"rows": [asked]}, "/v2/models/churn/infer": request([asked])}
+        answer = client.post(path, json=bodies.get(path, asked), headers=key)
+        assert (answer.status_code, answer.json()["model_version"]) == (200, "1.1.0")
+        assert answer.headers["x-edustream-side"] == "challenger"
+        assert version(split.challenger) == "2.0.0"
 
 
 def test_without_a_key_a_row_stays_on_one_side(bench: ConsumerBench, row: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from xxhash import xxh3_64_intdigest
 
-from edustream_api.challenger.split import CHALLENGER, CHAMPION, Split, content_key
+from edustream_api.challenger.split import CHALLENGER, CHAMPION, TO_CHAMPION, Choice, Split, content_key
 from edustream_api.keeper import Keeper
 from edustream_api.worker_files import WorkerFiles
 
@@ -104,15 +104,14 @@ def test_a_challenger_that_is_yanked_loses_its_callers_and_wins_them_back(
 ) -> None:
     split = split_of(keepers)
     key = met(split)
-    assert split.side(key) == CHALLENGER
+    assert split.choose(key).side == CHALLENGER
     bench.registry.yank("churn", "1.1.0")
     keepers[1].poll()
-    assert split.side(key) == CHAMPION
-    assert split.counts().fallbacks == {"NO_RELEASE": 1}
+    assert split.choose(key) == Choice(CHAMPION, None, "NO_RELEASE")
     bench.release("1.1.1", promote=False)
     bench.registry.promote("churn", "1.1.1", "candidate")
     keepers[1].poll()
-    assert split.side(key) == CHALLENGER
+    assert split.choose(key).side == CHALLENGER
 
 
 def test_nobody_answers_in_the_place_of_a_champion_that_is_not_served(
@@ -121,8 +120,7 @@ def test_nobody_answers_in_the_place_of_a_champion_that_is_not_served(
     split = split_of(keepers)
     bench.registry.yank("churn", "1.0.0")
     keepers[0].poll()
-    assert split.side(met(split)) == CHAMPION
-    assert not split.counts().fallbacks
+    assert split.choose(met(split)) == TO_CHAMPION
 
 
 @pytest.fixture
@@ -146,8 +144,7 @@ def test_a_challenger_whose_contract_breaks_the_champions_answers_nobody(
     challenger.start()
     assert challenger.snapshot.serving is not None
     split = split_of((champion, challenger))
-    assert [split.side(met(split)) for _ in range(2)] == [CHAMPION, CHAMPION]
-    assert split.counts().fallbacks == {"contract": 2}
+    assert [split.choose(met(split)) for _ in range(2)] == [Choice(CHAMPION, None, "contract")] * 2
 
 
 def test_whether_a_contract_fits_is_looked_up_of_each_challenger_and_each_champion(
@@ -161,7 +158,7 @@ def test_whether_a_contract_fits_is_looked_up_of_each_challenger_and_each_champi
     champion.start()
     challenger.start()
     split = split_of((champion, challenger))
-    assert split.side(met(split)) == CHALLENGER
+    assert split.choose(met(split)).side == CHALLENGER
     for keeper, version, channel, side in (
         (challenger, "2.0.0", "candidate", CHAMPION),
         (champion, "2.0.0", "production", CHALLENGER),
@@ -170,7 +167,7 @@ def test_whether_a_contract_fits_is_looked_up_of_each_challenger_and_each_champi
     ):
         bench.registry.promote("churn", version, channel)
         keeper.poll()
-        assert split.side(met(split)) == side
+        assert split.choose(met(split)).side == side
 
 
 def test_what_workers_counted_is_added_up(keepers: tuple[Keeper, Keeper], tmp_path: Any) -> None:

@@ -14,7 +14,7 @@ from xxhash import xxh3_64_intdigest
 from edustream_api.keeper import Keeper
 from edustream_api.loading import ServedModel
 from edustream_api.polling import Poller
-from edustream_api.problems import INTERNAL, MODEL_FAILED, NOT_EXPLAINED, NOT_SERVING
+from edustream_api.problems import INTERNAL, MODEL_FAILED, NOT_EXPLAINED
 from edustream_api.request_context import API_KEY
 from edustream_api.stated_needs import StatedNeeds
 from edustream_api.states import State
@@ -26,7 +26,7 @@ POINTS: Final = 2**64
 EXACT: Final = 2**53
 """Below it, every integer is a double of its own."""
 CONTRACT: Final = "contract"
-FAILURES: Final = frozenset({MODEL_FAILED, NOT_EXPLAINED, NOT_SERVING})
+FAILURES: Final = frozenset({MODEL_FAILED, NOT_EXPLAINED})
 """What is a challenger's failing and not its caller's: the champion answers in its place."""
 FALLBACKS: Final = frozenset(
     {CONTRACT, INTERNAL.name, *(kind.name for kind in FAILURES), *(state.value for state in State if not state.serves)}
@@ -110,13 +110,6 @@ class Split:
         challenger = snapshot.serving
         hindrance = self._unfit(champion, challenger) if challenger else snapshot.state.value
         return Choice(CHALLENGER, challenger) if hindrance is None else Choice(CHAMPION, None, hindrance)
-
-    def side(self, key: bytes) -> str:
-        """Who answers now: the champion too where the challenger should and cannot, which is counted."""
-        choice = self.choose(key)
-        if choice.hindrance is not None:
-            self.fell_back(choice.hindrance)
-        return choice.side
 
     def fell_back(self, reason: str) -> None:
         """Count a request that was the challenger's and that the champion is to answer."""

@@ -41,13 +41,14 @@ class Infer:
 
     async def __call__(self, scope: Scope, body: bytes) -> Reply:
         """The response to the request in `body`, by whichever release answers."""
-        return await self._response(self._hosted.serving(), scope, body)
+        return await self.of(self._hosted.serving(), scope, body)
 
     async def of_version(self, version: str, scope: Scope, body: bytes) -> Reply:
         """The response of one version; `RequestRefused` (`not-found`) where another one answers."""
-        return await self._response(serving_version(self._hosted, version), scope, body)
+        return await self.of(serving_version(self._hosted, version), scope, body)
 
-    async def _response(self, model: ServedModel, scope: Scope, body: bytes) -> Reply:
+    async def of(self, model: ServedModel, scope: Scope, body: bytes) -> Reply:
+        """The response of `model`."""
         length = _header_length(scope)
         arguments = (model, body, length, self._max_rows, self._observers)
         if len(body) <= INLINE_BYTES:

@@ -11,6 +11,7 @@ from starlette.types import Scope
 from edustream_api.challenger.divided import divided
 from edustream_api.hosting import CountRows, HostedModel, Hosting, counting
 from edustream_api.joint_inference import JointInference
+from edustream_api.loading import ServedModel
 from edustream_api.open_inference.operations import Infer, infer_path
 from edustream_api.prediction import explain, predict, predict_batch
 from edustream_api.web.reply import Operation, Reply
@@ -27,6 +28,10 @@ class Predict:
         """The answer to the row in `body`."""
         return Reply(await predict(self._hosted.serving(), body, self._inference))
 
+    async def of(self, model: ServedModel, scope: Scope, body: bytes) -> Reply:
+        """The answer of `model`."""
+        return Reply(await predict(model, body, self._inference))
+
 
 class PredictBatch:
     """Answers many rows, all of them or none."""
@@ -38,9 +43,12 @@ class PredictBatch:
 
     async def __call__(self, scope: Scope, body: bytes) -> Reply:
         """The answers to the rows in `body`."""
+        return await self.of(self._hosted.serving(), scope, body)
+
+    async def of(self, model: ServedModel, scope: Scope, body: bytes) -> Reply:
+        """The answers of `model`."""
         # A batch takes milliseconds, and onnxruntime releases the interpreter lock: others are answered meanwhile.
-        serving = self._hosted.serving()
-        return Reply(await asyncio.to_thread(predict_batch, serving, body, self._max_rows, self._observers))
+        return Reply(await asyncio.to_thread(predict_batch, model, body, self._max_rows, self._observers))
 
 
 class Explain:
@@ -51,8 +59,12 @@ class Explain:
 
     async def __call__(self, scope: Scope, body: bytes) -> Reply:
         """The explanation of the answer to the row in `body`."""
+        return await self.of(self._hosted.serving(), scope, body)
+
+    async def of(self, model: ServedModel, scope: Scope, body: bytes) -> Reply:
+        """The explanation of the answer of `model`."""
         # It asks the model some two thousand times: others are answered meanwhile.
-        return Reply(await asyncio.to_thread(explain, self._hosted.serving(), body))
+        return Reply(await asyncio.to_thread(explain, model, body))
 
 
 def operations(hosting: Hosting, max_rows: int, count: CountRows) -> Mapping[str, Operation]:
