@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 from random import Random
@@ -12,10 +13,11 @@ import pytest
 from challenged import CHALLENGER_SCALE, CHAMPION_SCALE, challenge, forgetful
 from consumers import ConsumerBench
 from edustream_contracts.contract import contract_from
-from edustream_registry.testing.onnx_models import tenure_probability
+from edustream_registry.inference.session import Inference
+from edustream_registry.testing.onnx_models import constant_model, tenure_probability
 
-from edustream_api.challenger.comparison import Comparison
-from edustream_api.challenger.shadow import BATCH_ROWS, QUEUE_ROWS, ROUND_ROWS, Shadow
+from edustream_api.challenger.comparison import Comparison, Failure
+from edustream_api.challenger.shadow import BATCH_ROWS, QUEUE_ROWS, ROUND_ROWS, Shadow, _outcomes
 from edustream_api.keeper import Keeper
 from edustream_api.loading import ServedModel
 from edustream_api.worker_files import WorkerFiles
@@ -135,7 +137,18 @@ def test_a_row_that_the_challenger_fails_on_is_reported_and_the_others_count(ben
     pair.answer(112)
     found = pair.compared()
     assert (found.compared, found.failed) == (3, 3)
-    assert "indices element out of data bounds" in str(found.last_failure)
+    # Neither the tenure nor what the runtime says of it.
+    assert found.last_failure == "churn@1.1.0 has no usable answer (InvalidArgument)"
+
+
+def test_an_answer_that_is_none_is_reported_by_its_kind(bench: ConsumerBench, pair: Pair) -> None:
+    challenger = pair.challenger.snapshot.serving
+    assert challenger is not None
+    content = challenger.release.manifest.content
+    broken = Inference(constant_model(bench.contract, float("nan")), content, bench.contract)
+    assert _outcomes(replace(challenger, inference=broken), [bench.contract.example()]) == [
+        Failure("churn@1.1.0 has no usable answer (AnswerUnusable)")
+    ]
 
 
 def test_rows_that_the_challengers_contract_does_not_accept_are_reported(bench: ConsumerBench) -> None:

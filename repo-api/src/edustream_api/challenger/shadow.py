@@ -189,8 +189,13 @@ def _outcomes(model: ServedModel, rows: Sequence[Row]) -> list[Outcome]:
         return list(model.inference.answers(rows))
     except AnswerUnusable as error:
         if len(rows) == 1:
-            return [Failure(str(error))]
+            # The model's own words may quote a row, as those of its runtime do.
+            return [Failure(f"{model.name}@{model.version} has no usable answer ({_kind(error)})")]
     return [outcome for row in rows for outcome in _outcomes(model, [row])]
+
+
+def _kind(error: Exception) -> str:
+    return type(error.__cause__ or error).__qualname__
 
 
 def _seconds(model: ServedModel, row: Row) -> tuple[Outcome, float]:
