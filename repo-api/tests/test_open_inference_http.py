@@ -176,6 +176,18 @@ def test_the_server_is_ready_when_every_model_is(bench: ConsumerBench) -> None:
         assert "No model is asked for" in error_of(client.get("/v2/health/ready"), 503)
 
 
+@pytest.mark.parametrize("version", ["v2", "models", "churn", "versions", "ready", "1.0.0"])
+def test_all_versions_are_one_route_also_those_that_are_called_like_a_part_of_it(
+    bench: ConsumerBench, version: str
+) -> None:
+    bench.release("1.0.0")
+    with client_of(bench.consumer()) as client:
+        status = client.get(f"/v2/models/churn/versions/{version}/ready").status_code
+        text = client.get("/metrics").text
+    route = "/v2/models/churn/versions/{version}/ready"
+    assert f'edustream_requests_total{{route="{route}",status="{status}"}} 1.0' in text
+
+
 def test_requests_are_counted_by_route(bench: ConsumerBench, row: dict[str, Any]) -> None:
     bench.release("1.0.0")
     with client_of(bench.consumer()) as client:

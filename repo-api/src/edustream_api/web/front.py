@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from time import perf_counter
 from typing import Final
 
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edustream_api import problems, request_context
@@ -42,6 +43,8 @@ class Front:
         """`direct` answers requests before they get here, where the connection knows how to ask it."""
         self._rest = rest
         self._paths = paths
+        # Where parts of the path are parameters, all values of one are one route.
+        self._patterns = [(compile_path(path)[0], path) for path in paths if "{" in path]
         self._operations = operations
         # What the Open Inference Protocol sends may be JSON with bytes after it.
         self._mixed = frozenset(filter(is_open_inference, operations))
@@ -72,7 +75,7 @@ class Front:
                 status = await self._answered(operation, scope, receive, send, identity)
             else:
                 status = await self._handed_on(scope, receive, send, identity)
-                path = self._route(scope)
+                path = self._route(path)
         finally:
             self.in_progress -= 1
         seconds = perf_counter() - started
@@ -80,12 +83,10 @@ class Front:
         if status >= self._log.least_status:
             self._log.answered(scope["method"], path, status, seconds)
 
-    def _route(self, scope: Scope) -> str:
-        # Where parts of the path are parameters, all values of one are one route.
-        path: str = scope["path"]
-        for name, value in scope.get("path_params", {}).items():
-            path = path.replace(f"/{value}", f"/{{{name}}}", 1)
-        return path if path in self._paths else OTHER
+    def _route(self, path: str) -> str:
+        if path in self._paths:
+            return path
+        return next((route for pattern, route in self._patterns if pattern.match(path)), OTHER)
 
     async def _admitted(
         self, access: Access, scope: Scope, receive: Receive, send: Send, identity: Headers
