@@ -387,6 +387,30 @@ def test_what_came_before_the_end_is_answered_too(consumer: Consumer, row: dict[
     assert asyncio.run(talk(consumer.app)) == asyncio.run(talk(ordinary(consumer))) == ([b"200", b"422"], 1, True)
 
 
+@pytest.mark.parametrize("ending", ["eof_received", "shutdown"])
+@pytest.mark.parametrize("before", [b"", b"GET /health/live HTTP/1.1\r\nhost: here\r\n\r\n"])
+def test_half_a_head_before_the_end_keeps_no_connection_open_and_no_answer_back(
+    consumer: Consumer, row: dict[str, Any], before: bytes, ending: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def talk() -> None:
+        caller = Caller(consumer.app)
+        if before:
+            caller.send(before)
+            await caller.rest()
+            caller.pipe.written.clear()
+        caller.send(posted(orjson.dumps(row), JSON))
+        caller.send(b"POST /pre")
+        getattr(caller.connection, ending)()
+        await caller.rest()
+        assert re.findall(rb"HTTP/1.1 (\d+)", caller.told) == [b"200"]
+        assert caller.pipe.closed
+        caller.leave()
+
+    run(talk)
+    assert caplog.messages == []
+    assert 'edustream_requests_total{route="/predict",status="200"} 1.0' in consumer_metrics(consumer)
+
+
 def test_a_connection_is_kept_for_its_time_after_the_last_answer(consumer: Consumer, row: dict[str, Any]) -> None:
     async def talk() -> None:
         loop = asyncio.get_running_loop()

@@ -86,12 +86,12 @@ class DirectModel:
                 # The ordinary way meets it too, and tells of it.
                 asker.hand_on()
                 return
-            asker.answer(HEAD % (self._heads[side], len(answer), header_lines(request.headers())), answer)
             self._observe(self._path, OK, perf_counter() - started)
             if split is not None:
                 if hindrance is not None:
                     split.fell_back(hindrance)
                 split.succeeded[side] += 1
+            asker.answer(HEAD % (self._heads[side], len(answer), header_lines(request.headers())), answer)
 
         self.under_way += 1
         # As in the ordinary way, nobody observes a challenger.

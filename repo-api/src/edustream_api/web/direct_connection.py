@@ -173,7 +173,8 @@ class DirectConnection(BoundedConnection):
         self.flow.resume_reading()
         if self._last:
             super().data_received(early)
-            self.cycle.keep_alive = False
+            # Half a head is no request that could be answered.
+            super().shutdown()
         else:
             self.data_received(early)
 
