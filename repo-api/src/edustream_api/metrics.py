@@ -42,7 +42,7 @@ class Metrics:
         )
         self._durations = Histogram(
             "edustream_request_duration_seconds",
-            "Time from the first byte of a request to the last of its answer",
+            "Time from the end of the head of a request to its answer",
             ["route"],
             buckets=BUCKETS,
             registry=self._registry,
