@@ -232,6 +232,20 @@ def test_what_is_older_than_the_budget_answers_nothing_before_a_poll_confirms_it
     assert version_of(handler, row) == (200, "1.0.0")
 
 
+def test_a_release_behind_a_bad_one_that_stood_for_long_waits_for_no_poll(
+    bench: ConsumerBench, row: dict[str, Any]
+) -> None:
+    bench.release("1.0.0")
+    handler = function(bench)
+    bench.release("1.1.0", model=b"no model")
+    for _ in range(4):
+        assert not handler._must_wait()
+        bench.registry.clock.advance(BUDGET_S / 2)
+        assert version_of(handler, row) == (200, "1.0.0")
+    bench.registry.clock.advance(BUDGET_S + 1)
+    assert handler._must_wait()
+
+
 def with_poller(consumer: Consumer, poll: Callable[[], object]) -> Consumer:
     return Consumer(consumer.settings, consumer.hosting, consumer.app, (Poller(poll, INTERVAL_S),))
 

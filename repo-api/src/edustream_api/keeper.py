@@ -89,6 +89,12 @@ class Keeper:
         contacted_at = (snapshot or self.snapshot).contacted_at
         return None if contacted_at is None else self._seconds_since(contacted_at)
 
+    @property
+    def must_ask(self) -> bool:
+        """Whether nothing may answer before the registry did: nothing is loaded, or its last answer is too old."""
+        snapshot = self.snapshot
+        return snapshot.serving is None or not self._within_budget(snapshot.answered_at)
+
     def start(self) -> Snapshot:
         """The first look at the registry; what it found, which may be nothing that can be served.
 

@@ -23,7 +23,6 @@ from mangum.types import LambdaContext, Scope
 
 from edustream_api import log, problems
 from edustream_api.consumer import Consumer, consumer_from
-from edustream_api.keeper import Keeper
 from edustream_api.polling import Poller
 from edustream_api.settings import PREFIX
 
@@ -62,7 +61,7 @@ class LambdaFunction:
 
     def _must_wait(self) -> bool:
         """Whether a model cannot answer, or may not any more, unless a poll finds something."""
-        return any(_over(hosted.keeper) for hosted in self._consumer.hosting.models)
+        return any(hosted.keeper.must_ask for hosted in self._consumer.hosting.models)
 
 
 class LoadBalancer(ALB):
@@ -118,11 +117,6 @@ def lambda_function(environ: Mapping[str, str]) -> LambdaFunction:
     consumer = consumer_from({**cache, **environ})
     consumer.start()
     return LambdaFunction(consumer)
-
-
-def _over(keeper: Keeper) -> bool:
-    snapshot = keeper.snapshot
-    return snapshot.serving is None or (keeper.staleness_s(snapshot) or 0.0) > keeper.staleness_budget_s
 
 
 def _without_stage(event: Event) -> Event:

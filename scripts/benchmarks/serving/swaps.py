@@ -14,7 +14,7 @@ from serving.scene import Scene
 POLL_INTERVAL_S: Final = 0.1
 SWAPS: Final = 40
 PAUSE_S: Final = 0.6
-SETTLING_S: Final = 3.0
+SETTLING_S: Final = 10.0
 STEADY_S: Final = 12.0
 PEAK_S: Final = 4
 AFTERWARDS_S: Final = 0.1
