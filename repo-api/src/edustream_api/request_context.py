@@ -15,6 +15,7 @@ from edustream_api.trace_context import TraceContext
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 
+HOST: Final = b"host"
 REQUEST_ID: Final = b"x-request-id"
 TRACEPARENT: Final = b"traceparent"
 TRACESTATE: Final = b"tracestate"

@@ -55,7 +55,8 @@ class GrowingParquet:
             room *= 2
         _cut(self._path, end)
         pq.read_metadata(self._path).write_metadata_file(str(self._footer(number)))
-        synced(self._footer(number))
+        with self._footer(number).open("rb") as footer:
+            os.fsync(footer.fileno())
         with self._path.open("rb") as file:
             file.seek(-FOOTER_END, os.SEEK_END)
             after = end - FOOTER_END - int.from_bytes(file.read(4), "little")
@@ -204,12 +205,3 @@ def _cut(path: Path, size: int) -> None:
         file.truncate(size)
         file.flush()
         os.fsync(file.fileno())
-
-
-def synced(path: Path) -> None:
-    """Have what a file or a folder holds on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

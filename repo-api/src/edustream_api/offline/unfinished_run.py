@@ -14,9 +14,10 @@ from typing import Any, Final
 
 import pyarrow as pa
 from edustream_contracts.errors import InvalidInput, Problem
+from edustream_registry.downloading import flush_folder
 from edustream_registry.local_copy import write_whole
 
-from edustream_api.offline.growing_file import GrowingFile, GrowingLines, growing_file, synced, writable
+from edustream_api.offline.growing_file import GrowingFile, GrowingLines, growing_file, writable
 
 RUN_FORMAT: Final = 1
 RUN: Final = "run.json"
@@ -91,7 +92,7 @@ class UnfinishedRun:
                 output_bytes=size,
                 rejected_bytes=GrowingLines(self._lines).append(rejected, before.rejected_bytes),
             )
-            synced(self._folder)
+            flush_folder(self._folder)
             write_whole(self._folder / PROGRESS, json.dumps(asdict(after)).encode())
         self.progress = after
 
@@ -239,7 +240,7 @@ def _named(source: Path, target: Path) -> None:
                 f"There is {target} now; it was not there when this run began.",
                 remedy="move it away and give the same command again.",
             ) from error
-    synced(target.parent)
+    flush_folder(target.parent)
 
 
 def _is_same(path: Path, part: Path) -> bool:

@@ -20,7 +20,6 @@ from edustream_api.web.unread import CUT_SHORT, REFUSED
 HEAD_END: Final = b"\r\n\r\n"
 BLANKS: Final = b" \t"
 """What may stand behind a value without being part of it (RFC 9110, section 5.5)."""
-HOST: Final = b"host"
 UPGRADE: Final = frozenset({b"connection", b"http2-settings", b"upgrade"})
 
 
@@ -94,7 +93,7 @@ class BoundedConnection(JoinedConnection):
         """Called by the parser at the end of a head. Raises `ValueError` for one that does not say whom it is for."""
         if self.parser.should_upgrade():
             return
-        hosts = [name for name, _ in self.headers].count(HOST)
+        hosts = [name for name, _ in self.headers].count(request_context.HOST)
         # RFC 9112, section 3.2.
         if hosts > 1 or (not hosts and self.parser.get_http_version() != "1.0"):
             raise ValueError(f"{hosts} fields of the name Host")

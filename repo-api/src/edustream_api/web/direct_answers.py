@@ -18,13 +18,12 @@ from edustream_api.challenger.split import TO_CHAMPION, row_key
 from edustream_api.hosting import HostedModel, Hosting
 from edustream_api.joint_inference import JointInference
 from edustream_api.prediction import encoded
-from edustream_api.request_context import IDENTITY, Headers, RequestContext
+from edustream_api.request_context import HOST, IDENTITY, Headers, RequestContext
 from edustream_api.web.reply import JSON_HEADER, Observe
 
 OK: Final = 200
 HEAD: Final = b"%scontent-length: %d\r\n%s"
 CONTENT_TYPE: Final = b"content-type"
-HOST: Final = b"host"
 UNCOMMON: Final = frozenset({b"content-encoding", b"expect"})
 
 
