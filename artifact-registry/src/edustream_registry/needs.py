@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from edustream_contracts.canonical import canonical_json, sha256_hex
 from edustream_contracts.compatibility import check_statement
@@ -121,6 +121,9 @@ class ConsumerStatement(Statement):
         return now < self.expires and self.lifetime_s > 0
 
 
+StatementsByKey: TypeAlias = dict[str, Signed[ConsumerStatement]]
+
+
 @dataclass(frozen=True, slots=True)
 class Unverified:
     """An object in a consumer's folder that nobody vouches for, or a whole folder: what it says is not known."""
@@ -165,14 +168,24 @@ def matters_until(statement_id: str) -> int:
     return int(statement_id[:TIME_DIGITS], 16)
 
 
-def read_living(store: Store, trust: TrustPolicy, now: datetime, consumer: str | None = None) -> LivingNeeds:
+def read_living(
+    store: Store,
+    trust: TrustPolicy,
+    now: datetime,
+    consumer: str | None = None,
+    known: StatementsByKey | None = None,
+) -> LivingNeeds:
     """The needs in force at `now`, of one consumer or of all of them.
 
     Costs one listing and one read for each statement that still matters, of at most `MAX_LIVING`: of all consumers, the
     fullest folders beyond these are not read and count as unverified, so that each can be accepted by its name; of one
     consumer, raises `Rejected` (kind `malformed`). Raises `Unreachable`.
+
+    Statements never change: those in `known`, which `trust` has verified, are not read again. It holds afterwards what
+    was listed and verified, and nothing else.
     """
-    read: list[Signed[ConsumerStatement]] = []
+    before = {} if known is None else known
+    read: StatementsByKey = {}
     unverified: list[Unverified] = []
     folders: dict[str, list[str]] = {}
     for key in _mattering(store, now, consumer):
@@ -188,14 +201,20 @@ def read_living(store: Store, trust: TrustPolicy, now: datetime, consumer: str |
         left -= len(keys)
         for key in keys:
             try:
-                read.append(read_needs(store, trust, key))
+                read[key] = before[key] if key in before else read_needs(store, trust, key)
             except Rejected as error:
                 unverified.append(Unverified(key, error))
             except ObjectMissing:
                 continue
-    replaced = {layout.needs_key(one.statement.consumer, void) for one in read for void in one.statement.replaces or ()}
+    if known is not None:
+        known.clear()
+        known.update(read)
+    found = read.values()
+    replaced = {
+        layout.needs_key(one.statement.consumer, void) for one in found for void in one.statement.replaces or ()
+    }
     return LivingNeeds(
-        tuple(one for one in read if one.statement.is_in_force(now) and one.statement.key not in replaced),
+        tuple(one for one in found if one.statement.is_in_force(now) and one.statement.key not in replaced),
         tuple(one for one in unverified if one.key not in replaced),
         frozenset(replaced),
     )

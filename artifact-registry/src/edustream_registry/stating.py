@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
@@ -18,6 +18,7 @@ from edustream_registry.needs import (
     ConsumerStatement,
     LivingNeeds,
     Needs,
+    StatementsByKey,
     matters_until,
     read_living,
     statement_id,
@@ -35,17 +36,21 @@ NO_ID: Final = "0" * 32
 
 @dataclass(frozen=True, slots=True)
 class ConsumerAuthor:
-    """A consumer that states its own needs, signed with its own key; its own trust file must hold that key."""
+    """A consumer that states its own needs, signed with its own key; its own trust file must hold that key.
+
+    What it has read of its own folder, or written there, is not read again. One thread at a time uses it.
+    """
 
     consumer: str
     store: Store
     trust: TrustPolicy
     signer: Signer
     clock: Clock = utc_now
+    _known: StatementsByKey = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def living(self) -> LivingNeeds:
         """What this consumer has stated and what still counts. Raises `Rejected`, `Unreachable`."""
-        return read_living(self.store, self.trust, self.clock(), self.consumer)
+        return read_living(self.store, self.trust, self.clock(), self.consumer, self._known)
 
     def state(self, needs: Needs, expires: datetime, replaces: Iterable[str] = ()) -> Signed[ConsumerStatement]:
         """State `needs` until `expires`, to the second, and that the statements with the ids `replaces` are void.
@@ -106,6 +111,7 @@ class ConsumerAuthor:
         _, found = create_statement(
             self.store, said.key, said, (self.signer,), lambda data: verified_needs(self.trust, said.key, data)
         )
+        self._known[said.key] = found
         return found
 
 
