@@ -11,8 +11,11 @@ from typing import Final
 
 LOG: Final = logging.getLogger("edustream_api.polling")
 STOP_TIMEOUT_S: Final = 1.0
-LESS_URGENT: Final = 5
-"""What is added to the niceness of the threads that fetch, verify, load and compare."""
+LESS_URGENT: Final = 10
+"""What is added to the niceness of the threads that fetch, verify, load and compare.
+
+Where answering takes all of a core it leaves them a tenth: a swap takes longer, and those who ask wait less for it.
+"""
 MOST_NICE: Final = 19
 
 
