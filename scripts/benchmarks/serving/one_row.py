@@ -9,7 +9,7 @@ from figures import Figure, paired_figure
 from edustream_lab.processes import free_port
 from serving import cores
 from serving.closed_loop import Target, rate, rates_in_turn
-from serving.latencies import percentile
+from serving.latencies import Load, percentile
 from serving.peers import PEERS, Peers
 from serving.scene import BENCHMARKS, Scene, first_answer
 
@@ -65,29 +65,20 @@ class OneRow:
         A machine whose cores are taken away for milliseconds shows that in both.
         """
         scene = self._scene
-        tails: dict[str, list[float]] = {"p50": [], "p99": [], "late": [], "plain p50": [], "plain p99": []}
+        loads: list[Load] = []
+        empty: list[Load] = []
         for _ in range(TAIL_ROUNDS):
             half = rate(ours, scene.folder, TAIL_PEAK_SECONDS) / 2
-            load = scene.load(ours, half, TAIL_SECONDS)
-            empty = scene.load(plain, half, TAIL_SECONDS)
-            self.latencies["half of the peak load"] = load.milliseconds()
-            tails["p50"].append(percentile(load.latency_s, 0.5) * 1000)
-            tails["p99"].append(percentile(load.latency_s, 0.99) * 1000)
-            tails["late"].append(percentile(load.lateness_s, 0.99) * 1000)
-            tails["plain p50"].append(percentile(empty.latency_s, 0.5) * 1000)
-            tails["plain p99"].append(percentile(empty.latency_s, 0.99) * 1000)
+            loads.append(scene.load(ours, half, TAIL_SECONDS))
+            empty.append(scene.load(plain, half, TAIL_SECONDS))
+        self.latencies["half of the peak load"] = sorted(loads, key=_tail)[TAIL_ROUNDS // 2].milliseconds()
         name = "p99 / p50 of one-row /predict at half of the peak load"
         late = f"{name}: the load generator's own p99 lateness / p50"
+        lateness = [percentile(load.lateness_s, 0.99) * 1000 for load in loads]
         return [
-            paired_figure(name, tails["p99"], tails["p50"], "ms", "<= 3"),
-            paired_figure(late, tails["late"], tails["p50"], "ms", ">= 0"),
-            paired_figure(
-                "p99 / p50 of an empty plain ASGI route at that load",
-                tails["plain p99"],
-                tails["plain p50"],
-                "ms",
-                ">= 0",
-            ),
+            _tails_figure(name, loads, "<= 3"),
+            paired_figure(late, lateness, [_ms(load, 0.5) for load in loads], "ms", ">= 0"),
+            _tails_figure("p99 / p50 of an empty plain ASGI route at that load", empty, ">= 0"),
         ]
 
     def beside_peers(self) -> list[Figure]:
@@ -112,3 +103,15 @@ class OneRow:
     def _note(self, targets: dict[str, Target], rates: dict[str, list[float]]) -> None:
         for name, target in targets.items():
             self.throughput[target.name] = sorted(rates[name])[len(rates[name]) // 2]
+
+
+def _tails_figure(name: str, loads: list[Load], target: str) -> Figure:
+    return paired_figure(name, [_ms(load, 0.99) for load in loads], [_ms(load, 0.5) for load in loads], "ms", target)
+
+
+def _tail(load: Load) -> float:
+    return _ms(load, 0.99) / _ms(load, 0.5)
+
+
+def _ms(load: Load, share: float) -> float:
+    return percentile(load.latency_s, share) * 1000
