@@ -23,7 +23,7 @@ from edustream_registry.names import Reference, parse_version
 from edustream_registry.object_keys import KeyKind, parse_key
 from edustream_registry.signing import malformed
 from edustream_registry.statement import MAX_STATEMENT_BYTES, Signed, Statement, require_place
-from edustream_registry.store import ObjectMissing, Store
+from edustream_registry.store import ObjectInfo, ObjectMissing, Store
 from edustream_registry.trust import TrustPolicy
 
 TIME_DIGITS: Final = 10
@@ -121,7 +121,8 @@ class ConsumerStatement(Statement):
         return now < self.expires and self.lifetime_s > 0
 
 
-StatementsByKey: TypeAlias = dict[str, Signed[ConsumerStatement]]
+KnownStatements: TypeAlias = dict[ObjectInfo, Signed[ConsumerStatement]]
+"""Verified statements by the row of the listing under which they were read: what is overwritten has another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,7 @@ def read_living(
     trust: TrustPolicy,
     now: datetime,
     consumer: str | None = None,
-    known: StatementsByKey | None = None,
+    known: KnownStatements | None = None,
 ) -> LivingNeeds:
     """The needs in force at `now`, of one consumer or of all of them.
 
@@ -181,29 +182,29 @@ def read_living(
     fullest folders beyond these are not read and count as unverified, so that each can be accepted by its name; of one
     consumer, raises `Rejected` (kind `malformed`). Raises `Unreachable`.
 
-    Statements never change: those in `known`, which `trust` has verified, are not read again. It holds afterwards what
-    was listed and verified, and nothing else.
+    Statements never change: those in `known`, which `trust` has verified, are not read again while the listing shows
+    them as before. It holds afterwards what was listed and verified, and nothing else.
     """
     before = {} if known is None else known
-    read: StatementsByKey = {}
+    read: KnownStatements = {}
     unverified: list[Unverified] = []
-    folders: dict[str, list[str]] = {}
-    for key in _mattering(store, now, consumer):
-        folders.setdefault(key.split("/")[1], []).append(key)
+    folders: dict[str, list[ObjectInfo]] = {}
+    for info in _mattering(store, now, consumer):
+        folders.setdefault(info.key.split("/")[1], []).append(info)
     left = MAX_LIVING
-    for name, keys in sorted(folders.items(), key=lambda folder: (len(folder[1]), folder[0])):
-        if len(keys) > left:
-            error = _too_many(store, name, len(keys))
+    for name, rows in sorted(folders.items(), key=lambda folder: (len(folder[1]), folder[0])):
+        if len(rows) > left:
+            error = _too_many(store, name, len(rows))
             if consumer:
                 raise error
             unverified.append(Unverified(layout.needs_prefix(name), error))
             continue
-        left -= len(keys)
-        for key in keys:
+        left -= len(rows)
+        for info in rows:
             try:
-                read[key] = before[key] if key in before else read_needs(store, trust, key)
+                read[info] = before[info] if info in before else read_needs(store, trust, info.key)
             except Rejected as error:
-                unverified.append(Unverified(key, error))
+                unverified.append(Unverified(info.key, error))
             except ObjectMissing:
                 continue
     if known is not None:
@@ -241,7 +242,7 @@ def verified_needs(trust: TrustPolicy, key: str, data: bytes) -> Signed[Consumer
     return Signed(said, verified.data, verified.digest, verified.key_ids)
 
 
-def _mattering(store: Store, now: datetime, consumer: str | None) -> Iterator[str]:
+def _mattering(store: Store, now: datetime, consumer: str | None) -> Iterator[ObjectInfo]:
     moment = math.floor(now.timestamp())
     prefix, after = layout.CONSUMERS, ""
     if consumer:
@@ -251,7 +252,7 @@ def _mattering(store: Store, now: datetime, consumer: str | None) -> Iterator[st
         found = parse_key(info.key)
         if found is None or found.kind is not KeyKind.CONSUMER_STATEMENT or matters_until(found.name) <= moment:
             continue
-        yield info.key
+        yield info
 
 
 def _too_many(store: Store, consumer: str, count: int) -> Rejected:

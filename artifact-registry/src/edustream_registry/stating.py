@@ -16,9 +16,9 @@ from edustream_registry.names import model_name
 from edustream_registry.needs import (
     MAX_LIFETIME_S,
     ConsumerStatement,
+    KnownStatements,
     LivingNeeds,
     Needs,
-    StatementsByKey,
     matters_until,
     read_living,
     statement_id,
@@ -38,7 +38,8 @@ NO_ID: Final = "0" * 32
 class ConsumerAuthor:
     """A consumer that states its own needs, signed with its own key; its own trust file must hold that key.
 
-    What it has read of its own folder, or written there, is not read again. One thread at a time uses it.
+    What it has verified of its own folder is not read again while its listing shows it as before. One thread at a time
+    uses it.
     """
 
     consumer: str
@@ -46,7 +47,7 @@ class ConsumerAuthor:
     trust: TrustPolicy
     signer: Signer
     clock: Clock = utc_now
-    _known: StatementsByKey = field(default_factory=dict, init=False, repr=False, compare=False)
+    _known: KnownStatements = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def living(self) -> LivingNeeds:
         """What this consumer has stated and what still counts. Raises `Rejected`, `Unreachable`."""
@@ -111,7 +112,6 @@ class ConsumerAuthor:
         _, found = create_statement(
             self.store, said.key, said, (self.signer,), lambda data: verified_needs(self.trust, said.key, data)
         )
-        self._known[said.key] = found
         return found
 
 

@@ -14,7 +14,8 @@ STOP_TIMEOUT_S: Final = 1.0
 LESS_URGENT: Final = 10
 """What is added to the niceness of the threads that fetch, verify, load and compare.
 
-Where answering takes all of a core it leaves them a tenth: a swap takes longer, and those who ask wait less for it.
+Where answering takes all of a core it leaves each a tenth of what it takes itself: a swap takes longer, and those who
+ask wait less for it.
 """
 MOST_NICE: Final = 19
 

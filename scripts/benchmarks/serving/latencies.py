@@ -77,13 +77,17 @@ class Load:
         return {name: round(percentile(self.latency_s, share) * 1000, 3) for name, share in shares.items()}
 
     def changes_seen(self, asked: Iterable[tuple[float, str]]) -> int:
-        """How many of the versions that were asked for answered before the next one was."""
+        """How many of the versions that were asked for took over from another one before the next one was asked for."""
         moments = sorted(asked)
         ends = [moment for moment, _ in moments[1:]] + [math.inf]
         return sum(
-            any(self.answers[index] == version for index in self._due_between(moment, end))
+            self._took_over(version, self._due_between(moment, end))
             for (moment, version), end in zip(moments, ends, strict=True)
         )
+
+    def _took_over(self, version: str, indices: range) -> bool:
+        before = self.answers[max(0, indices.start - 1)]
+        return before != version and any(self.answers[index] == version for index in indices)
 
     def _due_between(self, begin: float, end: float) -> range:
         return range(bisect_left(self.due_s, begin), bisect_left(self.due_s, end))

@@ -19,13 +19,15 @@ SWAPS: Final = 8
 PAUSE_S: Final = 0.6
 SETTLING_S: Final = 10.0
 STEADY_S: Final = 6.0
-PEAK_S: Final = 4
+PEAK_S: Final = 2
+HALF: Final = 0.5
+SHARES: Final = {HALF: "half", 0.25: "a quarter"}
 AFTERWARDS_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """A load without swaps; one with them, and of that what was due during a change; how many versions answered."""
+    """A load without swaps, one while they are asked for, what was due during one, and how many versions answered."""
 
     steady: Load
     swapping: Load
@@ -49,50 +51,33 @@ class Swaps:
         scene = self._scene
         consumer = scene.start_consumer("--poll-interval-s", str(POLL_INTERVAL_S), cache="cache-swaps")
         target = scene.one_row("POST /predict", consumer.url)
-        peak = rate(target, scene.folder, PEAK_S)
-        half = self._at(target, peak / 2, "at half of the peak load", drawn=True)
-        quarter = self._at(target, peak / 4, "at a quarter of the peak load", drawn=False)
+        rounds: dict[float, list[Round]] = {share: [] for share in SHARES}
+        for number in range(ROUNDS):
+            peak = rate(target, scene.folder, PEAK_S)
+            for share, seen in rounds.items():
+                seen.append(self._round(target, peak * share, swaps_first=bool(number % 2)))
         consumer.stop()
-        return [*half, *quarter]
+        drawn = sorted(rounds[HALF], key=lambda one: _p99_ms(one.during) / _p99_ms(one.steady))[ROUNDS // 2]
+        self.latencies = {"steady": drawn.steady.milliseconds(), "during hot swaps": drawn.during.milliseconds()}
+        return [one for share, seen in rounds.items() for one in _figures(seen, SHARES[share])]
 
-    def _at(self, target: Target, pace: float, load: str, *, drawn: bool) -> list[Figure]:
-        rounds = [self._round(target, pace) for _ in range(ROUNDS)]
-        usual, during = [_p99_ms(one.steady) for one in rounds], [_p99_ms(one.during) for one in rounds]
-        if drawn:
-            middle = sorted(rounds, key=lambda one: _p99_ms(one.during) / _p99_ms(one.steady))[ROUNDS // 2]
-            self.latencies = {
-                "steady": middle.steady.milliseconds(),
-                "during hot swaps": middle.during.milliseconds(),
-            }
-        swaps = ROUNDS * SWAPS
-        return [
-            paired_figure(f"p99 during {swaps} hot swaps / steady p99, {load}", during, usual, "ms", "<= 2"),
-            paired_figure(
-                f"p99 of a load with a swap every {PAUSE_S} s / steady p99, {load}",
-                [_p99_ms(one.swapping) for one in rounds],
-                usual,
-                "ms",
-                ">= 0",
-            ),
-            figure(
-                f"versions that answered within that pace / asked for, {load}",
-                [float(sum(one.seen for one in rounds))],
-                [float(swaps)],
-                "swaps",
-                ">= 0",
-            ),
-        ]
+    def _round(self, target: Target, pace: float, *, swaps_first: bool) -> Round:
+        if swaps_first:
+            swapping, asked = self._swapping(target, pace)
+            steady = self._scene.load(target, pace, STEADY_S)
+        else:
+            steady = self._scene.load(target, pace, STEADY_S)
+            swapping, asked = self._swapping(target, pace)
+        paced = swapping.within([(asked[0][0], asked[-1][0] + PAUSE_S)])
+        return Round(steady, paced, swapping.within(windows(swapping, asked)), swapping.changes_seen(asked))
 
-    def _round(self, target: Target, pace: float) -> Round:
+    def _swapping(self, target: Target, pace: float) -> tuple[Load, list[tuple[float, str]]]:
         scene = self._scene
-        steady = scene.load(target, pace, STEADY_S)
         finish = scene.begin_load(target, pace, SWAPS * PAUSE_S + SETTLING_S)
         env_file = str(scene.company.home / "repo-ml" / ".env")
         arguments = (env_file, str(SWAPS), str(PAUSE_S), *scene.versions)
         asked = [(float(moment), str(version)) for moment, version in self._promote(*arguments)]
-        swapping = finish()
-        during = swapping.within(windows(swapping, asked))
-        return Round(steady, swapping, during, swapping.changes_seen(asked))
+        return finish(), asked
 
     def _promote(self, *arguments: str) -> list[tuple[float, str]]:
         asked: list[tuple[float, str]] = self._scene.in_producer("promotions.py", *arguments, core=cores.LOAD)
@@ -104,6 +89,34 @@ def windows(load: Load, asked: list[tuple[float, str]]) -> list[Window]:
     changes = load.windows_of_change(asked)
     nexts = [begin for begin, _ in changes[1:]] + [float("inf")]
     return [(begin, min(end + AFTERWARDS_S, following)) for (begin, end), following in zip(changes, nexts, strict=True)]
+
+
+def _figures(rounds: list[Round], share: str) -> list[Figure]:
+    usual = [_p99_ms(one.steady) for one in rounds]
+    load = f"at {share} of the peak load"
+    return [
+        paired_figure(
+            f"p99 during hot swaps / steady p99, {load}, median of {ROUNDS} rounds of {SWAPS} swaps",
+            [_p99_ms(one.during) for one in rounds],
+            usual,
+            "ms",
+            "<= 2",
+        ),
+        paired_figure(
+            f"p99 of a load with a swap every {PAUSE_S} s / steady p99, {load}",
+            [_p99_ms(one.swapping) for one in rounds],
+            usual,
+            "ms",
+            ">= 0",
+        ),
+        figure(
+            f"versions that answered within that pace / asked for, {load}",
+            [float(sum(one.seen for one in rounds))],
+            [float(ROUNDS * SWAPS)],
+            "swaps",
+            ">= 0",
+        ),
+    ]
 
 
 def _p99_ms(load: Load) -> float:
