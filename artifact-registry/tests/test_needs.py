@@ -292,54 +292,6 @@ def test_a_statement_that_vanishes_while_it_is_read_is_passed_over(registry: Reg
     assert key not in registry.memory.objects
 
 
-def reads(registry: RegistrySimulator, look: Callable[[], object]) -> int:
-    registry.store.calls.clear()
-    look()
-    return [operation for operation, _ in registry.store.calls].count("get")
-
-
-def test_an_author_reads_a_statement_once(registry: RegistrySimulator) -> None:
-    for number in range(3):
-        registry.consumer.state(dataclasses.replace(CHURN, major=number), later(registry))
-    author = dataclasses.replace(registry.consumer)
-
-    assert reads(registry, author.living) == 3
-    assert reads(registry, author.living) == 0
-    mine = author.state(dataclasses.replace(CHURN, major=3), later(registry))
-    registry.consumer.state(dataclasses.replace(CHURN, major=4), later(registry), [mine.statement.write_id])
-    assert reads(registry, author.living) == 2
-    assert author.living() == registry.consumer.living() == living(registry)
-
-
-def test_what_is_deleted_is_known_no_more(registry: RegistrySimulator) -> None:
-    signed = registry.consumer.state(CHURN, later(registry))
-    author = dataclasses.replace(registry.consumer)
-    author.living()
-    kept = registry.memory.objects.pop(signed.statement.key)
-
-    assert author.living() == LivingNeeds()
-    registry.memory.objects[signed.statement.key] = kept
-    assert reads(registry, author.living) == 1
-
-
-def test_what_was_overwritten_is_read_again(registry: RegistrySimulator) -> None:
-    signed = registry.consumer.state(CHURN, later(registry))
-    author = dataclasses.replace(registry.consumer)
-    author.living()
-
-    registry.memory.objects[signed.statement.key] += b" "
-
-    assert [one.key for one in author.living().unverified] == [signed.statement.key]
-
-
-def test_what_nobody_vouches_for_is_read_again(registry: RegistrySimulator) -> None:
-    forge(registry, signer=Signer.generate())
-    author = dataclasses.replace(registry.consumer)
-    author.living()
-
-    assert reads(registry, author.living) == 1
-
-
 def test_more_statements_than_anybody_reads_are_refused(
     registry: RegistrySimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
