@@ -13,12 +13,13 @@ from local_copies import FILES, PRODUCTION, path_of, rewrite, state_path
 
 from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import InvalidInput, NothingToServe, Rejected, Unreachable
-from edustream_registry import layout, local_copy
+from edustream_registry import layout, local_copy, trust
 from edustream_registry.local_copy import LocalCopy, LocalRelease, state_name
 from edustream_registry.manifest import ReleaseContent
 from edustream_registry.names import Reference
+from edustream_registry.promotion import Promoter
 from edustream_registry.resolved import Resolved
-from edustream_registry.signing import Signer
+from edustream_registry.signing import Signer, verify_statement
 from edustream_registry.testing.simulator import RegistrySimulator, write_release
 from edustream_registry.trust import TrustPolicy
 
@@ -138,6 +139,29 @@ def test_contact_refreshes_the_time(fetched: LocalRelease, copy: LocalCopy, prom
     assert recalled is not None
     assert recalled.contacted_at - before == timedelta(seconds=30)
     assert recalled.answered_at == recalled.contacted_at
+
+
+def test_contact_with_the_release_that_is_held_verifies_no_signature(
+    fetched: LocalRelease, copy: LocalCopy, promoted: RegistrySimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verified = []
+    monkeypatch.setattr(trust, "verify_statement", lambda *told: verified.append(told[-1]) or verify_statement(*told))
+    copy.contacted(fetched.resolved)
+    at_contact = len(verified)
+
+    assert copy.known(PRODUCTION) == fetched.resolved
+    assert (at_contact, len(verified)) == (0, 2)
+
+
+@pytest.mark.parametrize("part", ["manifest", "entry"])
+def test_contact_puts_a_state_right_whose_statements_are_not_those_of_the_release(
+    fetched: LocalRelease, copy: LocalCopy, directory: Path, part: str
+) -> None:
+    rewrite(directory, lambda state: state.update({part: state[part].replace("churn", "chorn")}))
+
+    copy.contacted(fetched.resolved)
+
+    assert copy.known(PRODUCTION) == fetched.resolved
 
 
 def test_an_answer_that_confirms_nothing_refreshes_its_own_time(
@@ -387,6 +411,19 @@ def test_a_genuine_entry_with_the_manifest_of_another_release_is_refused(
 
     with pytest.raises(Rejected, match="names a manifest that its log entry did not promote"):
         copy.recall(PRODUCTION)
+
+
+def test_a_slower_process_does_not_take_back_that_its_release_was_renewed(
+    copy: LocalCopy, fetched: LocalRelease, promoted: RegistrySimulator
+) -> None:
+    Promoter(promoted.author).renew("churn", "production", "1.0.0", "a test")
+    copy.commit(copy.fetch(promoted.reader, promoted.reader.resolve(PRODUCTION)))
+
+    copy.contacted(fetched.resolved)
+
+    known = copy.known(PRODUCTION)
+    assert known is not None
+    assert (known.manifest_digest, known.sequence) == (fetched.resolved.manifest_digest, 2)
 
 
 def test_a_slower_process_does_not_take_the_state_back(

@@ -132,9 +132,19 @@ class LocalCopy:
 
     def _keep(self, resolved: Resolved, since: Resolved | None) -> None:
         with self._alone():
-            held = self._known_or_none(resolved.reference)
-            if held is None or not _is_earlier(resolved, held, since):
+            if not self._is_superseded(resolved, since):
                 self._remember(resolved)
+
+    def _is_superseded(self, resolved: Resolved, since: Resolved | None) -> bool:
+        """Whether what is held was accepted later than `resolved`; what cannot be proved is not held."""
+        try:
+            state = self._state(resolved.reference)
+            # Its own bytes were verified when it was resolved. A poll that finds nothing new ends here.
+            if state is None or _holds(state, resolved):
+                return False
+            return _is_earlier(resolved, self._resolved(resolved.reference, state), since)
+        except Rejected:
+            return False
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -162,12 +172,6 @@ class LocalCopy:
     def _state_or_none(self, reference: Reference) -> dict[str, Any] | None:
         try:
             return self._state(reference)
-        except Rejected:
-            return None
-
-    def _known_or_none(self, reference: Reference) -> Resolved | None:
-        try:
-            return self.known(reference)
         except Rejected:
             return None
 
@@ -219,6 +223,12 @@ def state_name(reference: Reference) -> str:
 def _answered_at(state: Mapping[str, Any]) -> datetime:
     # Older states hold no such moment.
     return datetime.fromisoformat(state.get("answered_at", state["contacted_at"]))
+
+
+def _holds(state: Mapping[str, Any], resolved: Resolved) -> bool:
+    """Whether a state holds the very bytes of `resolved`."""
+    entry = resolved.entry.data.decode() if resolved.entry else None
+    return bool(state["manifest"] == resolved.release.data.decode() and state["entry"] == entry)
 
 
 def _is_earlier(resolved: Resolved, held: Resolved, since: Resolved | None) -> bool:
