@@ -42,6 +42,12 @@ def test_requests_within_windows_bounds_included() -> None:
     assert everything.within([(6.5, 7.0), (2.0, 4.0)]).due_s == [2.0, 3.0, 4.0, 7.0]
 
 
+def test_parts_of_a_load_are_of_one_length_and_the_shorter_end_is_left_out() -> None:
+    everything = load(*((10 + due / 4, due / 10, "a") for due in range(10)))
+    assert [part.due_s for part in everything.parts(1.0)] == [[10.0, 10.25, 10.5, 10.75], [11.0, 11.25, 11.5, 11.75]]
+    assert everything.parts(1.0)[1].latency_s == [0.4, 0.5, 0.6, 0.7]
+
+
 def test_a_change_ends_with_the_last_answer_of_the_version_before() -> None:
     seen = load((0.0, 0.1, "1"), (1.0, 0.1, "1"), (2.0, 0.9, "1"), (2.5, 0.1, "2"), (3.0, 0.1, "2"), (4.0, 0.1, "1"))
     assert seen.windows_of_change([(0.5, "2"), (3.5, "1")]) == [(0.5, pytest.approx(2.9)), (3.5, 3.5)]

@@ -7,6 +7,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 Window = tuple[float, float]
@@ -58,6 +59,16 @@ class Load:
             [self.lateness_s[index] for index in indices],
             [self.answers[index] for index in indices],
         )
+
+    def parts(self, length_s: float) -> list[Load]:
+        """The requests of each `length_s` from the first one on, but for those of an end that is shorter."""
+        begin, count = self.due_s[0], int((self.due_s[-1] - self.due_s[0]) / length_s)
+        edges = [bisect_left(self.due_s, begin + number * length_s) for number in range(count + 1)]
+        return [self._between(first, last) for first, last in pairwise(edges)]
+
+    def _between(self, first: int, last: int) -> Load:
+        here = slice(first, last)
+        return Load(self.due_s[here], self.latency_s[here], self.lateness_s[here], self.answers[here])
 
     def windows_of_change(self, asked: Iterable[tuple[float, str]]) -> list[Window]:
         """From each moment at which another version was asked for to the last answer of the one before.
