@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -164,6 +165,69 @@ def test_contact_puts_a_state_right_whose_statements_are_not_those_of_the_releas
     assert copy.known(PRODUCTION) == fetched.resolved
 
 
+GONE = NothingToServe("yanked", "churn@1.0.0 was yanked.", remedy="promote another version.")
+
+
+def test_what_was_withdrawn_says_so_until_it_is_confirmed_again(fetched: LocalRelease, copy: LocalCopy) -> None:
+    copy.withdrawn(fetched.resolved, GONE)
+
+    recalled = copy.recall(PRODUCTION)
+    assert recalled is not None
+    assert recalled.withdrawn is not None
+    assert (recalled.withdrawn.kind, str(recalled.withdrawn)) == (GONE.kind, str(GONE))
+    assert recalled.release.resolved == fetched.resolved
+
+    copy.contacted(fetched.resolved)
+    confirmed = copy.recall(PRODUCTION)
+    assert confirmed is not None
+    assert confirmed.withdrawn is None
+
+
+def test_the_withdrawal_of_a_release_that_is_not_held_is_not_noted(
+    copy: LocalCopy, fetched: LocalRelease, promoted: RegistrySimulator, release_dir: Path, contract: ModelContract
+) -> None:
+    promoted.publish(write_release(release_dir, contract, b"newer"), release_dir)
+    promoted.promote("churn", "1.0.1")
+    copy.commit(copy.fetch(promoted.reader, promoted.reader.resolve(PRODUCTION)))
+
+    copy.withdrawn(fetched.resolved, GONE)
+
+    recalled = copy.recall(PRODUCTION)
+    assert recalled is not None
+    assert recalled.withdrawn is None
+
+
+def test_old_files_of_releases_that_no_state_holds_are_removed(
+    copy: LocalCopy, fetched: LocalRelease, promoted: RegistrySimulator, directory: Path
+) -> None:
+    held = {file.sha256 for file in fetched.resolved.manifest.content.files}
+    files = directory / "files"
+    for name, age_s in (("old", local_copy.UNUSED_S + 1), ("new", local_copy.UNUSED_S - 1)):
+        (files / name).mkdir()
+        (files / name / "model.onnx").write_bytes(b"model")
+        written = promoted.clock().timestamp() - age_s
+        os.utime(files / name, (written, written))
+    for digest in held:
+        os.utime(files / digest, (0, 0))
+
+    copy.tidy()
+
+    assert {folder.name for folder in files.iterdir()} == held | {"new"}
+
+
+def test_nothing_is_removed_where_a_state_cannot_be_read(
+    copy: LocalCopy, fetched: LocalRelease, directory: Path
+) -> None:
+    (directory / "state" / "other.json").write_text("{")
+    unused = directory / "files" / "old"
+    unused.mkdir()
+    os.utime(unused, (0, 0))
+
+    copy.tidy()
+
+    assert unused.exists()
+
+
 def test_an_answer_that_confirms_nothing_refreshes_its_own_time(
     fetched: LocalRelease, copy: LocalCopy, promoted: RegistrySimulator
 ) -> None:
@@ -255,6 +319,8 @@ def test_every_reference_has_a_state_of_its_own(
         lambda state: state.update(contacted_at="yesterday"),
         lambda state: state.update(contacted_at="2026-01-01T00:00:00"),
         lambda state: state.update(contacted_at=5),
+        lambda state: state.update(withdrawn="yanked"),
+        lambda state: state.update(withdrawn={"kind": "yanked"}),
         lambda state: state.update(answered_at="yesterday"),
         lambda state: state.update(answered_at="2026-01-01T00:00:00"),
         lambda state: state.update(answered_at=None),
@@ -268,7 +334,7 @@ def test_every_reference_has_a_state_of_its_own(
         lambda state: state.update(manifest=state["manifest"].replace("tester", "chiefs")),
         lambda state: state.update(entry=state["entry"].replace("a test", "a rest")),
     ],
-    ids=range(18),
+    ids=range(20),
 )
 def test_a_damaged_state_is_rejected_not_believed(
     fetched: LocalRelease, copy: LocalCopy, directory: Path, change: Callable[[dict[str, Any]], object]

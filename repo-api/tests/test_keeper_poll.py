@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -228,6 +229,65 @@ def test_a_frozen_channel_is_served_for_one_staleness_budget_more(bench: Consume
     bench.release("1.0.1", scale=0.05)
     keeper.poll()
     assert (keeper.snapshot.state, version(keeper)) == (State.READY, "1.0.1")
+
+
+def test_an_unsigned_object_does_not_hide_that_the_channel_is_frozen(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    reader = ReleaseReader(
+        bench.registry.memory, replace(bench.registry.trust, max_entry_age_s=60.0), bench.registry.clock
+    )
+    keeper = bench.keeper(reader=reader)
+    keeper.start()
+    forge_an_entry(bench)
+    bench.registry.clock.advance(BUDGET_S)
+    assert keeper.poll() is PollResult.REFUSED
+    assert keeper.snapshot.state is State.READY
+    bench.registry.clock.advance(1)
+    keeper.poll()
+    assert (keeper.snapshot.state, version(keeper)) == (State.REJECTED, None)
+
+
+def test_what_nobody_signed_ends_no_outage_that_was_past_its_budget(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    keeper = bench.keeper()
+    keeper.start()
+    bench.registry.store.cut_off = True
+    bench.registry.clock.advance(BUDGET_S + 1)
+    keeper.poll()
+    bench.registry.store.cut_off = False
+    forge_an_entry(bench)
+    keeper.poll()
+    assert (keeper.snapshot.state, version(keeper)) == (State.REJECTED, None)
+    bench.delete("log/000000000002")
+    assert keeper.poll() is PollResult.UNCHANGED
+    assert (keeper.snapshot.state, version(keeper)) == (State.READY, "1.0.0")
+
+
+def test_the_files_of_a_release_that_is_served_no_more_are_removed_after_an_hour(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    keeper = bench.keeper()
+    keeper.start()
+    files = bench.directory / "cache" / "files"
+    first = set(files.iterdir())
+    for folder in first:
+        os.utime(folder, times=(bench.registry.clock().timestamp(),) * 2)
+    bench.release("1.1.0", scale=0.05)
+    keeper.poll()
+    assert first < set(files.iterdir())
+    second = set(files.iterdir()) - first
+    bench.registry.clock.advance(3601)
+    bench.release("1.2.0", scale=0.06)
+    keeper.poll()
+    # The contract, and what else all of them have, is the last one's too.
+    assert second < set(files.iterdir())
+    assert not (first - _files_of(keeper, files)) & set(files.iterdir())
+    assert _files_of(keeper, files) <= set(files.iterdir())
+
+
+def _files_of(keeper: Keeper, files: Path) -> set[Path]:
+    serving = keeper.snapshot.serving
+    assert serving is not None
+    return {files / file.sha256 for file in serving.release.manifest.content.files}
 
 
 def test_a_bad_release_is_told_once_and_not_fetched_again(bench: ConsumerBench) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from consumers import BUDGET_S, ConsumerBench, version
 from edustream_contracts.contract import ModelContract, contract_from
-from edustream_contracts.errors import InvalidInput
+from edustream_contracts.errors import InvalidInput, Unreachable
 from edustream_registry.inference.loading import FILES
 from edustream_registry.local_copy import LocalCopy
 from edustream_registry.manifest import ReleaseFile
@@ -365,3 +366,108 @@ def test_two_consumers_may_share_a_directory(bench: ConsumerBench) -> None:
     second.start()
     assert version(second) == "1.0.0"
     assert not [key for operation, key in bench.registry.store.calls if operation == "get" and "/files/" in key]
+
+
+@pytest.mark.parametrize("noticed_by", ["a running consumer", "a start"])
+def test_a_yank_that_was_obeyed_outlives_an_outage_and_a_restart(bench: ConsumerBench, noticed_by: str) -> None:
+    bench.release("1.0.0")
+    keeper = bench.keeper()
+    keeper.start()
+    bench.registry.yank("churn", "1.0.0")
+    if noticed_by == "a start":
+        bench.keeper().start()
+    else:
+        keeper.poll()
+    bench.registry.store.cut_off = True
+    snapshot = bench.keeper().start()
+    assert (snapshot.state, snapshot.serving) == (State.UNREACHABLE, None)
+    assert snapshot.refusal is not None
+    assert snapshot.refusal.error.kind == "yanked"
+
+
+@pytest.mark.parametrize("part", ["model.onnx", "releases/1.0.0.json"])
+@pytest.mark.parametrize("also", ["nothing else", "a bad promotion"])
+def test_a_deletion_that_was_obeyed_outlives_an_outage_until_it_is_undone(
+    bench: ConsumerBench, part: str, also: str
+) -> None:
+    bench.release("1.0.0")
+    bench.keeper().start()
+    before = dict(bench.registry.memory.objects)
+    bench.delete(part)
+    if also == "a bad promotion":
+        bench.release("2.0.0", scale=0.05, golden=bench.golden(scale=-0.5))
+    assert bench.keeper().start().serving is None
+    bench.registry.store.cut_off = True
+    assert bench.keeper().start().state is State.UNREACHABLE
+    bench.registry.store.cut_off = False
+    bench.registry.memory.objects.clear()
+    bench.registry.memory.objects.update(before)
+    assert bench.keeper().start().state is State.READY
+    bench.registry.store.cut_off = True
+    assert bench.keeper().start().state is State.DEGRADED
+
+
+def test_what_was_never_served_takes_no_copy_away(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    bench.keeper().start()
+    bench.release("1.1.0", scale=0.05)
+    bench.registry.yank("churn", "1.1.0")
+    assert bench.keeper().start().state is State.NO_RELEASE
+    bench.registry.store.cut_off = True
+    keeper = bench.keeper()
+    assert keeper.start().state is State.DEGRADED
+    assert version(keeper) == "1.0.0"
+
+
+def test_a_yank_behind_a_release_whose_files_are_out_of_reach_is_obeyed(
+    bench: ConsumerBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.release("1.0.0")
+    running = bench.keeper()
+    running.start()
+    bench.release("1.1.0", scale=0.05)
+    bench.registry.yank("churn", "1.0.0")
+    get = bench.registry.store.get
+
+    def without_files(key: str, max_bytes: int) -> bytes:
+        if "/files/" in key:
+            raise Unreachable("access_denied", f"{key} may not be read.", remedy="ask.")
+        return get(key, max_bytes)
+
+    monkeypatch.setattr(bench.registry.store, "get", without_files)
+    started = bench.keeper()
+    assert started.start().serving is None
+    running.poll()
+    assert (running.snapshot.state, version(running)) == (State.NO_RELEASE, None)
+
+
+def test_a_disk_that_takes_no_note_keeps_no_yank_from_being_obeyed(
+    bench: ConsumerBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.release("1.0.0")
+    keeper = bench.keeper()
+    keeper.start()
+    bench.registry.yank("churn", "1.0.0")
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    keeper.poll()
+    assert (keeper.snapshot.state, version(keeper)) == (State.NO_RELEASE, None)
+
+
+def test_a_clock_that_is_put_back_lengthens_no_budget(bench: ConsumerBench) -> None:
+    bench.registry.clock.advance(10 * BUDGET_S)
+    bench.release("1.0.0")
+    running = bench.keeper()
+    running.start()
+    bench.registry.store.cut_off = True
+    bench.registry.clock.advance(-10 * BUDGET_S)
+    assert running.staleness_s() == 0
+    keeper = bench.keeper()
+    assert keeper.start().state is State.DEGRADED
+    assert keeper.staleness_s() == 0
+    bench.registry.clock.advance(BUDGET_S + 1)
+    keeper.poll()
+    assert keeper.snapshot.state is State.UNREACHABLE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from edustream_contracts.errors import Rejected
+from edustream_contracts.errors import NothingToServe, Rejected
 from edustream_registry.channel import LogEntry
 from edustream_registry.downloading import download, flush_folder, make_folder, open_regular
 from edustream_registry.manifest import Manifest, ReleaseFile
@@ -28,6 +29,8 @@ COPY_FORMAT: Final = 1
 LOCK: Final = "state.lock"
 # Two statements as JSON texts, in which no character takes more than three times its bytes in UTF-8.
 MAX_STATE_BYTES: Final = 8 * MAX_STATEMENT_BYTES
+UNUSED_S: Final = 3600.0
+"""How old files of a release that nobody remembers are when they are removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +62,15 @@ class LocalRelease:
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """The last known good release, and when the registry last confirmed it and last answered at all (UTC)."""
+    """The last known good release, and when the registry last confirmed it and last answered at all (UTC).
+
+    `withdrawn` says why it may be served no more, where the registry took it away.
+    """
 
     release: LocalRelease
     contacted_at: datetime
     answered_at: datetime
+    withdrawn: NothingToServe | None
 
 
 class LocalCopy:
@@ -114,6 +121,33 @@ class LocalCopy:
             if state and state["manifest"].encode() == resolved.release.data:
                 self._write(resolved.reference, {**state, "answered_at": self._clock().isoformat()})
 
+    def withdrawn(self, resolved: Resolved, why: NothingToServe) -> None:
+        """Note that the registry took `resolved` away: it stays what was accepted last, and is served no more.
+
+        Forgotten when the registry confirms it again. Nothing is noted of another release than the one that is held.
+        """
+        with self._alone():
+            state = self._state_or_none(resolved.reference)
+            if state and _holds(state, resolved):
+                told = {"kind": why.kind, "fact": why.fact, "remedy": why.remedy}
+                self._write(resolved.reference, {**state, "withdrawn": told})
+
+    def tidy(self) -> None:
+        """Remove the files of releases that no state here holds, but for those that were written in the last hour.
+
+        Another process, which shares this directory, may be about to use these. Nothing is removed where a state cannot
+        be read.
+        """
+        with self._alone():
+            try:
+                held = {digest for path in self._states() for digest in _digests(path)}
+            except (OSError, ValueError, LookupError, TypeError):
+                return
+            oldest = self._clock().timestamp() - UNUSED_S
+            for folder in (self._directory / "files").iterdir():
+                if folder.name not in held and folder.stat().st_mtime < oldest:
+                    shutil.rmtree(folder, ignore_errors=True)
+
     def known(self, reference: Reference) -> Resolved | None:
         """What was last accepted for `reference`, with its signatures checked anew; None if nothing was.
 
@@ -128,7 +162,8 @@ class LocalCopy:
         if state is None:
             return None
         release = LocalRelease(self._resolved(reference, state), self._directory)
-        return Recalled(release, datetime.fromisoformat(state["contacted_at"]), _answered_at(state))
+        contacted_at = datetime.fromisoformat(state["contacted_at"])
+        return Recalled(release, contacted_at, _answered_at(state), _withdrawn(state))
 
     def _keep(self, resolved: Resolved, since: Resolved | None) -> None:
         with self._alone():
@@ -183,6 +218,7 @@ class LocalCopy:
             texts = (state["manifest"], state["entry"] or "")
             # Text with a lone surrogate has no UTF-8 form, and so was never a statement.
             moments = (datetime.fromisoformat(state["contacted_at"]), _answered_at(state))
+            _withdrawn(state)
             whole = all(moment.tzinfo for moment in moments) and all(
                 isinstance(text, str) and text.encode() for text in (texts[0], texts[1] or "-")
             )
@@ -210,6 +246,9 @@ class LocalCopy:
         statement = self._trust.verify(data, what)
         return Signed(kind.read(statement, what), data, statement.digest, statement.key_ids)
 
+    def _states(self) -> list[Path]:
+        return [path for path in (self._directory / "state").iterdir() if path.suffix == ".json"]
+
     def _state_path(self, reference: Reference) -> Path:
         return self._directory / "state" / state_name(reference)
 
@@ -223,6 +262,20 @@ def state_name(reference: Reference) -> str:
 def _answered_at(state: Mapping[str, Any]) -> datetime:
     # Older states hold no such moment.
     return datetime.fromisoformat(state.get("answered_at", state["contacted_at"]))
+
+
+def _withdrawn(state: Mapping[str, Any]) -> NothingToServe | None:
+    told = state.get("withdrawn")
+    if told is None:
+        return None
+    kind, fact, remedy = (str(told[name]) for name in ("kind", "fact", "remedy"))
+    return NothingToServe(kind, fact, remedy=remedy)
+
+
+def _digests(path: Path) -> list[str]:
+    """The digests of the files of the release that a state holds."""
+    state = json.loads(read_bounded(path, MAX_STATE_BYTES))
+    return [str(file["sha256"]) for file in json.loads(state["manifest"])["signed"]["content"]["files"]]
 
 
 def _holds(state: Mapping[str, Any], resolved: Resolved) -> bool:

@@ -332,20 +332,26 @@ class ReleaseReader:
             return None
         return int(head["sequence"]) if object_validator("channel-head").is_valid(head) else None
 
-    def _refuse_stale(self, entry: Signed[LogEntry]) -> None:
+    def is_too_old(self, entry: Signed[LogEntry]) -> bool:
+        """Whether the trust file allows no last entry of a channel to be as old as this one."""
         limit = self.trust.max_entry_age_s
-        if limit is None:
+        return limit is not None and self._age_s(entry) > limit
+
+    def _age_s(self, entry: Signed[LogEntry]) -> float:
+        return (self.clock() - entry.statement.promoted_at_time).total_seconds()
+
+    def _refuse_stale(self, entry: Signed[LogEntry]) -> None:
+        if not self.is_too_old(entry):
             return
         said = entry.statement
         channel = f"{said.model}@{said.channel}"
-        age = (self.clock() - said.promoted_at_time).total_seconds()
-        if age > limit:
-            raise Rejected(
-                "freeze",
-                f"The last entry of {channel} is {age:.0f} s old; your trust file allows {limit:.0f} s.",
-                remedy=f"confirm it: edustream-registry promote {said.model}@{said.version} --to {said.channel} "
-                "--renew; or find out who withholds newer entries.",
-            )
+        raise Rejected(
+            "freeze",
+            f"The last entry of {channel} is {self._age_s(entry):.0f} s old; your trust file allows "
+            f"{self.trust.max_entry_age_s:.0f} s.",
+            remedy=f"confirm it: edustream-registry promote {said.model}@{said.version} --to {said.channel} "
+            "--renew; or find out who withholds newer entries.",
+        )
 
     def _refuse_yanked(self, model: str, version: str) -> None:
         tombstone = self.tombstone(model, version)

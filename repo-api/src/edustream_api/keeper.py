@@ -104,12 +104,16 @@ class Keeper:
         Raises `InvalidInput` (kind `configuration`) where the local copy's directory cannot be used.
         """
         recalled = self._recall()
+        asked = None
         try:
-            self._adopt(self._ask())
+            asked = self._ask()
+            self._adopt(asked)
         except NothingToServe as error:
             self._refuse(error)
+            if recalled:
+                self._note_withdrawal(recalled.release.resolved)
         except (Unreachable, Rejected, Incompatible) as error:
-            self._fall_back(recalled, error)
+            self._fall_back(recalled, error, answers=asked is not None or not isinstance(error, Unreachable))
         return self.snapshot
 
     def poll(self) -> PollResult:
@@ -130,7 +134,13 @@ class Keeper:
         if loaded and resolved is loaded.release:
             self._confirm(loaded)
             return PollResult.UNCHANGED
-        self._adopt(resolved)
+        try:
+            self._adopt(resolved)
+        except Unreachable:
+            # The registry answered, and what is loaded may be the reason for the new release.
+            if loaded and (yank := self._yank_of(loaded)):
+                raise yank from None
+            raise
         return PollResult.SWAPPED
 
     def _ask(self) -> Resolved:
@@ -157,6 +167,8 @@ class Keeper:
         with self._disk():
             self._copy.commit(release, since=self._known)
         self._loaded, self._known, self._unfit = after, resolved, None
+        with self._disk():
+            self._copy.tidy()
         self._enter(State.READY, after, None, confirmed=True)
         self._tell(Swapped(before, after, self._clock(), perf_counter() - started))
 
@@ -170,7 +182,11 @@ class Keeper:
             return None
         if recalled:
             self._known = recalled.release.resolved
-            self.snapshot = replace(self.snapshot, contacted_at=recalled.contacted_at, answered_at=recalled.answered_at)
+            # A clock that was put back since prolongs nothing.
+            contacted_at, answered_at = (
+                min(moment, self._clock()) for moment in (recalled.contacted_at, recalled.answered_at)
+            )
+            self.snapshot = replace(self.snapshot, contacted_at=contacted_at, answered_at=answered_at)
         return recalled
 
     def _require_files(self, resolved: Resolved) -> None:
@@ -217,18 +233,25 @@ class Keeper:
             self._copy.answered(loaded.release)
         self.snapshot = replace(self.snapshot, answered_at=self._clock())
 
-    def _fall_back(self, recalled: Recalled | None, error: EduStreamError) -> None:
-        if recalled and self._may_stand_in(error):
+    def _fall_back(self, recalled: Recalled | None, error: EduStreamError, *, answers: bool) -> None:
+        """Serve the copy where `error` lets it stand in; `answers` says whether the registry does, if only in part."""
+        if recalled and recalled.withdrawn and not answers:
+            self._note(recalled.withdrawn)
+        elif recalled and self._may_stand_in(error):
             started = perf_counter()
+            resolved = recalled.release.resolved
             try:
-                if not isinstance(error, Unreachable):
-                    self._require_release(recalled.release.resolved)
+                if answers:
+                    self._require_release(resolved)
                 self._loaded = self._loader.load(recalled.release)
             except Incompatible as unfit:
                 self._refuse(unfit)
                 return
-            except (NothingToServe, Rejected) as unfit:
-                # What was deleted, or is damaged, is no copy that could be served.
+            except NothingToServe as gone:
+                self._note(gone)
+                self._withdraw(resolved, gone)
+            except Rejected as unfit:
+                # What is damaged is no copy that could be served.
                 self._note(unfit)
             else:
                 self._tell(Swapped(None, self._loaded, self._clock(), perf_counter() - started))
@@ -236,6 +259,19 @@ class Keeper:
             self._survive(error)
         else:
             self._refuse(error)
+
+    def _note_withdrawal(self, resolved: Resolved) -> None:
+        """Note where it is the copy itself that the registry has no more."""
+        try:
+            self._require_release(resolved)
+        except NothingToServe as gone:
+            self._withdraw(resolved, gone)
+
+    def _withdraw(self, resolved: Resolved, why: NothingToServe) -> None:
+        # So that a start during an outage does not bring back what was taken away. A disk that takes no note must not
+        # keep a yank from being obeyed now.
+        with suppress(OSError):
+            self._copy.withdrawn(resolved, why)
 
     def _require_release(self, resolved: Resolved) -> None:
         """Raises `NothingToServe` where the registry answers that a release was yanked, or that a part was deleted."""
@@ -264,12 +300,18 @@ class Keeper:
         self._note(error)
         yank = self._yank_of(self._loaded) if self._loaded else None
         # Whoever withholds newer entries gains no more than one staleness budget beyond the age that is allowed.
-        frozen = error.kind == "freeze" and not self._within_budget(self.snapshot.contacted_at)
+        frozen = self._is_frozen(error) and not self._within_budget(self.snapshot.contacted_at)
         if self._loaded and yank is None and not frozen:
             if self._is_answer(error):
                 self._answered(self._loaded)
+            elif self.snapshot.serving is None and not self._within_budget(self.snapshot.answered_at):
+                # An outage that was past its budget is not ended by what nobody vouches for.
+                self._enter(state_of(error), None, error)
+                return
             self._enter(State.READY, self._loaded, None)
         else:
+            if self._loaded and yank:
+                self._withdraw(self._loaded.release, yank)
             self._loaded = None
             reason = yank or error
             self._enter(state_of(reason), None, reason)
@@ -284,6 +326,15 @@ class Keeper:
             return None
         return None
 
+    def _is_frozen(self, error: EduStreamError) -> bool:
+        """Whether nothing proves that there is a newer entry than one that is too old.
+
+        An unsigned object in the place of the next entry hides that age as well as its absence does.
+        """
+        entry = self._loaded.release.entry if self._loaded else None
+        too_old = entry is not None and self._reader.is_too_old(entry)
+        return error.kind == "freeze" or (too_old and not self._is_answer(error))
+
     def _may_stand_in(self, error: EduStreamError) -> bool:
         """Whether the verified copy may be served, at a start, in place of what `error` keeps away."""
         if error.kind == "freeze":
@@ -297,7 +348,8 @@ class Keeper:
         return moment is not None and self._seconds_since(moment) <= self.staleness_budget_s
 
     def _seconds_since(self, moment: datetime) -> float:
-        return (self._clock() - moment).total_seconds()
+        # A clock that was put back since makes nothing younger than new.
+        return max((self._clock() - moment).total_seconds(), 0.0)
 
     def _stale(self, error: Unreachable, answered_at: datetime) -> Unreachable:
         return Unreachable(
