@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -16,6 +17,7 @@ from threading import Thread
 from time import monotonic
 from typing import Any
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -109,6 +111,7 @@ class Process:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
         self.address = ""
+        self.rest: list[dict[str, Any]] = []
 
     def until(self, words: str) -> dict[str, Any]:
         """Wait for the event that holds `words`."""
@@ -194,8 +197,9 @@ class Process:
         return self.ended()
 
     def ended(self) -> int:
-        """Wait for its end; its exit code."""
-        self._process.communicate(timeout=PATIENCE_S)
+        """Wait for its end; its exit code. `rest` is what its log still said."""
+        _, told = self._process.communicate(timeout=PATIENCE_S)
+        self.rest = list(map(json.loads, told.splitlines()))
         return self._process.returncode
 
 
@@ -228,6 +232,16 @@ def exit_of(registry: Registry, *argv: str) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=PATIENCE_S,
     )
+
+
+def waiting_for_a_body(process: Process, body: bytes) -> socket.socket:
+    """A connection on which a worker has taken a request and waits for its body."""
+    address = urlsplit(process.address)
+    connection = socket.create_connection((str(address.hostname), address.port or 80), PATIENCE_S)
+    fields = b"host: here\r\ncontent-type: application/json\r\nexpect: 100-continue\r\n"
+    connection.sendall(b"POST /predict/batch HTTP/1.1\r\n%scontent-length: %d\r\n\r\n" % (fields, len(body)))
+    assert connection.recv(65536).startswith(b"HTTP/1.1 100 ")
+    return connection
 
 
 class S3Server:

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from edustream_api.consumer import Consumer
 from edustream_api.drift.reference import Reference
+from edustream_api.web.connections import LINGER_S
 from edustream_api.web.direct_answers import DirectAnswers
 from edustream_api.web.direct_connection import MAX_REQUEST_BYTES
 
@@ -409,6 +410,69 @@ def test_half_a_head_before_the_end_keeps_no_connection_open_and_no_answer_back(
     run(talk)
     assert caplog.messages == []
     assert 'edustream_requests_total{route="/predict",status="200"} 1.0' in consumer_metrics(consumer)
+
+
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch"])
+@pytest.mark.parametrize("before", [0, 2])
+def test_what_a_client_sends_while_the_server_ends_is_answered(
+    consumer: Consumer, row: dict[str, Any], before: int, path: str
+) -> None:
+    asked = posted(orjson.dumps(row if path == "/predict" else {"rows": [row]}), JSON, path=path)
+
+    async def talk() -> None:
+        caller = Caller(consumer.app, time=Time())
+        for _ in range(before):
+            caller.send(asked)
+            await caller.rest()
+        caller.connection.shutdown()
+        assert not caller.pipe.closed
+        caller.send(asked)
+        await caller.rest()
+        assert re.findall(rb"HTTP/1.1 (\d+)", caller.told) == [b"200"] * (before + 1)
+        assert caller.told.count(b"\r\nconnection: close\r\n") == 1
+        assert caller.pipe.closed
+        caller.leave()
+
+    run(talk)
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST /pre"])
+def test_a_connection_without_a_request_is_closed_soon_after_the_server_ends(consumer: Consumer, sent: bytes) -> None:
+    async def talk() -> None:
+        time = Time()
+        caller = Caller(consumer.app, time=time)
+        caller.send(b"GET /health/live HTTP/1.1\r\nhost: here\r\n\r\n")
+        await caller.rest()
+        caller.connection.shutdown()
+        caller.send(sent)
+        time.passes(LINGER_S / 2)
+        assert not caller.pipe.closed
+        time.passes(LINGER_S / 2)
+        assert caller.pipe.closed
+        caller.leave()
+
+    run(talk)
+
+
+def test_a_request_that_is_under_way_when_a_lingering_connection_ends_is_answered(
+    consumer: Consumer, row: dict[str, Any]
+) -> None:
+    async def talk() -> None:
+        time = Time()
+        caller = Caller(consumer.app, time=time)
+        caller.connection.shutdown()
+        asked = posted(orjson.dumps(row), JSON)
+        caller.send(asked[:-5])
+        await caller.rest()
+        time.passes(LINGER_S)
+        assert not caller.pipe.closed
+        caller.send(asked[-5:])
+        await caller.rest()
+        assert re.findall(rb"HTTP/1.1 (\d+)", caller.told) == [b"200"]
+        assert caller.pipe.closed
+        caller.leave()
+
+    run(talk)
 
 
 def test_a_connection_is_kept_for_its_time_after_the_last_answer(consumer: Consumer, row: dict[str, Any]) -> None:

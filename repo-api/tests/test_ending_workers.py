@@ -11,7 +11,7 @@ from threading import Event, Thread
 from typing import Any
 from urllib.parse import urlsplit
 
-from processes import PATIENCE_S, Process, Registry, serving
+from processes import PATIENCE_S, Process, Registry, serving, waiting_for_a_body
 
 CALLERS = 12
 CLIENTS = 2
@@ -46,16 +46,6 @@ class Client(Thread):
             self.broken = error
 
 
-def waiting_for_a_body(process: Process, body: bytes) -> socket.socket:
-    """A connection on which a worker has taken a request and waits for its body."""
-    address = urlsplit(process.address)
-    connection = socket.create_connection((str(address.hostname), address.port or 80), PATIENCE_S)
-    fields = b"host: here\r\ncontent-type: application/json\r\nexpect: 100-continue\r\n"
-    connection.sendall(b"POST /predict/batch HTTP/1.1\r\n%scontent-length: %d\r\n\r\n" % (fields, len(body)))
-    assert connection.recv(65536).startswith(b"HTTP/1.1 100 ")
-    return connection
-
-
 def rest_of(connection: socket.socket) -> bytes:
     return b"".join(iter(lambda: connection.recv(65536), b""))
 
@@ -86,3 +76,13 @@ def test_workers_under_load_answer_what_they_took_before_they_end(registry: Regi
             client.join(PATIENCE_S)
             assert client.broken is None
             assert set(client.answers) <= {200}
+
+
+def test_workers_end_when_their_parent_was_killed(registry: Registry, row: dict[str, Any]) -> None:
+    registry.release("1.0.0")
+    with serving(registry, "--workers", "2") as process:
+        for _ in range(2):
+            process.until("Application startup complete")
+        process.tell(signal.SIGKILL)
+        # The log ends with the last process that can write to it.
+        assert process.ended() == -signal.SIGKILL

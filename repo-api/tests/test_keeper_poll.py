@@ -198,19 +198,46 @@ def test_an_entry_that_is_too_old_is_no_answer(bench: ConsumerBench) -> None:
     assert keeper.snapshot.state is State.UNREACHABLE
 
 
-def test_a_full_disk_shortens_no_outage_that_is_survived(bench: ConsumerBench, monkeypatch: pytest.MonkeyPatch) -> None:
-    bench.release("1.0.0")
-    keeper = bench.keeper()
-    keeper.start()
-
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
-    refuse_for_longer_than_the_budget(bench, keeper)
+    return lambda: monkeypatch.setattr(os, "fsync", full)
+
+
+def test_a_full_disk_takes_no_confirmation_away_and_shortens_no_outage(
+    bench: ConsumerBench, full_disk: Callable[[], None]
+) -> None:
+    bench.release("1.0.0")
+    keeper = bench.keeper()
+    keeper.start()
+    full_disk()
+    for _ in range(5):
+        bench.registry.clock.advance(BUDGET_S / 4)
+        assert keeper.poll() is PollResult.UNCHANGED
+        assert keeper.staleness_s() == 0
     bench.registry.store.cut_off = True
     keeper.poll()
     assert (keeper.snapshot.state, version(keeper)) == (State.DEGRADED, "1.0.0")
+
+
+def test_a_full_disk_keeps_a_new_release_away_and_the_state_as_it_was(
+    bench: ConsumerBench, full_disk: Callable[[], None]
+) -> None:
+    bench.release("1.0.0")
+    keeper = bench.keeper()
+    keeper.start()
+    full_disk()
+    bench.release("1.1.0", scale=0.05)
+    assert keeper.poll() is PollResult.REFUSED
+    assert (keeper.snapshot.state, version(keeper)) == (State.READY, "1.0.0")
+    bench.registry.yank("churn", "1.0.0")
+    for _ in range(2):
+        keeper.poll()
+        assert (keeper.snapshot.state, version(keeper)) == (State.NO_RELEASE, None)
+    assert keeper.snapshot.error is not None
+    assert "No space left on device" in keeper.snapshot.error.fact
 
 
 def test_a_frozen_channel_is_served_for_one_staleness_budget_more(bench: ConsumerBench) -> None:

@@ -8,10 +8,10 @@ import pytest
 from clients import keeper_of
 from consumers import ConsumerBench
 from edustream_contracts.contract import ModelContract, contract_from
-from edustream_contracts.errors import InvalidInput
+from edustream_contracts.errors import InvalidInput, Problem
 from edustream_registry.manifest import ReleaseFile
 
-from edustream_api.loading import ContractPin, ServedModel
+from edustream_api.loading import MOST_UNKNOWN, ContractPin, ServedModel
 from edustream_api.states import State
 
 
@@ -107,4 +107,17 @@ class TestLoader:
 
 def test_a_row_that_is_no_object_has_problems(served: ServedModel) -> None:
     assert not served.accepts([])
-    assert [problem.pointer for problem in served.problems([])] == [""]
+    assert [str(problem) for problem in served.problems([{}])] == ["(document): is an array; an object is expected"]
+    assert [problem.pointer for problem in served.problems("row")] == [""]
+
+
+def test_unknown_fields_beyond_the_first_ones_are_counted(served: ServedModel, row: dict[str, Any]) -> None:
+    unknown = {f"unknown_{number:03}": {"deep": [1]} for number in range(MOST_UNKNOWN + 5)}
+    broken = {name: value for name, value in row.items() if name != "tenure"}
+
+    named = served.problems(broken | dict(list(unknown.items())[:MOST_UNKNOWN]))
+    counted = served.problems(broken | unknown)
+
+    assert [problem.pointer for problem in named] == ["/tenure", *(f"/{name}" for name in list(unknown)[:MOST_UNKNOWN])]
+    assert counted[:-1] == named
+    assert counted[-1] == Problem("", "has 5 more fields that are not fields of the contract")

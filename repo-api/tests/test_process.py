@@ -6,12 +6,13 @@ import json
 import re
 import signal
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from drifting import profile
 from edustream_contracts.contract import ModelContract
 from edustream_registry.release_documents import PROFILE
-from processes import BUCKET, Registry, S3Server, exit_of, serving, started
+from processes import BUCKET, Registry, S3Server, exit_of, serving, started, waiting_for_a_body
 
 
 def test_serves_swaps_and_ends_with_exit_0(registry: Registry, contract: ModelContract) -> None:
@@ -135,3 +136,14 @@ def test_workers_state_their_needs_once(registry: Registry, tmp_path: Path) -> N
             assert (stated["consumer"], stated["version"]) == ("api", "1.0.0")
         assert process.end(signal.SIGTERM) == 0
     assert registry.s3.list_objects_v2(Bucket=BUCKET, Prefix="consumers/api/")["KeyCount"] == 1
+
+
+def test_a_second_interrupt_ends_at_once_what_waits_for_a_client(registry: Registry) -> None:
+    registry.release("1.0.0")
+    with started(registry) as process, waiting_for_a_body(process, b"{}") as client:
+        process.tell(signal.SIGINT)
+        process.until("Waiting for connections to close")
+        assert process.end(signal.SIGINT) == 130
+        with suppress(ConnectionResetError):
+            assert client.recv(65536) == b""
+        assert [event["event"] for event in process.rest if event["level"] == "error"] == []

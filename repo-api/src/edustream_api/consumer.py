@@ -30,6 +30,7 @@ from edustream_api.hosting import HostedModel, Hosting, Observer
 from edustream_api.keeper import Keeper
 from edustream_api.loading import ContractPin, ModelLoader
 from edustream_api.metrics import Metrics
+from edustream_api.parent import end_with_parent
 from edustream_api.polling import Poller
 from edustream_api.relied_on import ReliedOn
 from edustream_api.settings import ConsumerSettings
@@ -199,6 +200,7 @@ def worker_app() -> Front:
     consumer, since a file that the parent read is broken now, says why in the log and ends with the error's exit code.
     """
     log.configure()
+    end_with_parent()
     try:
         consumer = consumer_from(os.environ, keys_required=False)
         consumer.start()

@@ -223,12 +223,13 @@ class Keeper:
             raise
 
     def _confirm(self, loaded: ServedModel) -> None:
-        with self._disk():
+        # A disk that takes nothing costs this moment at a restart, and no request until then.
+        with suppress(OSError):
             self._copy.contacted(loaded.release)
         self._enter(State.READY, loaded, None, confirmed=True)
 
     def _answered(self, loaded: ServedModel) -> None:
-        # A disk that takes nothing costs this moment at a restart, and no request until then.
+        # As above.
         with suppress(OSError):
             self._copy.answered(loaded.release)
         self.snapshot = replace(self.snapshot, answered_at=self._clock())
@@ -314,7 +315,9 @@ class Keeper:
                 self._withdraw(self._loaded.release, yank)
             self._loaded = None
             reason = yank or error
-            self._enter(state_of(reason), None, reason)
+            # A disk that takes nothing says nothing about the registry.
+            held = isinstance(reason, InvalidInput) and not self.snapshot.state.serves
+            self._enter(self.snapshot.state if held else state_of(reason), None, reason)
 
     def _yank_of(self, model: ServedModel) -> NothingToServe | None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from edustream_contracts.compatibility import compare
 from edustream_contracts.contract import Field, ModelContract, load_contract, parse_contract
@@ -18,6 +18,8 @@ from edustream_registry.resolved import Resolved
 
 from edustream_api.drift.reference import NoReference, Reference, reference_of
 from edustream_api.explanation import ReleaseExplainer
+
+MOST_UNKNOWN: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,23 @@ class ServedModel:
         return not self.unbounded or not beyond_float32(row, self.unbounded)
 
     def problems(self, row: Any) -> list[Problem]:
-        """Everything that is wrong with `row`, by field; empty when the row is accepted."""
-        found = self.contract.input_validator.problems(_shallow(row))
-        if found or not isinstance(row, Mapping):
-            return found
-        return beyond_float32(row, self.unbounded)
+        """Everything that is wrong with `row`, by field; empty when the row is accepted.
+
+        Of the fields that the contract does not have, `MOST_UNKNOWN` are named and the others are counted.
+        """
+        if isinstance(row, list):
+            return [Problem("", "is an array; an object is expected")]
+        if not isinstance(row, Mapping):
+            return self.contract.input_validator.problems(row)
+        known = {field.name for field in self.contract.inputs}
+        unknown = [name for name in row if name not in known]
+        # The validator copies the whole row for each problem that it finds.
+        unnamed = frozenset(unknown[MOST_UNKNOWN:])
+        shallow = {name: _emptied(value) for name, value in row.items() if name not in unnamed}
+        found = self.contract.input_validator.problems(shallow)
+        if unnamed:
+            found.append(Problem("", f"has {len(unnamed)} more fields that are not fields of the contract"))
+        return found or beyond_float32(row, self.unbounded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,15 +156,9 @@ class ModelLoader:
         )
 
 
-def _shallow(row: Any) -> Any:
-    """The row with nested arrays and objects emptied.
-
-    A contract is flat, so they are refused whatever they hold, and the validator gives up on deep ones.
-    """
-    if isinstance(row, Mapping):
-        return {name: _emptied(value) for name, value in row.items()}
-    return _emptied(row)
-
-
 def _emptied(value: Any) -> Any:
+    """The value with nothing in it, if it is an array or an object.
+
+    A contract is flat, so these are refused whatever they hold, and the validator gives up on deep ones.
+    """
     return type(value)() if isinstance(value, list | dict) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import resource
@@ -22,7 +23,28 @@ from edustream_api.web.direct_connection import DirectConnection
 from edustream_api.worker_files import MULTIPROCESS_DIR
 
 GRACE_S: Final = 30
+SILENCE_S: Final = 60
+"""How long a worker may take to answer its parent before it counts as hung: a busy machine starts one slowly."""
+FORCED_S: Final = 1
+"""How long requests have to notice that their connections are gone."""
+INTERRUPTED: Final = 130
 WORKER_APP: Final = "edustream_api.consumer:worker_app"
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which a second Ctrl-C ends at once with the exit code that says so."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish what is under way, unless told not to."""
+        await super().shutdown(sockets)
+        if not self.force_exit:
+            return
+        # Whoever is not answered by now loses the connection: an error would say that the request was at fault.
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=FORCED_S)
+        raise SystemExit(INTERRUPTED)
 
 
 def exit_cleanly_on_signals() -> None:
@@ -55,13 +77,14 @@ def serve(consumer: Consumer, environ: dict[str, str]) -> None:
         "proxy_headers": False,
         "timeout_graceful_shutdown": GRACE_S,
         "timeout_keep_alive": settings.keep_alive_s,
+        "timeout_worker_healthcheck": SILENCE_S,
         "http": partial(
             DirectConnection,
             bounds=Bounds(settings.header_timeout_s, settings.body_timeout_s, settings.max_header_bytes),
         ),
     }
     if settings.workers == 1:
-        uvicorn.Server(uvicorn.Config(consumer.app, **options)).run()
+        _Server(uvicorn.Config(consumer.app, **options)).run()
         return
     with tempfile.TemporaryDirectory(prefix="edustream-metrics-") as directory:
         os.environ.update({**environ, **settings.to_environ(), MULTIPROCESS_DIR: directory})

@@ -20,6 +20,9 @@ from edustream_api.web.unread import CUT_SHORT, REFUSED
 HEAD_END: Final = b"\r\n\r\n"
 BLANKS: Final = b" \t"
 """What may stand behind a value without being part of it (RFC 9110, section 5.5)."""
+LINGER_S: Final = 0.5
+"""How long a connection without a request stays open at the end of the server: what its client may just have sent would
+be answered by a reset."""
 UPGRADE: Final = frozenset({b"connection", b"http2-settings", b"upgrade"})
 
 
@@ -49,6 +52,7 @@ class BoundedConnection(JoinedConnection):
         self._deadline: TimerHandle | None = None
         self._bounded: object = None
         self._stalled: TimerHandle | None = None
+        self._lingering: TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a head."""
@@ -60,6 +64,8 @@ class BoundedConnection(JoinedConnection):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the deadlines."""
         self._expect_nothing()
+        if self._lingering is not None:
+            self._lingering.cancel()
         self.resume_writing()
         super().connection_lost(exc)
 
@@ -98,6 +104,8 @@ class BoundedConnection(JoinedConnection):
         if hosts > 1 or (not hosts and self.parser.get_http_version() != "1.0"):
             raise ValueError(f"{hosts} fields of the name Host")
         super().on_headers_complete()
+        if self._lingering is not None:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Called by the parser with a part of the body."""
@@ -150,6 +158,18 @@ class BoundedConnection(JoinedConnection):
             return False
         cycle.keep_alive = False
         return True
+
+    def shutdown(self) -> None:
+        """Answer the request that is under way, or that comes within a moment, and close."""
+        cycle = self.cycle
+        if self._lingering is None and (cycle is None or cycle.response_complete):
+            self._lingering = self.loop.call_later(LINGER_S, self.end)
+        else:
+            self.end()
+
+    def end(self) -> None:
+        """Close once what is under way is answered, and at once where nothing is."""
+        super().shutdown()
 
     def pause_writing(self) -> None:
         """The client does not read: it has as long as for a body."""

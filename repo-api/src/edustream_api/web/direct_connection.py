@@ -129,6 +129,7 @@ class DirectConnection(BoundedConnection):
         request.clear()
         if asked:
             self._asked = data
+            self._last = self._last or self._lingering is not None
             if self._deadline is not None:
                 self._expect_nothing()
         return asked
@@ -174,7 +175,7 @@ class DirectConnection(BoundedConnection):
         if self._last:
             super().data_received(early)
             # Half a head is no request that could be answered.
-            super().shutdown()
+            self.end()
         else:
             self.data_received(early)
 
