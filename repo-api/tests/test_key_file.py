@@ -148,6 +148,19 @@ def test_a_folder_that_there_is_not_is_named(tmp_path: Path) -> None:
         key_file.change(tmp_path / "nowhere" / "keys.json", lambda ring: ring)
 
 
+@pytest.mark.parametrize("fault", ["unreadable", "long"])
+def test_what_nobody_could_read_is_never_written(path: Path, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = path.read_bytes()
+    written = KeyRing((new_key("b", "shop", NOW, models=["Churn" if fault == "unreadable" else "churn"]),))
+    if fault == "long":
+        monkeypatch.setattr(key_file, "MAX_BYTES", len(before))
+    with pytest.raises(InvalidInput, match=r"keys\.json stays as it was") as caught:
+        key_file.change(path, lambda ring: written)
+    why = "/keys/0/models: expected" if fault == "unreadable" else "it is longer than"
+    assert why in str(caught.value)
+    assert path.read_bytes() == before
+
+
 def test_of_changes_at_the_same_moment_none_is_lost(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     names = ("one", "two")

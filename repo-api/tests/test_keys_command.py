@@ -71,6 +71,28 @@ def test_what_is_wrong_is_a_usage_error(path: Path, capsys: pytest.CaptureFixtur
     assert not path.exists()
 
 
+def test_a_model_that_cannot_be_one_is_refused_and_no_key_is_made(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(path, "add", "lab")
+    before = path.read_bytes()
+    capsys.readouterr()
+    assert run(path, "add", "shop", "--model", "Churn", "--model", "housing", "--model", "churn@production") == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "--model names what no model can be called: 'Churn', 'churn@production'." in told.err
+    assert path.read_bytes() == before
+
+
+def test_what_is_told_of_a_broken_file_mends_it(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path.write_text("{")
+    assert run(path, "add", "shop") == 2
+    assert "move it away and write it anew with `serve_consume.py keys add NAME`" in capsys.readouterr().err
+    path.rename(path.with_name("aside"))
+    assert run(path, "add", "shop") == 0
+    assert [key.name for key in read_ring(path).keys] == ["shop"]
+
+
 @pytest.mark.parametrize("argv", [["add", "shop", "--limit", "many"], ["add", "shop", "--days", "0"], ["add"], []])
 def test_what_cannot_be_read_is_a_usage_error(path: Path, argv: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:

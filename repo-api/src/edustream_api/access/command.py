@@ -58,6 +58,12 @@ def _add(path: Path, options: argparse.Namespace, now: datetime) -> None:
             f"{options.name!r} is no name.",
             remedy="take lower-case letters, digits and hyphens, e.g. web-shop.",
         )
+    if wrong := [model for model in options.model if not is_name(model)]:
+        raise InvalidInput(
+            "argument",
+            f"--model names what no model can be called: {', '.join(map(repr, wrong))}.",
+            remedy="take the model's name alone, of lower-case letters, digits and hyphens, e.g. churn.",
+        )
     secret = new_secret()
     expires_at = None if options.days is None else now + timedelta(days=options.days)
     key = new_key(secret, options.name, now, expires_at=expires_at, quota=options.limit, models=options.model)

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from edustream_contracts.errors import EduStreamError, InvalidInput
+from edustream_contracts.errors import EduStreamError, InvalidInput, Problem
 from edustream_registry.local_copy import write_whole
 from edustream_registry.reading import Clock, utc_now
 
@@ -96,6 +96,10 @@ def read_ring(path: Path) -> KeyRing:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
+    return _ring(path, data)
+
+
+def _ring(path: Path, data: bytes) -> KeyRing:
     if len(data) > MAX_BYTES:
         raise _unreadable(path, f"it is longer than {MAX_BYTES} bytes")
     return ring_from_json(data)
@@ -105,13 +109,29 @@ def change(path: Path, changed: Callable[[KeyRing], KeyRing]) -> None:
     """Replace the keys of a file by what `changed` makes of them; a file that there is not holds none.
 
     Of two changes at the same moment, one comes after the other. Readers see the old keys or the new ones.
+    Raises `InvalidInput` where the file cannot be read, or could not be once it is changed; it stays as it was then.
     """
     with _alone(path):
         ring = read_ring(path) if path.exists() else KeyRing()
         mode = path.stat().st_mode & 0o777 if path.exists() else None
-        write_whole(path, changed(ring).to_json())
+        data = changed(ring).to_json()
+        _prove(path, data)
+        write_whole(path, data)
         if mode is not None:
             path.chmod(mode)
+
+
+def _prove(path: Path, data: bytes) -> None:
+    # What nobody can read would keep every consumer from starting, and every command from correcting it.
+    try:
+        _ring(path, data)
+    except InvalidInput as error:
+        raise InvalidInput(
+            "argument",
+            f"{path} stays as it was, since nobody could read it after this change.",
+            remedy="give other values; where it would be too long, revoke keys that nobody uses any more.",
+            problems=error.problems or [Problem("", error.fact)],
+        ) from error
 
 
 @contextmanager
@@ -140,5 +160,6 @@ def _unreadable(path: Path, why: str) -> InvalidInput:
     return InvalidInput(
         "configuration",
         f"The file of API keys {path} cannot be read: {why}.",
-        remedy="correct EDUSTREAM_API_KEYS_FILE, or make the file with `serve_consume.py keys add NAME`.",
+        remedy="correct EDUSTREAM_API_KEYS_FILE or the file; where its folder holds none, "
+        "`serve_consume.py keys add NAME` makes one.",
     )

@@ -209,6 +209,6 @@ def _broken(problems: Sequence[Problem]) -> InvalidInput:
     return InvalidInput(
         "configuration",
         "The file of API keys cannot be used.",
-        remedy="correct it, or write it anew with `serve_consume.py keys add NAME`.",
+        remedy="correct it, or move it away and write it anew with `serve_consume.py keys add NAME`.",
         problems=problems,
     )
