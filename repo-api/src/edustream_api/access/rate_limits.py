@@ -13,13 +13,13 @@ from typing import Any, Final
 from limits import RateLimitItemPerSecond
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter as SharedLimiter
-from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter as OwnLimiter
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from edustream_api.access.own_counts import OwnCounts
 from edustream_api.access.quota import Quota
 
 LOG: Final = logging.getLogger("edustream_api.access.rate_limits")
@@ -57,7 +57,7 @@ class RateLimits:
     ) -> None:
         """`on_fallback` is told of each request that should have been counted in Redis and was not."""
         # Memory needs no waiting, and its asynchronous form would start a task for every request.
-        self._own = OwnLimiter(MemoryStorage())
+        self._own = OwnLimiter(OwnCounts())
         self._pool = _pool(redis_url) if redis_url else None
         self._shared = _shared(redis_url, self._pool) if self._pool else None
         self._on_fallback = on_fallback
