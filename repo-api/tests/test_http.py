@@ -230,6 +230,21 @@ class TestReadings:
     def test_unknown_paths(self, shared_client: TestClient, path: str) -> None:
         problem_of(shared_client.get(path), 404)
 
+    @pytest.mark.parametrize(
+        "path",
+        ["/model/", "/models/", "/models/churn/", "/models/churn/health/", "/health/ready/", "/docs/", "/v2/",
+         "/v2/models/churn/", "/static-offline-docs", "/openapi.json/"],
+    )  # fmt: skip
+    def test_sends_nobody_to_another_address(self, shared_client: TestClient, path: str) -> None:
+        """That address would be made of the Host header, which is the caller's, and of the scheme behind a proxy."""
+        for method in ("GET", "POST"):
+            response = shared_client.request(method, path, follow_redirects=False)
+            assert "location" not in response.headers
+            if path.startswith("/v2/"):
+                assert (response.status_code, list(response.json())) == (404, ["error"])
+            else:
+                problem_of(response, 404)
+
     @pytest.mark.parametrize("path", ["/model", "/health", "/metrics", "/docs", "/openapi.json"])
     def test_wrong_methods(self, shared_client: TestClient, path: str) -> None:
         response = shared_client.post(path, json={})

@@ -64,7 +64,13 @@ def build_app(
             await access.aclose()
 
     app = FastAPIOffline(
-        title=TITLE, docs_url=DOCS, redoc_url=None, lifespan=lifespan, swagger_ui_parameters=SWAGGER_UI
+        title=TITLE,
+        docs_url=DOCS,
+        redoc_url=None,
+        lifespan=lifespan,
+        swagger_ui_parameters=SWAGGER_UI,
+        # A redirect would name the address that the Host header says, and plain HTTP behind a proxy that ends TLS.
+        redirect_slashes=False,
     )
     routes = [
         *ProcessEndpoints(hosting, metrics, access).routes(),
