@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from itertools import cycle
+from math import log, log1p
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -105,6 +106,35 @@ def test_each_row_is_sampled_with_the_same_probability(bench: ConsumerBench, bat
         sampled += len(pair.shadow._queue)
         pair.shadow._queue.clear()
     assert abs(sampled - rows // batch * batch * 0.1) < 4 * (rows * 0.1 * 0.9) ** 0.5
+
+
+@pytest.mark.parametrize("sample", [0.3, 1e-3, 1e-17])
+@pytest.mark.parametrize("longer", [0.9, 0.5, 0.1, 1e-6])
+def test_gaps_are_those_of_independent_draws(
+    bench: ConsumerBench, monkeypatch: pytest.MonkeyPatch, sample: float, longer: float
+) -> None:
+    """A gap has g rows or more with the probability (1 - sample) ** g."""
+    challenge(bench)
+    shadow = Pair(bench, sample=sample).shadow
+    monkeypatch.setattr(shadow, "_uniform", lambda: 1.0 - longer)
+    gap = shadow._skipped()
+    assert gap * log1p(-sample) >= log(longer) * (1 + 1e-9)
+    assert (gap + 1) * log1p(-sample) <= log(longer) * (1 - 1e-9)
+
+
+def test_a_sample_of_one_leaves_no_row_out(bench: ConsumerBench) -> None:
+    challenge(bench)
+    pair = Pair(bench, sample=1.0)
+    pair.answer(*range(100))
+    assert len(pair.shadow._queue) == 100
+
+
+@pytest.mark.parametrize("sample", [1e-17, 5e-324])
+def test_a_tiny_sample_takes_hardly_any_row(bench: ConsumerBench, sample: float) -> None:
+    challenge(bench)
+    pair = Pair(bench, sample=sample)
+    pair.answer(*range(100))
+    assert not pair.shadow._queue
 
 
 def test_rows_are_dropped_and_counted_where_it_is_behind(pair: Pair) -> None:

@@ -7,7 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from math import log
+from math import log1p
 from random import random
 from typing import Final, NamedTuple
 
@@ -22,6 +22,8 @@ from edustream_api.worker_files import SHOW_INTERVAL_S, WorkerFiles
 QUEUE_ROWS: Final = 2048
 BATCH_ROWS: Final = 64
 """One of them is timed, alone, on both sides; that costs as much as half of the others."""
+LONGEST_GAP: Final = 2**63
+"""Rows that nobody is ever asked."""
 ROUND_ROWS: Final = 512
 ROUND_INTERVAL_S: Final = 0.1
 """Together they bound what a worker compares to 5,120 rows a second, and rows are not kept for long."""
@@ -119,7 +121,8 @@ class Shadow:
         """
         if self.sample == 1:
             return 0
-        return int(log(1.0 - self._uniform()) / log(1.0 - self.sample))
+        # log1p: 1 - sample is 1 for a sample below 1e-16. The gap of the smallest ones is no finite number.
+        return int(min(log1p(-self._uniform()) / log1p(-self.sample), LONGEST_GAP))
 
     def _batch(self) -> list[Sampled]:
         batch: list[Sampled] = []
