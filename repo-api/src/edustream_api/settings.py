@@ -12,6 +12,7 @@ from edustream_contracts.errors import InvalidInput, Problem
 from edustream_registry.names import is_name
 
 from edustream_api.access.quota import EXPECTED, Quota
+from edustream_api.drift.window import sure_rows
 
 PREFIX: Final = "EDUSTREAM_"
 MAX_PORT: Final = 65535
@@ -99,9 +100,11 @@ class ConsumerSettings:
     def contradictions(self) -> list[Problem]:
         """What is wrong with settings that are each right."""
         problems = []
-        # A tenth of the window is emptied at a time, so that no more than the rest is sure to be there.
-        if self.drift_min_rows > 0.9 * self.drift_window:
-            expected = f"at most nine tenths of EDUSTREAM_DRIFT_WINDOW, which is {self.drift_window}"
+        # Each worker keeps its part of the window.
+        held = self.workers * sure_rows(self.drift_window // self.workers)
+        if self.drift_min_rows > held:
+            windows = "the window is" if self.workers == 1 else f"the windows of {self.workers} workers are"
+            expected = f"at most {held}, which {windows} sure to hold; EDUSTREAM_DRIFT_WINDOW is {self.drift_window}"
             problems.append(Problem("EDUSTREAM_DRIFT_MIN_ROWS", f"is {self.drift_min_rows}; expected: {expected}"))
         if self.drift_psi_minor >= self.drift_psi_major:
             expected = f"less than EDUSTREAM_DRIFT_PSI_MAJOR, which is {self.drift_psi_major:g}"

@@ -11,11 +11,20 @@ from edustream_api.drift.statistics import Counts
 BLOCKS: Final = 10
 
 
+def sure_rows(rows: int) -> int:
+    """How many rows a window of `rows` is sure to hold once it was full: all but the block that is filled anew."""
+    return (BLOCKS - 1) * _block_rows(rows)
+
+
+def _block_rows(rows: int) -> int:
+    return max(rows // BLOCKS, 1)
+
+
 class SlidingWindow:
     """Counts of the last `rows` rows, or up to a tenth less; it takes as much memory for one row as for all."""
 
     def __init__(self, rows: int, bins: int) -> None:
-        self._block_rows = max(rows // BLOCKS, 1)
+        self._block_rows = _block_rows(rows)
         self._blocks = np.zeros((BLOCKS, bins), dtype=np.int64)
         self._rows = [0] * BLOCKS
         self._newest = 0
