@@ -107,6 +107,15 @@ def test_fields_of_needs_say_whose_they_are(bench: ConsumerBench) -> None:
     bench.consumer(model=MODELS, contract="any", consumer="api", sends=("churn/tenure",), reads=("fraud/probability",))
 
 
+@pytest.mark.parametrize("variable", ["sends", "reads"])
+def test_fields_of_needs_are_of_a_model_that_is_served(bench: ConsumerBench, variable: str) -> None:
+    names = ("churn/tenure", "fruad/price", "Fraud/price")
+    with pytest.raises(InvalidInput, match=rf"EDUSTREAM_{variable.upper()} has 'fruad/price', 'Fraud/price'") as caught:
+        bench.consumer(model=MODELS, contract="any", consumer="api", **{variable: names})
+    assert caught.value.kind == "configuration"
+    assert caught.value.fact.endswith("of no model that is served; there are: churn, fraud.")
+
+
 def test_a_document_of_a_contract_for_each(bench: ConsumerBench) -> None:
     paths = []
     for name in ("churn", "fraud"):

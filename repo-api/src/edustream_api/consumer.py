@@ -98,7 +98,7 @@ def assemble(
     def needs_of(keeper: Keeper) -> StatedNeeds | None:
         if not (open_author and settings.consumer):
             return None
-        needs = _needs(keeper, settings, open_author, clock, several=len(references) > 1)
+        needs = _needs(keeper, settings, open_author, clock, [one.model for one in references])
         pollers.append(Poller(needs.look, settings.poll_interval_s, "needs"))
         return needs
 
@@ -156,30 +156,37 @@ def _needs(
     settings: ConsumerSettings,
     open_author: Callable[[], ConsumerAuthor],
     clock: Clock,
-    *,
-    several: bool,
+    models: Sequence[str],
 ) -> StatedNeeds:
     model = keeper.reference.model
     return StatedNeeds(
         lambda: keeper.snapshot,
         open_author,
-        _fields("EDUSTREAM_SENDS", settings.sends, model, several=several),
-        _fields("EDUSTREAM_READS", settings.reads, model, several=several),
+        _fields("EDUSTREAM_SENDS", settings.sends, model, models),
+        _fields("EDUSTREAM_READS", settings.reads, model, models),
         settings.needs_lifetime_s,
         clock,
         ReliedOn(settings.cache_dir, settings.consumer, keeper.reference),
     )
 
 
-def _fields(variable: str, names: Sequence[str], model: str, *, several: bool) -> tuple[str, ...]:
-    """The names that are about one model's fields."""
-    if not several:
+def _fields(variable: str, names: Sequence[str], model: str, models: Sequence[str]) -> tuple[str, ...]:
+    """The names that are about the fields of one of the models that are served."""
+    if len(models) == 1:
         return tuple(names)
     if bare := [name for name in names if "/" not in name]:
         raise InvalidInput(
             "configuration",
             f"{variable} has {bare[0]!r}, which does not say whose field it is.",
             remedy=f"write {model}/{bare[0]}, or the name of the other model before the slash.",
+        )
+    # A model without a name here states that all its fields are used; a typo must not say that.
+    if strange := [name for name in names if name.partition("/")[0] not in models]:
+        named = ", ".join(map(repr, strange))
+        raise InvalidInput(
+            "configuration",
+            f"{variable} has {named}, of no model that is served; there are: {', '.join(models)}.",
+            remedy="write the name of one of these models before the slash, or leave the field out.",
         )
     return tuple(name.removeprefix(f"{model}/") for name in names if name.startswith(f"{model}/"))
 
