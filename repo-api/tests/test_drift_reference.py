@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
@@ -207,3 +208,45 @@ def test_rows_that_lack_a_field_are_counted_among_those_that_do_not(contract: Mo
     values.add([{}], [{}])
     assert [part.sum() for part in reference.split(values.binned())] == [4, 4, 4]
     assert [int(values.binned()[end - 1]) for end in reference.ends] == [2, 2, 1]
+
+
+def of_free_texts(contract: ModelContract) -> ModelContract:
+    """The same, but that callers may write any text as the contract, and the model any as the prediction."""
+    document = json.loads(json.dumps(contract.document))
+    for side, name in (("input", "contract"), ("output", "prediction")):
+        del document[side]["properties"][name]["enum"]
+        document[side]["properties"][name]["type"] = "string"
+    return contract_from(document)
+
+
+@pytest.mark.parametrize(
+    "features", [{"tenure": profile()["features"]["tenure"]}, {}], ids=["beside a number", "alone"]
+)
+def test_of_free_texts_nothing_but_their_counts_is_kept(contract: ModelContract, features: dict[str, Any]) -> None:
+    listed = {"contract": categorical(["One year", "Two year"], [4000, 2000])}
+    reference = reference_of(
+        of_free_texts(contract), features={**features, **listed}, prediction=categorical(["No"], [6000])
+    )
+    kinds, label = (field for field in reference.fields if field.name in ("contract", "prediction"))
+    texts = [f"{number} {'long ' * 1000}" for number in range(200)]
+    before = [getrefcount(text) for text in texts]
+    values = Values(reference)
+
+    def asked_of(text: str, prediction: str) -> None:
+        rows = [{"tenure": 3, "contract": text}, {"tenure": 3, "contract": "One year"}]
+        values.add(rows, [{"prediction": prediction}, {"prediction": prediction}])
+
+    for number in range(200):
+        asked_of(texts[number], "No" if number < 50 else texts[number])
+    values.add([{"tenure": 3, "contract": None}, {"tenure": 3}], [{"prediction": None}, {}])
+    assert [getrefcount(text) for text in texts] == before
+    counts = dict(zip([field.name for field in reference.fields], reference.split(values.binned()), strict=True))
+    asked = Counter([*texts, *["One year"] * 200, None, None])
+    answered = Counter([*["No"] * 100, *texts[50:] * 2, None, None])
+    assert counts["contract"].tolist() == kinds.bins.count(asked).tolist() == [200, 0, 200, 2]
+    assert counts["prediction"].tolist() == label.bins.count(answered).tolist() == [100, 300, 2]
+
+
+def test_only_free_texts_are_looked_at_one_by_one(contract: ModelContract) -> None:
+    assert [field.free_text for field in reference_of(contract).fields] == [False, False, False]
+    assert [field.free_text for field in reference_of(of_free_texts(contract)).fields] == [False, True, False]

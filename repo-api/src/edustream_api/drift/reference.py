@@ -30,6 +30,8 @@ MOST_WAITING: Final = 64
 """So few that they stay in the processor's cache."""
 OTHER: Final = "other"
 MISSING: Final = "missing"
+UNLISTED: Final = object()
+"""Stands for every text that is none of a profile's categories."""
 
 Rows: TypeAlias = Sequence[Mapping[str, Any]]
 
@@ -89,12 +91,16 @@ class CategoricalBins:
 
 @dataclass(frozen=True, slots=True)
 class FieldReference:
-    """One field of rows or of answers: its bins, and how many reference rows lie in each (int64)."""
+    """One field of rows or of answers: its bins, and how many reference rows lie in each (int64).
+
+    `free_text` is whether its contract admits any text, however long.
+    """
 
     name: str
     answered: bool
     bins: NumericBins | CategoricalBins
     counts: Counts
+    free_text: bool
 
 
 @dataclass(frozen=True)
@@ -123,8 +129,7 @@ class Values:
         self._reference = reference
         self._uncounted = 0
         self._asked, self._answered = (
-            _Side([field.name for field in reference.fields if field.answered is answered])
-            for answered in (False, True)
+            _Side([field for field in reference.fields if field.answered is answered]) for answered in (False, True)
         )
 
     def add(self, rows: Rows, answers: Rows) -> None:
@@ -149,13 +154,22 @@ class Values:
 
 
 class _Side:
-    """The values of rows, or those of answers: some of them as they came, which is cheap, the others counted."""
+    """The values of rows, or those of answers: some of them as they came, which is cheap, the others counted.
 
-    def __init__(self, names: Sequence[str]) -> None:
+    Of a free text only whether it is a category stays: what callers write is theirs, and may be a megabyte each time.
+    """
+
+    def __init__(self, fields: Sequence[FieldReference]) -> None:
+        names = [field.name for field in fields]
         self.counters: dict[str, Counter[Any]] = {name: Counter() for name in names}
         # One call for all of a row's values; the first name once more, since of a single one it would give no tuple.
         self._read = (*names, *names[:1])
-        self._values = itemgetter(*self._read) if names else self._each
+        self._texts = [
+            (place, frozenset((*field.bins.categories, None)))
+            for place, field in enumerate((*fields, *fields[:1]))
+            if field.free_text and isinstance(field.bins, CategoricalBins)
+        ]
+        self._values = itemgetter(*self._read) if names and not self._texts else self._each
         self._waiting: list[tuple[Any, ...]] = []
 
     def take(self, members: Rows) -> None:
@@ -172,7 +186,11 @@ class _Side:
         self._waiting.clear()
 
     def _each(self, member: Mapping[str, Any]) -> tuple[Any, ...]:
-        return tuple([member.get(name) for name in self._read])
+        values = [member.get(name) for name in self._read]
+        for place, kept in self._texts:
+            if values[place] not in kept:
+                values[place] = UNLISTED
+        return tuple(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +238,8 @@ def read_reference(data: bytes, contract: ModelContract) -> Reference:
             continue
         try:
             bins, counts = _bins(described[field.name], rows, field)
-            fields.append(FieldReference(field.name, field.name in answered, bins, counts))
+            free_text = field.kind == "string" and field.categories is None
+            fields.append(FieldReference(field.name, field.name in answered, bins, counts, free_text))
         except ProfileUnusable as error:
             without[field.name] = f"Its profile {error}."
     if not fields:
