@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -14,12 +12,6 @@ from clients import JSON, client_of, pointers, problem_of
 from consumers import ConsumerBench
 from exposition import samples
 from starlette.testclient import TestClient
-
-from edustream_api import prediction
-from edustream_api.joint_inference import JointInference
-from edustream_api.loading import MOST_UNKNOWN, ServedModel
-from edustream_api.prediction import accepted_row
-from edustream_api.problems import RequestRefused
 
 ROWS = 3
 DEPTH = 300
@@ -186,22 +178,3 @@ class TestNothingElseChanges:
         for path in ("/predict", "/predict/batch"):
             counted = f"edustream_requests_total[('route', '{path}'), ('status', '{mistake.status}')]"
             assert after[counted] - before.get(counted, 0) == 1
-
-
-@pytest.mark.parametrize(("fields", "alone"), [(3, False), (20_000, True)])
-def test_a_long_mistake_is_judged_beside_the_event_loop(
-    served: ServedModel, monkeypatch: pytest.MonkeyPatch, fields: int, alone: bool
-) -> None:
-    judges: list[int] = []
-
-    def judged(model: ServedModel, body: bytes) -> Any:
-        judges.append(threading.get_ident())
-        return accepted_row(model, body)
-
-    monkeypatch.setattr(prediction, "accepted_row", judged)
-    body = json.dumps({f"field {number}": number for number in range(fields)}).encode()
-    with pytest.raises(RequestRefused) as caught:
-        asyncio.run(prediction.predict(served, body, JointInference()))
-    named = min(fields, MOST_UNKNOWN + 1)
-    assert len(caught.value.errors) == named + len(served.contract.input_schema["required"])
-    assert (judges != [threading.get_ident()]) is alone

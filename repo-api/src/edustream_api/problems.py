@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -75,7 +75,7 @@ class RequestRefused(Exception):
 
 
 def problem_document(
-    kind: ProblemKind, detail: str, *, reason: State | None = None, errors: Iterable[Problem] = ()
+    kind: ProblemKind, detail: str, *, reason: State | None = None, errors: Sequence[Problem] = ()
 ) -> dict[str, Any]:
     """The members of a problem document; `reason` is the consumer's state, `errors` name every field at fault.
 
@@ -89,11 +89,10 @@ def problem_document(
     }
     if reason is not None:
         document["reason"] = reason.value
-    listed = [{"pointer": error.pointer, "detail": error.message} for error in errors]
-    if listed:
-        document["errors"] = listed[:MAX_ERRORS]
-    if len(listed) > MAX_ERRORS:
-        document["errors_omitted"] = len(listed) - MAX_ERRORS
+    if errors:
+        document["errors"] = [{"pointer": error.pointer, "detail": error.message} for error in errors[:MAX_ERRORS]]
+    if len(errors) > MAX_ERRORS:
+        document["errors_omitted"] = len(errors) - MAX_ERRORS
     return document
 
 

@@ -17,6 +17,7 @@ from edustream_api.open_inference.protocol import (
     encode_response,
     model_path,
     read_request,
+    read_small_request,
 )
 from edustream_api.open_inference.tensors import shown
 from edustream_api.prediction import answered
@@ -28,7 +29,7 @@ LENGTH: Final = re.compile(r"[0-9]{1,18}")
 OCTETS: Final = "application/octet-stream"
 MEDIA_TYPES: Final = ("application/json", OCTETS)
 INLINE_BYTES: Final = 16 * 1024
-"""A body up to this size is answered sooner than a thread would begin."""
+"""A body over this size is not even looked at on the event loop."""
 
 
 class Infer:
@@ -51,9 +52,8 @@ class Infer:
         """The response of `model`."""
         length = _header_length(scope)
         arguments = (model, body, length, self._max_rows, self._observers)
-        if len(body) <= INLINE_BYTES:
-            response = infer(*arguments)
-        else:
+        response = infer_at_once(*arguments) if len(body) <= INLINE_BYTES else None
+        if response is None:
             response = await asyncio.to_thread(infer, *arguments)
         if response.header_length is None:
             return Reply(response.body)
@@ -64,6 +64,19 @@ class Infer:
 def infer_path(model: str) -> str:
     """Where a model answers inference requests."""
     return f"{model_path(model)}/infer"
+
+
+def infer_at_once(
+    model: ServedModel, body: bytes, header_length: int | None, max_rows: int, observers: Sequence[Observer]
+) -> EncodedResponse | None:
+    """The response of `infer` to few rows that keep the contract; None for what would take long, with nothing done.
+
+    Others wait meanwhile, and a request of some kilobytes may have thousands of mistakes to be put into words.
+    """
+    request = read_small_request(body, header_length, model.contract, max_rows)
+    if request is None or not all(map(model.accepts, request.rows)):
+        return None
+    return encode_response(model, request, answered(model, request.rows, observers))
 
 
 def infer(
