@@ -550,6 +550,19 @@ async def test_the_wish_for_another_protocol_is_ignored(step: int, body: bytes) 
         await left(writer)
 
 
+async def test_so_many_wishes_at_once_are_ignored_one_after_the_other() -> None:
+    app = Application()
+    app.released.set()
+    caller = Caller(app)
+    bodies = [b"%06d" % number for number in range(4000)]
+    head = b"POST / HTTP/1.1\r\nhost: here\r\n" + UPGRADES + b"content-length: 6\r\n\r\n"
+    caller.send(b"".join(head + body for body in bodies))
+    await caller.rest()
+    answers = b"".join(caller.pipe.written).split(b"HTTP/1.1 200 OK\r\n")[1:]
+    assert [answer[-6:] for answer in answers] == bodies
+    assert not caller.pipe.closed
+
+
 async def test_a_tunnel_is_refused() -> None:
     async with served(Application()) as server:
         reader, writer = await server.connect()

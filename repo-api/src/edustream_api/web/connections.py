@@ -123,29 +123,34 @@ class BoundedConnection(JoinedConnection):
         self.cycle.more_body = False
 
     def _feed(self, data: bytes) -> None:
+        # One piece may hold thousands of requests: none of them is read within another, nor what follows it copied.
+        rest = memoryview(data)
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._ignore_upgrade(data[upgrade.args[0] :])
+            while rest:
+                try:
+                    self.parser.feed_data(rest)
+                    return
+                except httptools.HttpParserUpgrade as upgrade:
+                    rest = rest[upgrade.args[0] :]
+                if self.parser.get_method() == b"CONNECT":
+                    self.send_400_response("")
+                    return
+                self._ignore_upgrade()
         except httptools.HttpParserError:
             self.send_400_response("")
 
-    def _ignore_upgrade(self, rest: bytes) -> None:
-        """Read the request anew without the wish to speak another protocol, which nobody has to grant (RFC 9110, 7.8).
+    def _ignore_upgrade(self) -> None:
+        """Read the head anew without the wish to speak another protocol, which nobody has to grant (RFC 9110, 7.8).
 
-        `rest` is what came behind its head: its body, and what follows.
+        What comes behind it, its body and what follows, is for the new parser to read. Raises `HttpParserError`.
         """
-        method = self.parser.get_method()
-        if method == b"CONNECT":
-            self.send_400_response("")
-            return
         fields = [(name, value) for name, value in self.headers if name not in UPGRADE]
         if not self.parser.should_keep_alive():
             fields.append(CLOSE)
         head = b"".join(b"%s: %s\r\n" % field for field in fields)
-        line = b"%s %s HTTP/%s\r\n" % (method, self.url, self.parser.get_http_version().encode())
+        line = b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
         self.parser = httptools.HttpRequestParser(self)
-        self._feed(line + head + b"\r\n" + rest)
+        self.parser.feed_data(line + head + b"\r\n")
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP."""
