@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edustream_contracts.contract import ModelContract
+from edustream_contracts.contract import ModelContract, contract_from
 from edustream_registry.inference.explanation import BACKGROUND_ROWS, Explainer, Explanation, background
-from edustream_registry.inference.session import Inference
-from edustream_registry.manifest import ReleaseContent
+from edustream_registry.inference.session import AnswerUnusable, Inference
+from edustream_registry.manifest import ModelOutputs, ReleaseContent
 from edustream_registry.testing.onnx_models import tenure_model, tenure_probability
 
 
@@ -150,3 +150,29 @@ def test_a_field_of_which_the_profile_knows_nothing_contributes_nothing(
     explanation, amounts = explained(explainer, contract.example())
     assert set(amounts.values()) == {0.0}
     assert explanation.base == pytest.approx(explanation.value)
+
+
+class TestAnswersThatTheContractDoesNotAdmit:
+    """A sum of fields may pass through them on the way from a background row to the row."""
+
+    @pytest.fixture
+    def priced(self, contract: ModelContract) -> ModelContract:
+        price = {"type": "number", "description": "Price", "minimum": 15}
+        output = {**contract.document["output"], "properties": {"price": price}, "required": ["price"]}
+        return contract_from({**contract.document, "output": {**output, "examples": [{"price": 20}]}})
+
+    @pytest.fixture
+    def explainer(self, content: ReleaseContent, priced: ModelContract, features: dict[str, Any]) -> Explainer:
+        model = tenure_model(priced, scale=1.0, extra_outputs=[("scaled", TensorProto.FLOAT)])
+        content = content.model_copy(update={"outputs": ModelOutputs(label="scaled")})
+        return Explainer(Inference(model, content, priced), priced, features)
+
+    def test_are_no_obstacle(self, explainer: Explainer, priced: ModelContract) -> None:
+        assert min(other["tenure"] for other in explainer.background) < 15
+        explanation, amounts = explained(explainer, {**priced.example(), "tenure": 40})
+        assert explanation.value == 40
+        assert explanation.base + amounts["tenure"] == pytest.approx(40)
+
+    def test_are_not_explained(self, explainer: Explainer, priced: ModelContract) -> None:
+        with pytest.raises(AnswerUnusable, match=r"price is 14\.0; the contract admits a number at least 15"):
+            explainer.explain({**priced.example(), "tenure": 14})

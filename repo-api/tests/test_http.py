@@ -15,8 +15,11 @@ from consumers import BUDGET_S, ConsumerBench, version
 from drifting import release
 from edustream_contracts.contract import ModelContract, contract_from
 from edustream_registry.inference.session import Inference
-from edustream_registry.testing.onnx_models import constant_model, tenure_probability
+from edustream_registry.manifest import ModelOutputs
+from edustream_registry.testing.onnx_models import constant_model, tenure_model, tenure_probability
+from exposition import samples
 from inference_requests import request
+from onnx import TensorProto
 from starlette.testclient import TestClient
 
 from edustream_api.states import State
@@ -365,6 +368,53 @@ class TestOddAnswers:
                 keeper_of(consumer).snapshot, serving=replace(serving, inference=nan)
             )
             problem_of(client.post("/predict", json=row), 500)
+
+    @pytest.mark.parametrize(
+        ("answer", "outputs", "told"),
+        [
+            (
+                {"type": "string", "enum": ["No", "Yes"]},
+                ModelOutputs(label="label"),
+                'label is "Perhaps"; the contract admits one of "No", "Yes"',
+            ),
+            (
+                {"type": "number", "maximum": 5, "x-unit": "USD"},
+                ModelOutputs(label="scaled"),
+                "label is 9.999999980506448e+18 USD; the contract admits a number at most 5 USD",
+            ),
+            (
+                {"type": "integer"},
+                ModelOutputs(label="scaled"),
+                "label is 9999999980506447872; an answer holds whole numbers of 64 bits",
+            ),
+        ],
+    )
+    def test_what_the_contract_does_not_admit_is_no_answer(
+        self, bench: ConsumerBench, answer: dict[str, Any], outputs: ModelOutputs, told: str
+    ) -> None:
+        good = answer.get("enum", [0])[0]
+        properties = {"label": {"description": "What is asked", **answer}}
+        output = {**bench.contract.document["output"], "properties": properties, "required": ["label"]}
+        contract = contract_from({**bench.contract.document, "output": {**output, "examples": [{"label": good}]}})
+        row = {**contract.example(), "tenure": 0}
+        model = tenure_model(
+            contract, scale=1e17, classes=("No", "Perhaps"), extra_outputs=[("scaled", TensorProto.FLOAT)]
+        )
+        golden = [{"input": row, "output": {"label": good}}]
+        release(bench, "1.0.0", contract=contract, model=model, golden=golden, outputs=outputs)
+        with client_of(bench.consumer(contract="any")) as client:
+            assert client.post("/predict", json=row).json()["label"] == good
+            before, rows = samples(client), client.get("/drift").json()["rows"]
+            bad = {**row, "tenure": 100}
+            detail = f"churn@1.0.0: {told}."
+            assert problem_of(client.post("/predict", json=bad), 500)["type"] == "urn:edustream:problem:model-failed"
+            assert problem_of(client.post("/predict", json=bad), 500)["detail"] == detail
+            assert problem_of(client.post("/predict/batch", json={"rows": [row, bad]}), 500)["detail"] == detail
+            inferred = client.post("/v2/models/churn/infer", json=request([row, bad]))
+            assert (inferred.status_code, inferred.json()) == (500, {"error": detail})
+            changed = {name for name, value in samples(client).items() if before.get(name) != value}
+            assert {name for name in changed if not name.startswith("edustream_request")} == set()
+            assert rows == client.get("/drift").json()["rows"] == 1
 
     def test_a_number_that_no_float32_holds_is_named(self, bench: ConsumerBench) -> None:
         document = json.loads(json.dumps(bench.contract.document))

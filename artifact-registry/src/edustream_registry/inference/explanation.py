@@ -64,14 +64,17 @@ class Explainer:
     def explain(self, row: Row) -> list[Explanation]:
         """The explanation of each number that the model answers `row` with; `row` satisfies the contract.
 
-        Raises `AnswerUnusable` where the model fails on a background row.
+        Raises `AnswerUnusable` where the contract does not admit that answer, and where the model fails on a background
+        row.
         """
+        # What has no answer has none to be explained; the rows on the way to it are nobody's.
+        self._inference.answer(row)
         walks = [
             walk
             for other, order in zip(self.background, self._orders, strict=True)
             for walk in (self._walk(row, other, order), self._walk(row, other, order[::-1]))
         ]
-        answers = self._inference.answers([step for walk in walks for step in walk])
+        answers = self._inference.estimates([step for walk in walks for step in walk])
         return [
             self._explanation(name, np.array([answer[name] for answer in answers]).reshape(len(walks), -1))
             for name in self.outputs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
 from edustream_contracts.contract import Field, ModelContract
 from edustream_contracts.errors import Incompatible, Problem, Rejected
+from edustream_registry.inference.admission import Admission, NotAdmitted
 from edustream_registry.manifest import InputTensor, ReleaseContent
 
 ONNX_TYPES: Final = {"float32": "tensor(float)", "string": "tensor(string)"}
@@ -31,6 +32,7 @@ Row = Mapping[str, Any]
 Answer = dict[str, Any]
 Column = npt.NDArray[Any]
 ReadValues = Callable[[Row], Sequence[Any]]
+Admit = Callable[[list[Any]], list[Any]]
 
 LOAD_FAILURES: Final = (
     failures.Fail,
@@ -44,7 +46,7 @@ RUN_FAILURES: Final = (failures.Fail, failures.InvalidArgument, failures.NotImpl
 
 
 class AnswerUnusable(ArithmeticError):
-    """The model failed on a valid row, or answered it with something that is no number."""
+    """The model failed on a valid row, or answered it with something that the contract does not admit."""
 
 
 class Inference:
@@ -74,9 +76,14 @@ class Inference:
         self._classes = len(classes)
         self._fetch = [name for name in (content.outputs.label, content.outputs.probabilities) if name]
         self._label_field = _label_field(contract)
+        specs = contract.output_schema["properties"]
+        self._admission = Admission(self._label_field, specs[self._label_field.name])
         self._class_columns = tuple(
-            (field.name, classes.index(field.for_class)) for field in contract.outputs if field.for_class is not None
+            _ClassColumn.of(field.name, classes.index(field.for_class), Admission(field, specs[field.name]))
+            for field in contract.outputs
+            if field.for_class is not None
         )
+        self._any_probability = tuple(column._replace(low=0.0, high=1.0) for column in self._class_columns)
 
     def answer(self, row: Row) -> Answer:
         """The answer for one row that satisfies the contract. Raises `AnswerUnusable`."""
@@ -84,24 +91,14 @@ class Inference:
 
     def answers(self, rows: Sequence[Row]) -> list[Answer]:
         """The answers for `rows`, each of which satisfies the contract, in their order. Raises `AnswerUnusable`."""
-        if not rows:
-            return []
-        tensors = {name: _tensor(dtype, read, rows) for name, dtype, read in self._inputs}
-        try:
-            outputs = self._session.run(self._fetch, tensors)
-        except RUN_FAILURES as error:
-            raise AnswerUnusable(str(error)) from error
-        answers: list[Answer] = [{self._label_field.name: label} for label in self._labels(outputs[0])]
-        if len(answers) != len(rows):
-            raise AnswerUnusable(f"{self._label} has {len(answers)} values for {len(rows)} rows")
-        if self._class_columns:
-            if outputs[1].shape != (len(rows), self._classes):
-                raise AnswerUnusable(f"the probabilities of {len(rows)} rows have the shape {outputs[1].shape}")
-            # On one row, plain numbers are several times faster than array operations.
-            for answer, probabilities in zip(answers, outputs[1].tolist(), strict=True):
-                for name, column in self._class_columns:
-                    answer[name] = _probability(probabilities[column])
-        return answers
+        return self._answers(rows, self._admitted, self._class_columns)
+
+    def estimates(self, rows: Sequence[Row]) -> list[Answer]:
+        """What the model makes of rows that nobody asks for, whether or not the contract admits it for an answer.
+
+        Raises `AnswerUnusable` where it fails on one of them, or gives no finite number, or no probability.
+        """
+        return self._answers(rows, list, self._any_probability)
 
     def columns(self, numeric: npt.NDArray[np.float32], categorical: npt.NDArray[Any]) -> dict[str, Column]:
         """The answers for many rows, one array (n,) for each field of an answer, in the order of the rows.
@@ -113,23 +110,51 @@ class Inference:
         """
         rows = len(numeric)
         tensors = {name: numeric if dtype == "float32" else categorical for name, dtype, _ in self._inputs}
-        try:
-            outputs = self._session.run(self._fetch, tensors)
-        except RUN_FAILURES as error:
-            raise AnswerUnusable(str(error)) from error
+        outputs = self._run(tensors)
         if outputs[0].size != rows:
             raise AnswerUnusable(f"{self._label} has {outputs[0].size} values for {rows} rows")
         columns = {self._label_field.name: self._label_column(outputs[0])}
         if self._class_columns and outputs[1].shape != (rows, self._classes):
             raise AnswerUnusable(f"the probabilities of {rows} rows have the shape {outputs[1].shape}")
-        for name, column in self._class_columns:
-            columns[name] = _probability_column(outputs[1][:, column])
+        for column in self._class_columns:
+            columns[column.name] = _probability_column(outputs[1][:, column.position], column)
         return columns
 
+    def _run(self, tensors: Mapping[str, npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
+        try:
+            outputs: list[npt.NDArray[Any]] = self._session.run(self._fetch, tensors)
+        except RUN_FAILURES as error:
+            raise AnswerUnusable(str(error)) from error
+        return outputs
+
+    def _answers(self, rows: Sequence[Row], admitted: Admit, class_columns: Sequence[_ClassColumn]) -> list[Answer]:
+        if not rows:
+            return []
+        outputs = self._run({name: _tensor(dtype, read, rows) for name, dtype, read in self._inputs})
+        answers: list[Answer] = [{self._label_field.name: label} for label in admitted(self._labels(outputs[0]))]
+        if len(answers) != len(rows):
+            raise AnswerUnusable(f"{self._label} has {len(answers)} values for {len(rows)} rows")
+        if class_columns:
+            if outputs[1].shape != (len(rows), self._classes):
+                raise AnswerUnusable(f"the probabilities of {len(rows)} rows have the shape {outputs[1].shape}")
+            # On one row, plain numbers are several times faster than array operations.
+            for answer, probabilities in zip(answers, outputs[1].tolist(), strict=True):
+                for column in class_columns:
+                    answer[column.name] = _probability(probabilities[column.position], column)
+        return answers
+
     def _label_column(self, label: npt.NDArray[Any]) -> Column:
-        if self._label_field.kind == "string" and label.dtype == object:
-            return label.ravel()
-        return np.array(self._labels(label), dtype=LABEL_TYPES[self._label_field.kind])
+        if self._label_field.kind == "number" and label.size:
+            column = label.ravel().astype(np.float64)
+            if self._admission.spans(column.min(), column.max()):
+                return column
+        return np.array(self._admitted(self._labels(label)), dtype=LABEL_TYPES[self._label_field.kind])
+
+    def _admitted(self, labels: list[Any]) -> list[Any]:
+        try:
+            return self._admission.usable(labels)
+        except NotAdmitted as error:
+            raise AnswerUnusable(str(error)) from error
 
     def _labels(self, label: npt.NDArray[Any]) -> list[Any]:
         values: list[Any] = label.ravel().tolist()
@@ -142,21 +167,42 @@ class Inference:
         return [LABELS[self._label_field.kind](value) for value in values]
 
 
-def _probability(value: float) -> float:
-    if 0.0 <= value <= 1.0:
+class _ClassColumn(NamedTuple):
+    """Where a field's probability stands, and the bounds of it."""
+
+    name: str
+    position: int
+    low: float
+    high: float
+    admission: Admission
+
+    @classmethod
+    def of(cls, name: str, position: int, admission: Admission) -> _ClassColumn:
+        """The column of a field whose contract may ask for less than a probability can be."""
+        return cls(name, position, max(0.0, admission.low), min(1.0, admission.high), admission)
+
+    def unusable(self, value: float) -> AnswerUnusable:
+        """Why there is no answer with this value."""
+        if -ROUNDING <= value <= 1.0 + ROUNDING:
+            return AnswerUnusable(str(self.admission.refusal(value)))
+        return AnswerUnusable(f"a probability is {value}")
+
+
+def _probability(value: float, column: _ClassColumn) -> float:
+    if column.low <= value <= column.high:
         return value
-    if -ROUNDING <= value <= 1.0 + ROUNDING:
-        return min(max(value, 0.0), 1.0)
-    raise AnswerUnusable(f"a probability is {value}")
+    if column.low - ROUNDING <= value <= column.high + ROUNDING:
+        return min(max(value, column.low), column.high)
+    raise column.unusable(value)
 
 
-def _probability_column(values: npt.NDArray[np.floating[Any]]) -> Column:
-    column = values.astype(np.float64)
+def _probability_column(values: npt.NDArray[np.floating[Any]], column: _ClassColumn) -> Column:
+    probabilities = values.astype(np.float64)
     # Comparisons with NaN are false.
-    unusable = ~((column >= -ROUNDING) & (column <= 1.0 + ROUNDING))
+    unusable = ~((probabilities >= column.low - ROUNDING) & (probabilities <= column.high + ROUNDING))
     if unusable.any():
-        raise AnswerUnusable(f"a probability is {column[unusable][0]}")
-    return np.clip(column, 0.0, 1.0)
+        raise column.unusable(float(probabilities[unusable][0]))
+    return np.clip(probabilities, column.low, column.high)
 
 
 def _reader(columns: Sequence[str]) -> ReadValues:
