@@ -15,10 +15,10 @@ from inference_requests import in_bytes, request
 from edustream_api import json_document
 from edustream_api.hosting import HostedModel
 from edustream_api.joint_inference import JointInference
-from edustream_api.loading import ServedModel
+from edustream_api.loading import MOST_UNKNOWN, ServedModel
 from edustream_api.open_inference.operations import INLINE_BYTES, Infer
-from edustream_api.prediction import LONG_BYTES, predict
-from edustream_api.problems import RequestRefused
+from edustream_api.prediction import LONG_BYTES, predict, predict_batch
+from edustream_api.problems import MAX_ERRORS, RequestRefused
 
 
 class Threads:
@@ -62,7 +62,8 @@ def test_what_is_wrong_with_a_row_is_put_into_words(served: ServedModel, threads
     body = json.dumps({f"field {number}": number for number in range(fields)}).encode()
     with pytest.raises(RequestRefused) as caught:
         ask(served, body)
-    assert len(caught.value.errors) == fields + len(served.contract.input_schema["required"])
+    named = min(fields, MOST_UNKNOWN + 1)
+    assert len(caught.value.errors) == named + len(served.contract.input_schema["required"])
     assert is_beside(threads.wording)
     assert is_beside(threads.judging) is (len(body) > LONG_BYTES)
 
@@ -153,3 +154,17 @@ class TestTensors:
         scope = {"headers": [(b"inference-header-content-length", b"99999")]}
         with pytest.raises(RequestRefused, match="is said to have 99999 bytes"):
             asyncio.run(infer.of(served, scope, json.dumps(request([row])).encode()))
+
+
+def test_what_is_wrong_with_rows_that_are_not_listed_is_not_put_into_words(
+    served: ServedModel, threads: Threads
+) -> None:
+    bad = {f"field {number}": number for number in range(2 * MOST_UNKNOWN)}
+    with pytest.raises(RequestRefused) as caught:
+        predict_batch(served, json.dumps({"rows": [bad] * 200}).encode(), max_rows=200)
+    worded = len(threads.wording)
+    assert (worded - 1) * (MOST_UNKNOWN + 20) < MAX_ERRORS <= worded * (MOST_UNKNOWN + 20)
+    assert [str(problem) for problem in caught.value.errors[-2:]] == [
+        f"/rows/{index}: does not keep the contract" for index in (198, 199)
+    ]
+    assert {problem.pointer.split("/")[2] for problem in caught.value.errors} == set(map(str, range(200)))
