@@ -36,18 +36,19 @@ from serving.swaps import Swaps
 ROOT: Final = Path(__file__).resolve().parents[2]
 RESULTS: Final = ROOT / "bench" / "serving.json"
 ROWS: Final = 2_000_000
+MANY_ROWS: Final = 10_000_000
 COMPARED: Final = ("fastapi", "uvicorn", "onnxruntime", "boto3")
 
 
 class Bench:
     """One run: every part, and what they leave for the plot."""
 
-    def __init__(self, scene: Scene, environments: Path, rows: int) -> None:
+    def __init__(self, scene: Scene, environments: Path, rows: int, many_rows: int) -> None:
         self.scene = scene
         self.peers = Peers(scene, environments)
         self.one_row = OneRow(scene, self.peers)
         self.batches = Batches(scene)
-        self.offline = Offline(scene, rows)
+        self.offline = Offline(scene, rows, many_rows)
         self.start_up = StartUp(scene, self.peers)
         self.swaps = Swaps(scene)
         self.surcharges = Surcharges(scene)
@@ -68,6 +69,7 @@ PARTS: Final[dict[str, Callable[[Bench], list[Figure]]]] = {
     "peers": lambda bench: bench.one_row.beside_peers(),
     "batch": lambda bench: bench.batches.beside_scikit_learn(),
     "offline": lambda bench: bench.offline.beside_scikit_learn(),
+    "offline-memory": lambda bench: bench.offline.memory(),
     "start": lambda bench: bench.start_up.seconds(),
     "start-mlflow": lambda bench: bench.start_up.beside_mlflow(),
     "memory": lambda bench: bench.start_up.memory(),
@@ -121,7 +123,10 @@ def _arguments(parts: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--only", action="append", choices=parts, metavar="PART", help=f"measure this part: {', '.join(parts)}"
     )
-    parser.add_argument("--rows", type=int, default=ROWS, help="rows that are scored offline (default: %(default)s)")
+    parser.add_argument(
+        "--rows", type=int, default=ROWS, help="rows that are scored offline for speed (default: %(default)s)"
+    )
+    parser.add_argument("--many-rows", type=int, default=MANY_ROWS, help="the same, for memory (default: %(default)s)")
     parser.add_argument("--environments", type=Path, help="folder that keeps the peers' environments for the next run")
     parser.add_argument(
         "--output", type=Path, help="where the results go (default: bench/serving.json; with --only, nowhere)"
@@ -141,7 +146,7 @@ def main() -> int:
         folder = Path(name)
         try:
             scene = _prepared(programs, folder)
-            bench = Bench(scene, given.environments or folder / "environments", given.rows)
+            bench = Bench(scene, given.environments or folder / "environments", given.rows, given.many_rows)
             found = results(bench, given.only or list(PARTS))
         except (ProgramFailed, subprocess.CalledProcessError) as error:
             sys.stderr.write(f"The benchmark failed: {_told(error)}\n")
