@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from time import perf_counter
@@ -17,13 +16,10 @@ from edustream_contracts.errors import (
     Rejected,
     Unreachable,
 )
-from edustream_registry import layout
-from edustream_registry.inference.loading import used_files
 from edustream_registry.local_copy import LocalCopy, LocalRelease, Recalled
 from edustream_registry.names import Reference
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.resolved import Resolved
-from edustream_registry.store import ObjectMissing
 
 from edustream_api.events import (
     Event,
@@ -36,6 +32,7 @@ from edustream_api.events import (
     StateChanged,
     Swapped,
 )
+from edustream_api.kept_copy import KeptCopy
 from edustream_api.loading import ModelLoader, ServedModel
 from edustream_api.states import State, state_of
 
@@ -63,7 +60,7 @@ class Keeper:
         self.reference = reference
         self.staleness_budget_s = staleness_budget_s
         self._reader = reader
-        self._copy = copy
+        self._copy = KeptCopy(reader, copy)
         self._loader = loader
         self._clock = clock
         self._listeners = tuple(listeners)
@@ -111,7 +108,7 @@ class Keeper:
         except NothingToServe as error:
             self._refuse(error)
             if recalled:
-                self._note_withdrawal(recalled.release.resolved)
+                self._copy.note_withdrawal(recalled.release.resolved)
         except (Unreachable, Rejected, Incompatible) as error:
             self._fall_back(recalled, error, answers=asked is not None or not isinstance(error, Unreachable))
         return self.snapshot
@@ -160,22 +157,18 @@ class Keeper:
         before = self._loaded
         same = before is not None and before.release.manifest_digest == resolved.manifest_digest
         if not same:
-            self._require_files(resolved)
-        with self._disk():
-            release = self._copy.fetch(self._reader, resolved, used_files(resolved.manifest.content))
+            self._copy.require_files(resolved)
+        release = self._copy.fetch(resolved)
         after = replace(before, release=resolved) if before and same else self._load(release)
-        with self._disk():
-            self._copy.commit(release, since=self._known)
+        self._copy.commit(release, self._known)
         self._loaded, self._known, self._unfit = after, resolved, None
-        with self._disk():
-            self._copy.tidy()
         self._enter(State.READY, after, None, confirmed=True)
         self._tell(Swapped(before, after, self._clock(), perf_counter() - started))
+        self._copy.tidy()
 
     def _recall(self) -> Recalled | None:
         try:
-            with self._disk():
-                recalled = self._copy.recall(self.reference)
+            recalled = self._copy.recall(self.reference)
         except Rejected as error:
             # A damaged copy, or one signed by a key that is trusted no more: as good as none, but worth a word.
             self._note(error)
@@ -189,29 +182,6 @@ class Keeper:
             self.snapshot = replace(self.snapshot, contacted_at=contacted_at, answered_at=answered_at)
         return recalled
 
-    def _require_files(self, resolved: Resolved) -> None:
-        # Files on this disk are not fetched again, and so would hide that they were deleted from the registry.
-        content = resolved.manifest.content
-        names = used_files(content)
-        used = (file for file in content.files if file.name in names)
-        for file in filter(self._copy.holds, used):
-            try:
-                self._reader.store.size(layout.file_key(resolved.model, file.sha256, file.name))
-            except ObjectMissing:
-                self._reader.read_file(resolved.model, file)
-
-    @contextmanager
-    def _disk(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise InvalidInput(
-                "configuration",
-                f"The local copy cannot be kept: {error}.",
-                remedy="give --cache-dir (EDUSTREAM_CACHE_DIR) a directory that this process may write and that has "
-                "room.",
-            ) from error
-
     def _load(self, release: LocalRelease) -> ServedModel:
         try:
             return self._loader.load(release)
@@ -223,15 +193,11 @@ class Keeper:
             raise
 
     def _confirm(self, loaded: ServedModel) -> None:
-        # A disk that takes nothing costs this moment at a restart, and no request until then.
-        with suppress(OSError):
-            self._copy.contacted(loaded.release)
+        self._copy.contacted(loaded.release)
         self._enter(State.READY, loaded, None, confirmed=True)
 
     def _answered(self, loaded: ServedModel) -> None:
-        # As above.
-        with suppress(OSError):
-            self._copy.answered(loaded.release)
+        self._copy.answered(loaded.release)
         self.snapshot = replace(self.snapshot, answered_at=self._clock())
 
     def _fall_back(self, recalled: Recalled | None, error: EduStreamError, *, answers: bool) -> None:
@@ -243,14 +209,14 @@ class Keeper:
             resolved = recalled.release.resolved
             try:
                 if answers:
-                    self._require_release(resolved)
+                    self._copy.require_release(resolved)
                 self._loaded = self._loader.load(recalled.release)
             except Incompatible as unfit:
                 self._refuse(unfit)
                 return
             except NothingToServe as gone:
                 self._note(gone)
-                self._withdraw(resolved, gone)
+                self._copy.withdrawn(resolved, gone)
             except Rejected as unfit:
                 # What is damaged is no copy that could be served.
                 self._note(unfit)
@@ -260,26 +226,6 @@ class Keeper:
             self._survive(error)
         else:
             self._refuse(error)
-
-    def _note_withdrawal(self, resolved: Resolved) -> None:
-        """Note where it is the copy itself that the registry has no more."""
-        try:
-            self._require_release(resolved)
-        except NothingToServe as gone:
-            self._withdraw(resolved, gone)
-
-    def _withdraw(self, resolved: Resolved, why: NothingToServe) -> None:
-        # So that a start during an outage does not bring back what was taken away. A disk that takes no note must not
-        # keep a yank from being obeyed now.
-        with suppress(OSError):
-            self._copy.withdrawn(resolved, why)
-
-    def _require_release(self, resolved: Resolved) -> None:
-        """Raises `NothingToServe` where the registry answers that a release was yanked, or that a part was deleted."""
-        # An outage, or a manifest that was tampered with, takes a verified copy away from nobody.
-        with suppress(Unreachable, Rejected):
-            self._reader.resolve(Reference.parse(f"{resolved.model}@{resolved.version}"))
-            self._require_files(resolved)
 
     def _survive(self, error: Unreachable) -> None:
         answered_at = self.snapshot.answered_at
@@ -312,7 +258,7 @@ class Keeper:
             self._enter(State.READY, self._loaded, None)
         else:
             if self._loaded and yank:
-                self._withdraw(self._loaded.release, yank)
+                self._copy.withdrawn(self._loaded.release, yank)
             self._loaded = None
             reason = yank or error
             # A disk that takes nothing says nothing about the registry.

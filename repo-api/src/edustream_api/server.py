@@ -23,7 +23,7 @@ from edustream_api.web.direct_connection import DirectConnection
 from edustream_api.worker_files import MULTIPROCESS_DIR
 
 GRACE_S: Final = 30
-SILENCE_S: Final = 60
+SILENCE_S: Final = 30
 """How long a worker may take to answer its parent before it counts as hung: a busy machine starts one slowly."""
 FORCED_S: Final = 1
 """How long requests have to notice that their connections are gone."""

@@ -244,7 +244,10 @@ def _problem_schema() -> dict[str, Any]:
             "detail": {"type": "string", "description": "What happened, and what to do next"},
             "reason": {"enum": [state.value for state in State], "description": "The consumer's state, with a 503"},
             "errors": {"type": "array", "items": error, "description": "Every place at fault"},
-            "errors_omitted": {"type": "integer", "description": "How many more errors there are than are listed; a bad row after those counts once"},
+            "errors_omitted": {
+                "type": "integer",
+                "description": "How many more errors there are than are listed; a bad row after those counts once",
+            },
         },
         "required": ["type", "title", "status", "detail"],
     }
