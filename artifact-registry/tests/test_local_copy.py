@@ -215,6 +215,29 @@ def test_old_files_of_releases_that_no_state_holds_are_removed(
     assert {folder.name for folder in files.iterdir()} == held | {"new"}
 
 
+def test_what_was_held_grows_old_from_when_it_is_held_no_more(
+    copy: LocalCopy,
+    fetched: LocalRelease,
+    promoted: RegistrySimulator,
+    directory: Path,
+    release_dir: Path,
+    contract: ModelContract,
+) -> None:
+    model = path_of(directory, fetched.resolved, "model.onnx").parent
+    os.utime(model, (0, 0))
+    promoted.publish(write_release(release_dir, contract, b"newer"), release_dir)
+    promoted.promote("churn", "1.0.1")
+    promoted.clock.advance(10)
+    copy.commit(copy.fetch(promoted.reader, promoted.reader.resolve(PRODUCTION)))
+    promoted.clock.advance(local_copy.UNUSED_S)
+    copy.contacted(promoted.reader.resolve(PRODUCTION))
+    copy.tidy()
+    assert model.exists()
+    promoted.clock.advance(1)
+    copy.tidy()
+    assert not model.exists()
+
+
 def test_nothing_is_removed_where_a_state_cannot_be_read(
     copy: LocalCopy, fetched: LocalRelease, directory: Path
 ) -> None:

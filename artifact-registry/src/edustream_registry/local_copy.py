@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -133,10 +133,10 @@ class LocalCopy:
                 self._write(resolved.reference, {**state, "withdrawn": told})
 
     def tidy(self) -> None:
-        """Remove the files of releases that no state here holds, but for those that were written in the last hour.
+        """Remove the files of releases that no state here holds, but for those written, or held, in the last hour.
 
-        Another process, which shares this directory, may be about to use these. Nothing is removed where a state cannot
-        be read.
+        A rollback may ask for these, and another process, which shares this directory, may be about to use them.
+        Nothing is removed where a state cannot be read.
         """
         with self._alone():
             try:
@@ -167,19 +167,27 @@ class LocalCopy:
 
     def _keep(self, resolved: Resolved, since: Resolved | None) -> None:
         with self._alone():
-            if not self._is_superseded(resolved, since):
-                self._remember(resolved)
+            state = self._state_or_none(resolved.reference)
+            # Its own bytes were verified when it was resolved. A poll that finds nothing new verifies nothing.
+            held = self._held(resolved.reference, state) if state and not _holds(state, resolved) else None
+            if held and _is_earlier(resolved, held, since):
+                return
+            if held:
+                self._retire(held)
+            self._remember(resolved)
 
-    def _is_superseded(self, resolved: Resolved, since: Resolved | None) -> bool:
-        """Whether what is held was accepted later than `resolved`; what cannot be proved is not held."""
+    def _held(self, reference: Reference, state: dict[str, Any]) -> Resolved | None:
         try:
-            state = self._state(resolved.reference)
-            # Its own bytes were verified when it was resolved. A poll that finds nothing new ends here.
-            if state is None or _holds(state, resolved):
-                return False
-            return _is_earlier(resolved, self._resolved(resolved.reference, state), since)
+            return self._resolved(reference, state)
         except Rejected:
-            return False
+            return None
+
+    def _retire(self, held: Resolved) -> None:
+        """Have the files of a release grow old from now on."""
+        now = self._clock().timestamp()
+        for file in held.manifest.content.files:
+            with suppress(OSError):
+                os.utime(self._directory / "files" / file.sha256, (now, now))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -273,7 +281,7 @@ def _withdrawn(state: Mapping[str, Any]) -> NothingToServe | None:
 
 
 def _digests(path: Path) -> list[str]:
-    """The digests of the files of the release that a state holds."""
+    """The digests of the files of the release that a state holds. Raises `ValueError`, `LookupError`, `TypeError`."""
     state = json.loads(read_bounded(path, MAX_STATE_BYTES))
     return [str(file["sha256"]) for file in json.loads(state["manifest"])["signed"]["content"]["files"]]
 
