@@ -407,6 +407,18 @@ def test_a_deletion_that_was_obeyed_outlives_an_outage_until_it_is_undone(
     assert bench.keeper().start().state is State.DEGRADED
 
 
+def test_a_release_that_is_refused_does_not_bring_back_what_was_yanked_before(bench: ConsumerBench) -> None:
+    bench.release("1.0.0")
+    keeper = bench.keeper()
+    keeper.start()
+    bench.registry.yank("churn", "1.0.0")
+    keeper.poll()
+    assert bench.delete("yanked/")
+    bench.release("2.0.0", golden=bench.golden(scale=-0.5))
+    snapshot = bench.keeper().start()
+    assert (snapshot.state, snapshot.serving) == (State.REJECTED, None)
+
+
 def test_what_was_never_served_takes_no_copy_away(bench: ConsumerBench) -> None:
     bench.release("1.0.0")
     bench.keeper().start()

@@ -202,7 +202,8 @@ class Keeper:
 
     def _fall_back(self, recalled: Recalled | None, error: EduStreamError, *, answers: bool) -> None:
         """Serve the copy where `error` lets it stand in; `answers` says whether the registry does, if only in part."""
-        if recalled and recalled.withdrawn and not answers:
+        if recalled and recalled.withdrawn:
+            # Only what confirms the release itself brings it back, and that is adopted.
             self._note(recalled.withdrawn)
         elif recalled and self._may_stand_in(error):
             started = perf_counter()
