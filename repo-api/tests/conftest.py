@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -122,3 +123,13 @@ def written(bench: ConsumerBench, rows: Rows, tmp_path: Path) -> Rows:
     bench.release("1.0.0")
     write(tmp_path / "rows.parquet", rows)
     return rows
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """What fills the disk."""
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    return lambda: monkeypatch.setattr(os, "fsync", full)

@@ -92,6 +92,11 @@ class ConsumerBench:
             replace(settings, **changes), registry.reader, environ or {}, registry.clock, lambda: registry.consumer
         )
 
+    def reader_of_the_last_minute(self) -> ReleaseReader:
+        """A reader that allows a channel's last entry to be a minute old."""
+        registry = self.registry
+        return ReleaseReader(registry.store, replace(registry.trust, max_entry_age_s=60.0), registry.clock)
+
     def delete(self, part: str) -> list[str]:
         """Delete every object whose key holds `part`, as the admin would; the keys."""
         objects = self.registry.memory.objects

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -184,9 +183,7 @@ def test_what_nobody_signed_is_no_answer(
 
 def test_an_entry_that_is_too_old_is_no_answer(bench: ConsumerBench) -> None:
     bench.release("1.0.0")
-    reader = ReleaseReader(
-        bench.registry.store, replace(bench.registry.trust, max_entry_age_s=60.0), bench.registry.clock
-    )
+    reader = bench.reader_of_the_last_minute()
     keeper = bench.keeper(reader=reader)
     keeper.start()
     bench.registry.clock.advance(BUDGET_S)
@@ -196,14 +193,6 @@ def test_an_entry_that_is_too_old_is_no_answer(bench: ConsumerBench) -> None:
     bench.registry.clock.advance(1)
     keeper.poll()
     assert keeper.snapshot.state is State.UNREACHABLE
-
-
-@pytest.fixture
-def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    return lambda: monkeypatch.setattr(os, "fsync", full)
 
 
 def test_a_full_disk_takes_no_confirmation_away_and_shortens_no_outage(
@@ -242,9 +231,7 @@ def test_a_full_disk_keeps_a_new_release_away_and_the_state_as_it_was(
 
 def test_a_frozen_channel_is_served_for_one_staleness_budget_more(bench: ConsumerBench) -> None:
     bench.release("1.0.0")
-    reader = ReleaseReader(
-        bench.registry.memory, replace(bench.registry.trust, max_entry_age_s=60.0), bench.registry.clock
-    )
+    reader = bench.reader_of_the_last_minute()
     keeper = bench.keeper(reader=reader)
     keeper.start()
     bench.registry.clock.advance(61)
@@ -260,9 +247,7 @@ def test_a_frozen_channel_is_served_for_one_staleness_budget_more(bench: Consume
 
 def test_an_unsigned_object_does_not_hide_that_the_channel_is_frozen(bench: ConsumerBench) -> None:
     bench.release("1.0.0")
-    reader = ReleaseReader(
-        bench.registry.memory, replace(bench.registry.trust, max_entry_age_s=60.0), bench.registry.clock
-    )
+    reader = bench.reader_of_the_last_minute()
     keeper = bench.keeper(reader=reader)
     keeper.start()
     forge_an_entry(bench)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ from edustream_registry.inference.loading import FILES
 from edustream_registry.local_copy import LocalCopy
 from edustream_registry.manifest import ReleaseFile
 from edustream_registry.names import Reference
-from edustream_registry.reading import ReleaseReader
 from edustream_registry.resolved import Resolved
 from edustream_registry.signing import Signer
 from edustream_registry.trust import TrustPolicy
@@ -229,9 +227,7 @@ def test_nothing_that_was_not_signed_lengthens_the_life_of_the_copy(bench: Consu
 
 def test_a_frozen_channel_is_not_served_longer_for_a_refusal_before(bench: ConsumerBench) -> None:
     bench.release("1.0.0")
-    reader = ReleaseReader(
-        bench.registry.memory, replace(bench.registry.trust, max_entry_age_s=60.0), bench.registry.clock
-    )
+    reader = bench.reader_of_the_last_minute()
     bench.keeper(reader=reader).start()
     bench.registry.clock.advance(BUDGET_S)
     bench.release("2.0.0", golden=bench.golden(scale=-0.5))
@@ -454,17 +450,14 @@ def test_a_yank_behind_a_release_whose_files_are_out_of_reach_is_obeyed(
 
 
 def test_a_disk_that_takes_no_note_keeps_no_yank_from_being_obeyed(
-    bench: ConsumerBench, monkeypatch: pytest.MonkeyPatch
+    bench: ConsumerBench, full_disk: Callable[[], None]
 ) -> None:
     bench.release("1.0.0")
     keeper = bench.keeper()
     keeper.start()
     bench.registry.yank("churn", "1.0.0")
 
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
+    full_disk()
     keeper.poll()
     assert (keeper.snapshot.state, version(keeper)) == (State.NO_RELEASE, None)
 

@@ -18,6 +18,7 @@ from edustream_contracts.errors import (
 
 DONE: Final = 0
 USAGE: Final = 2
+INTERRUPTED: Final = 130
 
 EXIT_CODES: Final[dict[type[EduStreamError], int]] = {
     InvalidInput: USAGE,

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import uvicorn
 from edustream_contracts.errors import InvalidInput
+from edustream_contracts.exit_codes import INTERRUPTED
 
 from edustream_api.consumer import Consumer
 from edustream_api.web.connections import Bounds
@@ -27,7 +28,6 @@ SILENCE_S: Final = 30
 """How long a worker may take to answer its parent before it counts as hung: a busy machine starts one slowly."""
 FORCED_S: Final = 1
 """How long requests have to notice that their connections are gone."""
-INTERRUPTED: Final = 130
 WORKER_APP: Final = "edustream_api.consumer:worker_app"
 
 

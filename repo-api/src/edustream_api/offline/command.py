@@ -11,7 +11,7 @@ from typing import Final
 
 import pyarrow as pa
 from edustream_contracts.errors import EduStreamError, InvalidInput
-from edustream_contracts.exit_codes import DONE, exit_code
+from edustream_contracts.exit_codes import DONE, INTERRUPTED, exit_code
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.settings import with_env_file
 
@@ -19,7 +19,6 @@ from edustream_api.offline.released_model import ModelSource, reader_from
 from edustream_api.offline.run import Summary, Task, run
 from edustream_api.settings import PREFIX, ConsumerSettings
 
-INTERRUPTED: Final = 130
 # Options that the server has as well, each with a variable of the same name.
 SHARED: Final = {
     "model": "what to score with: churn@production (channel), churn@2.1.0 (version) or churn@^2 (range)",
