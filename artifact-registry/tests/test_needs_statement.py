@@ -13,10 +13,10 @@ from edustream_contracts.errors import InvalidInput
 from edustream_registry.names import Reference
 from edustream_registry.needs import (
     Needs,
+    expiry,
     matters_until,
     statement_id,
 )
-from edustream_registry.stating import expiry
 from edustream_registry.testing.clock import ManualClock
 
 

@@ -1,13 +1,14 @@
-"""What the protocol demands of a store, on every store: in memory, on moto, on SeaweedFS."""
+"""What the protocol demands of a store, on every store: in memory, borrowed, on moto, on SeaweedFS."""
 
 from __future__ import annotations
 
 import string
+import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,15 @@ from typing import Any
 import pytest
 
 from edustream_contracts.errors import Rejected
+from edustream_registry.borrowing import BorrowedStore, Lender
+from edustream_registry.lending import lent
 from edustream_registry.local_server import RunningServer
 from edustream_registry.memory_store import MemoryStore
 from edustream_registry.s3_client import make_client
 from edustream_registry.s3_store import S3Store
 from edustream_registry.settings import RegistrySettings, with_env_file
 from edustream_registry.store import ObjectExists, ObjectMissing, Store, WriteCondition
+from edustream_registry.trust import TrustPolicy
 
 CREATE, OVERWRITE = WriteCondition.CREATE, WriteCondition.OVERWRITE
 RACERS = 16
@@ -31,6 +35,20 @@ PAGE = 1000
 
 def memory(request: pytest.FixtureRequest) -> Store:
     return MemoryStore()
+
+
+def borrowed(request: pytest.FixtureRequest) -> Store:
+    """A store in memory, borrowed; files get there by its owner."""
+    memory, stack = MemoryStore(), ExitStack()
+    request.addfinalizer(stack.close)
+    # pytest's own folders have paths that are too long for a socket.
+    address = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lent-"))) / "lender"
+    stack.enter_context(lent(address, memory, TrustPolicy(())))
+
+    class Borrowed(BorrowedStore):
+        upload = memory.upload  # type: ignore[assignment]
+
+    return Borrowed(Lender(address, memory.location), memory.url)
 
 
 def on_server(fixture: str, prefix: str) -> Callable[[pytest.FixtureRequest], Store]:
@@ -49,12 +67,13 @@ def on_server(fixture: str, prefix: str) -> Callable[[pytest.FixtureRequest], St
     scope="module",
     params=[
         memory,
+        borrowed,
         on_server("moto_server", ""),
         on_server("moto_server", "/a/prefix"),
         on_server("seaweedfs_server", ""),
         on_server("seaweedfs_server", "/a/prefix"),
     ],
-    ids=["memory", "moto", "moto with prefix", "SeaweedFS", "SeaweedFS with prefix"],
+    ids=["memory", "borrowed", "moto", "moto with prefix", "SeaweedFS", "SeaweedFS with prefix"],
 )
 def shared(request: pytest.FixtureRequest) -> Store:
     opened: Store = request.param(request)
@@ -300,8 +319,8 @@ def test_concurrent_uploads_of_one_file_leave_it_whole(store: Store, folder: str
 
 @pytest.mark.parametrize(
     "shared",
-    [memory, on_server("moto_server", "/a/prefix"), on_server("seaweedfs_server", "/a/prefix")],
-    ids=["memory", "moto", "SeaweedFS"],
+    [memory, borrowed, on_server("moto_server", "/a/prefix"), on_server("seaweedfs_server", "/a/prefix")],
+    ids=["memory", "borrowed", "moto", "SeaweedFS"],
     indirect=True,
 )
 @pytest.mark.parametrize("page", [10, pytest.param(PAGE, marks=pytest.mark.prove)])

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import ast
+import pickle
 import re
 from pathlib import Path
 
 import pytest
 
 import edustream_contracts
-from edustream_contracts.errors import EduStreamError, InvalidInput, NothingToServe, Problem, Unreachable
+from edustream_contracts.errors import EduStreamError, InvalidInput, NothingToServe, Problem, Rejected, Unreachable
 
 CATEGORIES = EduStreamError.__subclasses__()
 SOURCES = sorted(Path(edustream_contracts.__file__).parent.glob("*.py"))
@@ -69,6 +70,13 @@ def test_a_message_is_the_fact_the_problems_and_the_next_step() -> None:
 
     assert str(error) == "Two cells are wrong.\n  - /rows/0: is empty\n  - (document): is odd\nNext: correct them."
     assert error.args == ("Two cells are wrong.",)
+
+
+def test_an_error_passes_to_another_process_whole() -> None:
+    error = Rejected("digest", "It is 3 bytes long.", remedy="fetch it again.", problems=[Problem("/a", "is gone")])
+    copied = pickle.loads(pickle.dumps(error))  # noqa: S301 - its own bytes
+    assert type(copied) is Rejected
+    assert (copied.kind, str(copied), copied.problems) == ("digest", str(error), error.problems)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)

@@ -9,21 +9,23 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from clients import client_of, problem_of
 from consumers import ConsumerBench
 from edustream_contracts.errors import InvalidInput
+from edustream_registry.lending import lent
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.testclient import TestClient
 
-from edustream_api import consumer
+from edustream_api import worker
 from edustream_api.access.gate import Access
 from edustream_api.access.key_file import KeyFile, change
 from edustream_api.access.keys import KeyRing, new_key
 from edustream_api.access.quota import Quota
-from edustream_api.consumer import Consumer, assemble, worker_app
+from edustream_api.consumer import Consumer, assemble
 from edustream_api.request_context import API_KEY
 from edustream_api.settings import ConsumerSettings
 
@@ -71,20 +73,23 @@ def serve(bench: ConsumerBench) -> Iterator[Serve]:
 
 @pytest.fixture
 def worker_environ(
-    bench: ConsumerBench, keys_file: Path, trust_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What a parent leaves its workers; the registry is that of `bench`."""
-    environ = {
-        "REGISTRY_URL": "s3://models",
-        "EDUSTREAM_TRUST_FILE": str(trust_file),
-        "EDUSTREAM_CACHE_DIR": str(tmp_path / "cache"),
-        "EDUSTREAM_API_KEYS_FILE": str(keys_file),
-    }
-    for name, value in environ.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(consumer, "open_reader", lambda settings: bench.registry.reader)
+    bench: ConsumerBench, keys_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """What a parent leaves its workers, and lends them; the registry is that of `bench`."""
     # pytest keeps the log of its own.
-    monkeypatch.setattr(consumer.log, "configure", lambda: None)
+    monkeypatch.setattr(worker.log, "configure", lambda: None)
+    # pytest's own folders have paths that are too long for a socket.
+    with TemporaryDirectory(prefix="lent-") as folder:
+        environ = {
+            "REGISTRY_URL": "s3://models",
+            "EDUSTREAM_CACHE_DIR": str(tmp_path / "cache"),
+            "EDUSTREAM_API_KEYS_FILE": str(keys_file),
+            worker.LENDER: f"{folder}/lender",
+        }
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        with lent(Path(folder) / "lender", bench.registry.store, bench.registry.trust):
+            yield
 
 
 def access_of(client: TestClient) -> Access:
@@ -202,7 +207,7 @@ class TestKeys:
         bench.release("1.0.0")
         keys = keys_file.read_bytes()
         keys_file.write_text("{")
-        with TestClient(worker_app()) as client:
+        with TestClient(worker.worker_app()) as client:
             assert {client.get(path).status_code for path in PROBES} == {200}
             problem_of(client.get("/model", headers=bearer(SHOP)), 401)
             assert [record.message for record in caplog.records if record.levelno == logging.ERROR] == [
@@ -388,7 +393,7 @@ def test_a_worker_that_can_be_no_consumer_says_why_in_its_log(
 ) -> None:
     monkeypatch.setenv("EDUSTREAM_CONTRACT", "nowhere.json")
     with pytest.raises(SystemExit) as caught:
-        worker_app()
+        worker.worker_app()
     assert caught.value.code == 2
     (record,) = caplog.records
     assert (record.levelno, record.message, record.exc_info) == (logging.ERROR, "worker_cannot_start", None)

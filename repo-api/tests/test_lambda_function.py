@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from threading import Event
 from typing import Any
 
@@ -247,7 +248,7 @@ def test_a_release_behind_a_bad_one_that_stood_for_long_waits_for_no_poll(
 
 
 def with_poller(consumer: Consumer, poll: Callable[[], object]) -> Consumer:
-    return Consumer(consumer.settings, consumer.hosting, consumer.app, (Poller(poll, INTERVAL_S),))
+    return replace(consumer, pollers=(Poller(poll, INTERVAL_S),))
 
 
 def test_a_poll_is_due_once_an_interval_and_after_a_clock_was_put_back(bench: ConsumerBench) -> None:

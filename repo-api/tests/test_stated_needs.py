@@ -20,10 +20,10 @@ from edustream_registry.needs import Needs, read_living
 from edustream_registry.promotion import Promoter
 from edustream_registry.signing import Signer
 
-from edustream_api.consumer import consumer_from
 from edustream_api.keeper import Keeper
 from edustream_api.polling import Poller
 from edustream_api.relied_on import MAX_BYTES, ReliedOn
+from edustream_api.standalone import consumer_from
 from edustream_api.stated_needs import LOOK_S, RETRY_S, StatedNeeds
 
 LIFETIME_S = 36 * 3600.0

@@ -7,9 +7,9 @@ import os
 from collections.abc import Mapping
 
 from edustream_contracts.errors import InvalidInput
-from edustream_registry.connection import open_reader
+from edustream_registry.connection import open_store, open_trust
 from edustream_registry.key_files import read_signer
-from edustream_registry.reading import Clock, utc_now
+from edustream_registry.reading import Clock, ReleaseReader, utc_now
 from edustream_registry.settings import RegistrySettings
 from edustream_registry.signing import Signer
 from edustream_registry.trust import TrustPolicy
@@ -40,8 +40,9 @@ def open_author(settings: RegistrySettings, who: str, clock: Clock = utc_now) ->
             remedy="use the producer's .env file that edustream-registry init wrote.",
         )
     signer, *cosigners = map(read_signer, settings.signing_key_files)
-    reader = open_reader(settings, clock)
-    _check_trusted([signer, *cosigners], reader.trust, settings)
+    trust = open_trust(settings)
+    _check_trusted([signer, *cosigners], trust, settings)
+    reader = ReleaseReader(open_store(settings), trust, clock)
     return Author(reader.store, reader, signer, who, clock, cosigners=tuple(cosigners))
 
 

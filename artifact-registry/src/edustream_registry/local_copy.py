@@ -21,9 +21,8 @@ from edustream_registry.manifest import Manifest, ReleaseFile
 from edustream_registry.names import Reference, parse_version
 from edustream_registry.reading import Clock, ReleaseReader, utc_now
 from edustream_registry.resolved import Resolved
-from edustream_registry.signing import malformed
 from edustream_registry.statement import MAX_STATEMENT_BYTES, S, Signed
-from edustream_registry.trust import TrustPolicy
+from edustream_registry.verified_statement import Trust, malformed
 
 COPY_FORMAT: Final = 1
 LOCK: Final = "state.lock"
@@ -76,7 +75,7 @@ class Recalled:
 class LocalCopy:
     """Keeps files and state below one directory; processes that share it see whole files only."""
 
-    def __init__(self, directory: Path, trust: TrustPolicy, clock: Clock = utc_now) -> None:
+    def __init__(self, directory: Path, trust: Trust, clock: Clock = utc_now) -> None:
         self._directory = directory
         self._trust = trust
         self._clock = clock

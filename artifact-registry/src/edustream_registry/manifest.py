@@ -11,8 +11,8 @@ from edustream_contracts.canonical import document_digest, sha256_hex
 from edustream_contracts.errors import InvalidInput, Problem, Rejected
 from edustream_contracts.schemas import ObjectName
 from edustream_registry.names import file_name
-from edustream_registry.signing import VerifiedStatement, malformed
 from edustream_registry.statement import Statement, WireModel
+from edustream_registry.verified_statement import VerifiedStatement, malformed
 
 Task = Literal["binary", "multiclass", "regression"]
 FILE_NAME: Final = "manifest.json"

@@ -8,10 +8,10 @@ newer one names those that it replaces. Statements that do not name each other a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, ClassVar, Final, Literal, TypeAlias
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Final, Literal, Protocol, TypeAlias
 
 from edustream_contracts.canonical import canonical_json, sha256_hex
 from edustream_contracts.compatibility import check_statement
@@ -21,10 +21,9 @@ from edustream_contracts.schemas import ObjectName
 from edustream_registry import layout
 from edustream_registry.names import Reference, parse_version
 from edustream_registry.object_keys import KeyKind, parse_key
-from edustream_registry.signing import malformed
 from edustream_registry.statement import MAX_STATEMENT_BYTES, Signed, Statement, require_place
 from edustream_registry.store import ObjectInfo, ObjectMissing, Store
-from edustream_registry.trust import TrustPolicy
+from edustream_registry.verified_statement import Trust, malformed
 
 TIME_DIGITS: Final = 10
 MAX_LIFETIME_S: Final = 366 * 86400.0
@@ -155,6 +154,29 @@ class LivingNeeds:
     replaced: frozenset[str] = frozenset()
 
 
+class NeedsAuthor(Protocol):
+    """Who states the needs of one consumer."""
+
+    def living(self) -> LivingNeeds:
+        """What this consumer has stated and what still counts. Raises `Rejected`, `Unreachable`."""
+
+    def state(self, needs: Needs, expires: datetime, replaces: Iterable[str] = ()) -> Signed[ConsumerStatement]:
+        """State `needs` until `expires`, to the second, and that the statements with the ids `replaces` are void.
+
+        Raises `InvalidInput`, `Rejected`, `OutcomeUnknown`, `Unreachable`.
+        """
+
+
+def expiry(now: datetime, lifetime_s: float) -> datetime:
+    """When a statement expires that is made at `now` and renewed after every third of `lifetime_s` seconds.
+
+    Thirds are counted from 1970, so that all who say the same say it until the same time; between two thirds of the
+    lifetime and all of it are left.
+    """
+    third = lifetime_s / 3
+    return datetime.fromtimestamp(round((math.floor(now.timestamp() / third) + 3) * third), UTC)
+
+
 def statement_id(said: Mapping[str, Any], until: int) -> str:
     """The id of a statement that matters until `until` (seconds since 1970).
 
@@ -171,7 +193,7 @@ def matters_until(statement_id: str) -> int:
 
 def read_living(
     store: Store,
-    trust: TrustPolicy,
+    trust: Trust,
     now: datetime,
     consumer: str | None = None,
     known: KnownStatements | None = None,
@@ -221,12 +243,12 @@ def read_living(
     )
 
 
-def read_needs(store: Store, trust: TrustPolicy, key: str) -> Signed[ConsumerStatement]:
+def read_needs(store: Store, trust: Trust, key: str) -> Signed[ConsumerStatement]:
     """The consumer statement under `key`, verified. Raises `ObjectMissing`, `Rejected`."""
     return verified_needs(trust, key, store.get(key, MAX_STATEMENT_BYTES))
 
 
-def verified_needs(trust: TrustPolicy, key: str, data: bytes) -> Signed[ConsumerStatement]:
+def verified_needs(trust: Trust, key: str, data: bytes) -> Signed[ConsumerStatement]:
     """The consumer statement in `data`, which belongs under `key`. Raises `Rejected`."""
     _, consumer, name = key.split("/")
     verified = trust.verify_needs(consumer, data, key)

@@ -22,7 +22,7 @@ from edustream_registry.names import Reference, VersionRange, is_name, is_versio
 from edustream_registry.resolved import Resolved
 from edustream_registry.statement import MAX_STATEMENT_BYTES, S, Signed, require_place
 from edustream_registry.store import ObjectMissing, Store
-from edustream_registry.trust import TrustPolicy
+from edustream_registry.verified_statement import Trust
 
 SHOWN_VERSIONS: Final = 10
 MAX_FOLLOWED: Final = 8
@@ -39,7 +39,7 @@ def utc_now() -> datetime:
 class ReleaseReader:
     """Reads a registry on behalf of one trust policy."""
 
-    def __init__(self, store: Store, trust: TrustPolicy, clock: Clock = utc_now) -> None:
+    def __init__(self, store: Store, trust: Trust, clock: Clock = utc_now) -> None:
         self.store = store
         self.trust = trust
         self.clock = clock

@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from edustream_contracts.canonical import canonical_json, sha256_hex
-from edustream_contracts.errors import InvalidInput, Problem, Rejected
+from edustream_contracts.errors import InvalidInput, Rejected
+from edustream_registry.verified_statement import VerifiedStatement, malformed
 
 ALGORITHM: Final = "ecdsa-p256-sha256"
 # Order of the P-256 group (FIPS 186-4, D.1.2.3).
@@ -136,16 +137,6 @@ def sign_statement(statement: Mapping[str, Any], signers: Sequence[Signer]) -> b
     return canonical_json({"signed": dict(statement), "signatures": signatures})
 
 
-@dataclass(frozen=True, slots=True)
-class VerifiedStatement:
-    """A statement that enough trusted keys signed: the parsed payload, the stored bytes, and who signed."""
-
-    payload: dict[str, Any]
-    data: bytes
-    digest: str
-    key_ids: tuple[str, ...]
-
-
 def verify_statement(data: bytes, keys: Sequence[PublicKey], threshold: int, what: str) -> VerifiedStatement:
     """Check stored bytes and return the statement in them.
 
@@ -216,16 +207,6 @@ def _flaw(data: bytes, what: str) -> str:
     if not isinstance(envelope["signed"], dict) or not isinstance(envelope["signatures"], list):
         return "is no signed statement"
     return "has a signature of unknown form"
-
-
-def malformed(what: str, how: str, problems: Sequence[Problem] = ()) -> Rejected:
-    """The error for stored bytes that do not have the form that the protocol demands."""
-    return Rejected(
-        "malformed",
-        f"{what} {how}.",
-        remedy="do not use it; run edustream-registry check, and tell whoever published it.",
-        problems=problems,
-    )
 
 
 def _spki(key: ec.EllipticCurvePublicKey, encoding: serialization.Encoding) -> bytes:

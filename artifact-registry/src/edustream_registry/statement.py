@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from edustream_contracts.errors import Rejected
 from edustream_contracts.schemas import ObjectName, object_validator
-from edustream_registry.signing import VerifiedStatement, malformed
+from edustream_registry.verified_statement import VerifiedStatement, malformed
 
 PROTOCOL: Final = 1
 MAX_STATEMENT_BYTES: Final = 1024 * 1024

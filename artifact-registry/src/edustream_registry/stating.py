@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
+from threading import Lock
 from typing import Final
 
 from edustream_contracts.errors import InvalidInput
@@ -19,6 +20,7 @@ from edustream_registry.needs import (
     KnownStatements,
     LivingNeeds,
     Needs,
+    NeedsAuthor,
     matters_until,
     read_living,
     statement_id,
@@ -115,6 +117,33 @@ class ConsumerAuthor:
         return found
 
 
+class SharedAuthor:
+    """One author for several threads, opened when the first of them asks; a `edustream_registry.needs.NeedsAuthor`.
+
+    What opening it raises is raised to whoever asks, and it is tried again.
+    """
+
+    def __init__(self, open_author: Callable[[], NeedsAuthor]) -> None:
+        self._open_author = open_author
+        self._author: NeedsAuthor | None = None
+        self._alone = Lock()
+
+    def living(self) -> LivingNeeds:
+        """See `NeedsAuthor.living`."""
+        with self._alone:
+            return self._opened().living()
+
+    def state(self, needs: Needs, expires: datetime, replaces: Iterable[str] = ()) -> Signed[ConsumerStatement]:
+        """See `NeedsAuthor.state`."""
+        with self._alone:
+            return self._opened().state(needs, expires, replaces)
+
+    def _opened(self) -> NeedsAuthor:
+        if self._author is None:
+            self._author = self._open_author()
+        return self._author
+
+
 def open_consumer_author(settings: RegistrySettings, consumer: str | None, clock: Clock = utc_now) -> ConsumerAuthor:
     """The author that the settings name. Raises `InvalidInput` (kind `configuration`); nothing is sent yet."""
     if not consumer or not settings.signing_key_files:
@@ -131,13 +160,3 @@ def open_consumer_author(settings: RegistrySettings, consumer: str | None, clock
         read_signer(settings.signing_key_files[0]),
         clock,
     )
-
-
-def expiry(now: datetime, lifetime_s: float) -> datetime:
-    """When a statement expires that is made at `now` and renewed after every third of `lifetime_s` seconds.
-
-    Thirds are counted from 1970, so that all who say the same say it until the same time; between two thirds of the
-    lifetime and all of it are left.
-    """
-    third = lifetime_s / 3
-    return datetime.fromtimestamp(round((math.floor(now.timestamp() / third) + 3) * third), UTC)

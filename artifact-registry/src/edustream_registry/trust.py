@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from edustream_contracts.errors import InvalidInput, Rejected
 from edustream_contracts.schemas import object_validator
-from edustream_registry.signing import ALGORITHM, PublicKey, VerifiedStatement, verify_statement
+from edustream_registry.signing import ALGORITHM, PublicKey, verify_statement
+from edustream_registry.verified_statement import VerifiedStatement
 
 TRUST_FORMAT: Final = 1
 

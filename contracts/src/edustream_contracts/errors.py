@@ -6,9 +6,10 @@ table translate them at the edge.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,10 @@ class EduStreamError(Exception):
         self.remedy = remedy
         self.problems = tuple(problems)
         super().__init__(fact)
+
+    def __reduce__(self) -> tuple[Callable[..., EduStreamError], tuple[Any, ...]]:
+        """What makes an equal one in another process; its cause stays behind."""
+        return partial(type(self), remedy=self.remedy, problems=self.problems), (self.kind, self.fact)
 
     def __str__(self) -> str:
         lines = [self.fact, *(f"  - {problem}" for problem in self.problems), f"Next: {self.remedy}"]

@@ -16,10 +16,11 @@ from edustream_registry.settings import with_env_file
 
 from edustream_api import log
 from edustream_api.access import command as keys_command
-from edustream_api.consumer import Consumer, consumer_from
+from edustream_api.consumer import Consumer
 from edustream_api.keeper import Keeper
 from edustream_api.server import exit_cleanly_on_signals, serve
 from edustream_api.settings import PREFIX, ConsumerSettings
+from edustream_api.standalone import consumer_from
 
 EPILOG: Final = """`serve_consume.py keys --help` tells of API keys.
 exit codes: 0 done · 2 usage · 3 nothing to serve · 4 rejected · 5 incompatible contract ·

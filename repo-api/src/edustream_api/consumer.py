@@ -1,22 +1,14 @@
-"""Puts a consumer together from its settings: registry, local copy, loader, keeper, metrics, application."""
+"""Puts a consumer together from its settings: local copy, loader, keeper, metrics, application."""
 
 from __future__ import annotations
 
-import logging
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Final
 
-from edustream_contracts.errors import EduStreamError, InvalidInput
-from edustream_contracts.exit_codes import exit_code
-from edustream_registry.connection import open_reader
+from edustream_contracts.errors import InvalidInput
 from edustream_registry.local_copy import LocalCopy
 from edustream_registry.names import Reference
 from edustream_registry.reading import Clock, ReleaseReader, utc_now
-from edustream_registry.settings import RegistrySettings
-from edustream_registry.stating import ConsumerAuthor, open_consumer_author
 
 from edustream_api import log
 from edustream_api.access.gate import open_access
@@ -30,26 +22,25 @@ from edustream_api.hosting import HostedModel, Hosting, Observer
 from edustream_api.keeper import Keeper
 from edustream_api.loading import ContractPin, ModelLoader
 from edustream_api.metrics import Metrics
-from edustream_api.parent import end_with_parent
 from edustream_api.polling import Poller
 from edustream_api.relied_on import ReliedOn
 from edustream_api.settings import ConsumerSettings
-from edustream_api.stated_needs import StatedNeeds
+from edustream_api.stated_needs import OpenAuthor, StatedNeeds
 from edustream_api.web.app import build_app
 from edustream_api.web.front import Front
 from edustream_api.worker_files import WorkerFiles
 
-LOG: Final = logging.getLogger("edustream_api.consumer")
-
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """The models of one process, the application that shows them and runs the pollers, and their settings."""
+    """The models of one process, the application that shows them and runs the pollers, and what they work with."""
 
     settings: ConsumerSettings
     hosting: Hosting
     app: Front
-    pollers: tuple[Poller, ...] = ()
+    pollers: tuple[Poller, ...]
+    reader: ReleaseReader
+    open_author: OpenAuthor | None
 
     def start(self) -> None:
         """The first look at the registry for every model, then for every challenger; see `Keeper.start`."""
@@ -65,7 +56,7 @@ def assemble(
     reader: ReleaseReader,
     environ: Mapping[str, str],
     clock: Clock = utc_now,
-    open_author: Callable[[], ConsumerAuthor] | None = None,
+    open_author: OpenAuthor | None = None,
     *,
     keys_required: bool = True,
 ) -> Consumer:
@@ -128,7 +119,8 @@ def assemble(
     access = open_access(settings, environ, hosting, metrics, clock, keys_required=keys_required)
     if access is not None and access.keys is not None:
         pollers.append(Poller(access.keys.look, LOOK_INTERVAL_S, "api-keys"))
-    return Consumer(settings, hosting, build_app(hosting, metrics, settings, pollers, access), tuple(pollers))
+    app = build_app(hosting, metrics, settings, pollers, access)
+    return Consumer(settings, hosting, app, tuple(pollers), reader, open_author)
 
 
 def _references(texts: Sequence[str]) -> list[Reference]:
@@ -154,7 +146,7 @@ def _drift(settings: ConsumerSettings, environ: Mapping[str, str], model: str) -
 def _needs(
     keeper: Keeper,
     settings: ConsumerSettings,
-    open_author: Callable[[], ConsumerAuthor],
+    open_author: OpenAuthor,
     clock: Clock,
     models: Sequence[str],
 ) -> StatedNeeds:
@@ -189,29 +181,3 @@ def _fields(variable: str, names: Sequence[str], model: str, models: Sequence[st
             remedy="write the name of one of these models before the slash, or leave the field out.",
         )
     return tuple(name.removeprefix(f"{model}/") for name in names if name.startswith(f"{model}/"))
-
-
-def consumer_from(environ: Mapping[str, str], *, keys_required: bool = True) -> Consumer:
-    """Put the consumer together that the environment describes, as `assemble` does. Raises `InvalidInput`."""
-    settings = ConsumerSettings.from_environ(environ)
-    registry = RegistrySettings.from_environ(environ)
-    states = bool(settings.consumer and registry.signing_key_files)
-    open_author = partial(open_consumer_author, registry, settings.consumer) if states else None
-    return assemble(settings, open_reader(registry), environ, open_author=open_author, keys_required=keys_required)
-
-
-def worker_app() -> Front:
-    """The application of one worker process, made from the environment that the parent process left it.
-
-    A worker serves what it can: whether the consumer may start at all was decided by the parent. One that can be no
-    consumer, since a file that the parent read is broken now, says why in the log and ends with the error's exit code.
-    """
-    log.configure()
-    end_with_parent()
-    try:
-        consumer = consumer_from(os.environ, keys_required=False)
-        consumer.start()
-    except EduStreamError as error:
-        LOG.error("worker_cannot_start", extra={"fact": error.fact, "next": error.remedy})
-        raise SystemExit(exit_code(error)) from error
-    return consumer.app

@@ -22,9 +22,10 @@ from mangum.handlers import ALB
 from mangum.types import LambdaContext, Scope
 
 from edustream_api import log, problems
-from edustream_api.consumer import Consumer, consumer_from
+from edustream_api.consumer import Consumer
 from edustream_api.polling import Poller
 from edustream_api.settings import PREFIX
+from edustream_api.standalone import consumer_from
 
 PATIENCE_S: Final = 2.0
 """How long a request waits for polls while there is a release that may answer it."""

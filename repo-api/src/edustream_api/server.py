@@ -11,16 +11,20 @@ import socket
 import sys
 import tempfile
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
 import uvicorn
 from edustream_contracts.errors import InvalidInput
 from edustream_contracts.exit_codes import INTERRUPTED
+from edustream_registry.lending import lent
+from edustream_registry.stating import SharedAuthor
 
 from edustream_api.consumer import Consumer
 from edustream_api.web.connections import Bounds
 from edustream_api.web.direct_connection import DirectConnection
+from edustream_api.worker import LENDER
 from edustream_api.worker_files import MULTIPROCESS_DIR
 
 GRACE_S: Final = 30
@@ -28,7 +32,7 @@ SILENCE_S: Final = 30
 """How long a worker may take to answer its parent before it counts as hung: a busy machine starts one slowly."""
 FORCED_S: Final = 1
 """How long requests have to notice that their connections are gone."""
-WORKER_APP: Final = "edustream_api.consumer:worker_app"
+WORKER_APP: Final = "edustream_api.worker:worker_app"
 
 
 class _Server(uvicorn.Server):
@@ -86,9 +90,13 @@ def serve(consumer: Consumer, environ: dict[str, str]) -> None:
     if settings.workers == 1:
         _Server(uvicorn.Config(consumer.app, **options)).run()
         return
-    with tempfile.TemporaryDirectory(prefix="edustream-metrics-") as directory:
-        os.environ.update({**environ, **settings.to_environ(), MULTIPROCESS_DIR: directory})
-        uvicorn.run(WORKER_APP, factory=True, workers=settings.workers, **options)
+    with tempfile.TemporaryDirectory(prefix="edustream-workers-") as directory:
+        address = Path(directory) / "lender"
+        shared = {MULTIPROCESS_DIR: directory, LENDER: str(address)}
+        os.environ.update({**environ, **settings.to_environ(), **shared})
+        author = SharedAuthor(consumer.open_author) if consumer.open_author else None
+        with lent(address, consumer.reader.store, consumer.reader.trust, author):
+            uvicorn.run(WORKER_APP, factory=True, workers=settings.workers, **options)
 
 
 def _allow_connections() -> None:

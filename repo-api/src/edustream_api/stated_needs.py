@@ -6,18 +6,20 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 from edustream_contracts.errors import EduStreamError
-from edustream_registry.needs import ConsumerStatement, Needs
+from edustream_registry.needs import ConsumerStatement, Needs, NeedsAuthor, expiry
 from edustream_registry.reading import Clock
-from edustream_registry.stating import ConsumerAuthor, expiry
 
 from edustream_api.events import Snapshot
 from edustream_api.loading import ServedModel
 from edustream_api.relied_on import ReliedOn
 
 LOG: Final = logging.getLogger("edustream_api.needs")
+OpenAuthor: TypeAlias = Callable[[], NeedsAuthor]
+"""Opens the consumer's own writing side."""
+
 LOOK_S: Final = 1800.0
 """Seconds between two looks at what is stated, which may have been withdrawn or be due for renewal."""
 RETRY_S: Final = 60.0
@@ -43,7 +45,7 @@ class StatedNeeds:
     def __init__(
         self,
         snapshot: Callable[[], Snapshot],
-        open_author: Callable[[], ConsumerAuthor],
+        open_author: OpenAuthor,
         sends: tuple[str, ...],
         reads: tuple[str, ...],
         lifetime_s: float,
@@ -64,7 +66,7 @@ class StatedNeeds:
         self.report = NeedsReport()
         self._snapshot = snapshot
         self._open_author = open_author
-        self._author: ConsumerAuthor | None = None
+        self._author: NeedsAuthor | None = None
         self._sends = sends
         self._reads = reads
         self._lifetime_s = lifetime_s
