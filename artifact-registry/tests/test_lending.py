@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import logging
+import pickle
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from multiprocessing.connection import Connection, Listener
 from pathlib import Path
-from threading import Thread
+from socketserver import ThreadingMixIn
+from threading import Barrier, Thread, current_thread
 from typing import Any
 
 import pytest
 
 from edustream_contracts.errors import InvalidInput, NothingToServe, OutcomeUnknown, Rejected, Unreachable
 from edustream_registry import layout
-from edustream_registry.borrowing import BorrowedAuthor, BorrowedStore, BorrowedTrust, Lender
-from edustream_registry.lending import FAMILY, Told, lent
+from edustream_registry.borrowing import (
+    MAX_PART_BYTES,
+    SILENCE_S,
+    BorrowedAuthor,
+    BorrowedStore,
+    BorrowedTrust,
+    Lender,
+)
+from edustream_registry.bounded_replies import GRACE_S, LEAST_BYTES_PER_S
+from edustream_registry.lending import Answer, lent
 from edustream_registry.local_copy import LocalCopy
 from edustream_registry.names import Reference
-from edustream_registry.needs import Needs, NeedsAuthor
+from edustream_registry.needs import LivingNeeds, Needs, NeedsAuthor
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.signing import Signer
+from edustream_registry.statement import MAX_STATEMENT_BYTES
 from edustream_registry.stating import SharedAuthor
 from edustream_registry.store import ObjectMissing, WriteCondition
 from edustream_registry.testing.simulator import RegistrySimulator
@@ -55,15 +67,21 @@ def store(lender: Lender) -> BorrowedStore:
 
 
 @contextmanager
-def answering(address: Path, answer: Callable[[Connection[Any, Any]], object]) -> Iterator[Lender]:
-    """A lender that reads one call, answers as told, and hangs up."""
+def answering(address: Path, *messages: tuple[Answer, Any], hangs_up: bool = True) -> Iterator[Lender]:
+    """A lender that reads one call, says what it is told, and hangs up or falls silent."""
 
     def run() -> None:
-        with listener.accept() as connection:
-            connection.recv()
-            answer(connection)
+        connection, _ = listener.accept()
+        with connection, connection.makefile("rwb") as stream:
+            pickle.load(stream)
+            stream.write(b"".join(map(pickle.dumps, messages)))
+            stream.flush()
+            if not hangs_up:
+                stream.read()
 
-    with Listener(str(address), FAMILY) as listener:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(address))
+        listener.listen()
         thread = Thread(target=run)
         thread.start()
         yield Lender(address, LOCATION, BRIEF_S)
@@ -210,26 +228,114 @@ class TestWithoutAnAnswer:
             assert error.value.kind == "connection"
 
     def test_because_the_lender_hung_up(self, address: Path) -> None:
-        with answering(address, lambda connection: None) as lender, pytest.raises(Unreachable):
+        with answering(address) as lender, pytest.raises(Unreachable):
             lender.asked("store", "get", "a", 1)
 
     def test_in_time(self, address: Path) -> None:
-        with answering(address, lambda connection: connection.poll(None)) as lender, pytest.raises(Unreachable):
+        with answering(address, hangs_up=False) as lender, pytest.raises(Unreachable):
             lender.asked("store", "get", "a", 1)
 
+    def test_because_more_wait_for_one_than_may(self, address: Path) -> None:
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(address))
+            listener.listen(0)
+            lender = Lender(address, LOCATION, BRIEF_S)
+            for _ in range(3):
+                with pytest.raises(Unreachable):
+                    lender.asked("store", "get", "a", 1)
+
     def test_in_the_middle_is_no_end(self, address: Path) -> None:
-        with answering(address, lambda connection: connection.send((Told.FOUND, b"half"))) as lender:
+        with answering(address, (Answer.PIECE, b"half")) as lender:
             pieces = lender.pieces("store", "stream", "a")
             assert next(pieces) == b"half"
             with pytest.raises(Unreachable):
                 next(pieces)
 
     def test_to_a_write_leaves_it_open(self, address: Path) -> None:
-        with (
-            answering(address, lambda connection: None) as lender,
-            pytest.raises(OutcomeUnknown, match="that may have happened"),
-        ):
+        with answering(address) as lender, pytest.raises(OutcomeUnknown, match="that may have happened"):
             BorrowedStore(lender, "s3://models").put("a", b"", CREATE)
+
+
+def test_a_lender_survives_a_call_that_it_has_no_thread_for(
+    store: BorrowedStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def no_thread(*_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ThreadingMixIn, "process_request", no_thread)
+        with pytest.raises(Unreachable):
+            store.size(layout.REGISTRY)
+    assert store.size(layout.REGISTRY)
+    assert [record.message for record in caplog.records] == ["lent_call_failed"]
+
+
+def test_a_lender_ends_without_its_socket(registry: RegistrySimulator, address: Path) -> None:
+    with lent(address, registry.store, registry.trust):
+        address.unlink()
+
+
+def test_every_call_begins_as_the_lender_is_told(registry: RegistrySimulator, address: Path) -> None:
+    begun: list[str] = []
+    with lent(address, registry.store, registry.trust, begin=lambda: begun.append(current_thread().name)):
+        store = BorrowedStore(Lender(address, LOCATION), "")
+        store.size(layout.REGISTRY)
+        store.size(layout.REGISTRY)
+    assert len(begun) == 2
+    assert current_thread().name not in begun
+
+
+def test_no_more_than_a_part_is_asked_for_at_once(
+    registry: RegistrySimulator, store: BorrowedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = bytes(range(256)) * 10_000
+    registry.memory.put("large", data, CREATE)
+    asked: list[int] = []
+    whole = registry.memory.read_range
+
+    def read_range(key: str, start: int, length: int) -> bytearray:
+        asked.append(length)
+        return whole(key, start, length)
+
+    monkeypatch.setattr(registry.memory, "read_range", read_range)
+    assert store.read_range("large", 1, 2_500_000) == data[1:2_500_001]
+    assert store.read_range("large", 1, 9_000_000) == data[1:]
+    assert max(asked) == MAX_PART_BYTES
+    with pytest.raises(Rejected, match="shorter than its manifest states"):
+        store.read_range("large", len(data), 1)
+
+
+def test_a_part_takes_less_than_the_silence_that_is_borne() -> None:
+    assert SILENCE_S > GRACE_S + MAX_PART_BYTES / LEAST_BYTES_PER_S
+    assert MAX_STATEMENT_BYTES <= MAX_PART_BYTES
+
+
+def test_what_is_nested_deeply_passes(registry: RegistrySimulator, lender: Lender) -> None:
+    nested: dict[str, Any] = {}
+    for _ in range(900):
+        nested = {"a": nested}
+    data = registry.signer.sign(nested)
+    assert BorrowedTrust(lender).verify(data, "it").data == registry.trust.verify(data, "it").data
+
+
+def test_an_author_is_never_used_by_two_at_a_time() -> None:
+    both, opened = Barrier(2), list[object]()
+
+    class Author:
+        def __init__(self) -> None:
+            opened.append(self)
+
+        def living(self) -> LivingNeeds:
+            both.wait(10)
+            return LivingNeeds()
+
+        def state(self, *_: Any) -> Any: ...
+
+    shared = SharedAuthor(Author)
+    for _ in range(2):
+        with ThreadPoolExecutor(2) as threads:
+            list(threads.map(lambda _: shared.living(), range(2)))
+    assert len(opened) == 2
 
 
 def test_the_socket_goes_with_the_lender(registry: RegistrySimulator, address: Path) -> None:

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import pickle
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
-from multiprocessing.connection import Client, Connection
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from edustream_contracts.errors import OutcomeUnknown, Unreachable
-from edustream_registry.lending import FAMILY, Call, Told
+from edustream_registry.lending import Answer, Call
 from edustream_registry.needs import ConsumerStatement, LivingNeeds, Needs
 from edustream_registry.statement import Signed
 from edustream_registry.store import ObjectInfo, Source, WriteCondition
 from edustream_registry.verified_statement import VerifiedStatement
 
 SILENCE_S: Final = 120.0
-"""How long the next message is waited for: the lender's own client gives up sooner a server that answers too slowly."""
+"""How long an answer, or its next piece, is waited for: the lender's own client gives up sooner a server that sends
+`MAX_PART_BYTES` too slowly (see `bounded_replies`)."""
+MAX_PART_BYTES: Final = 1024 * 1024
+"""How much of an object is asked for at once, so that the lender holds no more of it."""
 
 
-class _Silent(Exception):
+class _Unanswered(Exception):
     """The lender was asked, and did not answer."""
 
 
@@ -37,78 +40,78 @@ class Lender:
     location: str
     silence_s: float = SILENCE_S
 
-    def asked(self, lent: str, name: str, *arguments: Any) -> Any:
+    def asked(self, thing: str, name: str, *arguments: Any) -> Any:
         """What the lender found."""
-        with self._heard(), self._call(lent, name, arguments) as connection:
-            return self._next(connection)[1]
+        with self._answered(), self._call(thing, name, arguments) as answers:
+            return _next(answers)[1]
 
-    def written(self, lent: str, name: str, *arguments: Any) -> Any:
+    def written(self, thing: str, name: str, *arguments: Any) -> Any:
         """The same of what writes: raises `OutcomeUnknown` where the lender was asked and did not answer."""
         try:
-            with self._call(lent, name, arguments) as connection:
-                return self._next(connection)[1]
-        except _Silent as error:
+            with self._call(thing, name, arguments) as answers:
+                return _next(answers)[1]
+        except _Unanswered as error:
             raise OutcomeUnknown(
                 "write",
-                f"{self._unheard()} when it was to write; that may have happened.",
+                f"{self._fact()} when it was to write; that may have happened.",
                 remedy="run the same command again: it finds out what happened, and does nothing twice.",
             ) from error
 
-    def pieces(self, lent: str, name: str, *arguments: Any) -> Iterator[Any]:
+    def pieces(self, thing: str, name: str, *arguments: Any) -> Iterator[Any]:
         """What the lender finds, piece by piece; that nothing is there is told at once."""
-        connection = self._call(lent, name, arguments)
+        answers = self._call(thing, name, arguments)
         try:
-            with self._heard():
-                told, piece = self._next(connection)
+            with self._answered():
+                kind, piece = _next(answers)
         except BaseException:
-            connection.close()
+            answers.close()
             raise
-        return self._rest(connection, told, piece)
+        return self._rest(answers, kind, piece)
 
-    def _rest(self, connection: Connection[Any, Any], told: Told, piece: Any) -> Iterator[Any]:
-        with connection:
-            while told is Told.FOUND:
+    def _rest(self, answers: BinaryIO, kind: Answer, piece: Any) -> Iterator[Any]:
+        with answers:
+            while kind is Answer.PIECE:
                 yield piece
-                with self._heard():
-                    told, piece = self._next(connection)
+                with self._answered():
+                    kind, piece = _next(answers)
 
-    def _call(self, lent: str, name: str, arguments: tuple[Any, ...]) -> Connection[Any, Any]:
+    def _call(self, thing: str, name: str, arguments: tuple[Any, ...]) -> BinaryIO:
+        """Send a call; what is answered is read from what this returns."""
         try:
-            connection = Client(str(self.address), FAMILY)
-            try:
-                connection.send(Call(lent, name, arguments))
-            except BaseException:
-                connection.close()
-                raise
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(self.silence_s)
+                connection.connect(str(self.address))
+                connection.sendall(pickle.dumps(Call(thing, name, arguments)))
+                # Keeps the connection open until it is closed itself.
+                return connection.makefile("rb")
         except OSError as error:
             raise self._unreachable() from error
-        return connection
-
-    def _next(self, connection: Connection[Any, Any]) -> tuple[Told, Any]:
-        try:
-            if not connection.poll(self.silence_s):
-                raise _Silent
-            told, value = connection.recv()
-        except (EOFError, OSError) as error:
-            raise _Silent from error
-        if told is Told.ERROR:
-            raise value
-        return told, value
 
     @contextmanager
-    def _heard(self) -> Iterator[None]:
+    def _answered(self) -> Iterator[None]:
         try:
             yield
-        except _Silent as error:
+        except _Unanswered as error:
             raise self._unreachable() from error
 
     def _unreachable(self) -> Unreachable:
         return Unreachable(
-            "connection", f"{self._unheard()}.", remedy="if it goes on, stop the consumer and start it again."
+            "connection", f"{self._fact()}.", remedy="if it goes on, stop the consumer and start it again."
         )
 
-    def _unheard(self) -> str:
+    def _fact(self) -> str:
         return f"The process that asks {self.location} for this one did not answer"
+
+
+def _next(answers: BinaryIO) -> tuple[Answer, Any]:
+    try:
+        # From the process that started this one.
+        kind, value = pickle.load(answers)  # noqa: S301
+    except (EOFError, OSError, pickle.UnpicklingError) as error:
+        raise _Unanswered from error
+    if kind is Answer.ERROR:
+        raise value
+    return kind, value
 
 
 class BorrowedStore:
@@ -140,7 +143,13 @@ class BorrowedStore:
 
     def read_range(self, key: str, start: int, length: int) -> bytearray:
         """Part of an object; see `Store.read_range`."""
-        part: bytearray = self._lender.asked("store", "read_range", key, start, length)
+        part = bytearray()
+        while len(part) < length:
+            wanted = min(length - len(part), MAX_PART_BYTES)
+            found = self._lender.asked("store", "read_range", key, start + len(part), wanted)
+            part += found
+            if len(found) < wanted:
+                break
         return part
 
     def size(self, key: str) -> int:
@@ -178,13 +187,9 @@ class BorrowedTrust:
     """The lender's trust policy, as `edustream_registry.verified_statement.Trust`."""
 
     def __init__(self, lender: Lender) -> None:
+        """Ask how old a channel's last entry may be. Raises `Unreachable`."""
         self._lender = lender
-
-    @cached_property
-    def max_entry_age_s(self) -> float | None:
-        """The age in seconds that a channel's last entry may have; None where any will do."""
-        limit: float | None = self._lender.asked("trust", "max_entry_age_s")
-        return limit
+        self.max_entry_age_s: float | None = lender.asked("trust", "max_entry_age_s")
 
     def verify(self, data: bytes, what: str) -> VerifiedStatement:
         """The statement in `data`; see `Trust.verify`."""

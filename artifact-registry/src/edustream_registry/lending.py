@@ -8,12 +8,13 @@ dies, on either side, leaves nothing half said to the next one.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+import pickle
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import Enum, auto
-from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
-from threading import Event, Thread
+from socketserver import StreamRequestHandler, ThreadingMixIn, UnixStreamServer
+from threading import Thread
 from typing import Any, Final, NamedTuple
 
 from edustream_contracts.errors import EduStreamError, InvalidInput
@@ -22,25 +23,23 @@ from edustream_registry.store import ObjectExists, ObjectMissing, Store
 from edustream_registry.verified_statement import Trust
 
 LOG: Final = logging.getLogger("edustream_registry.lending")
-FAMILY: Final = "AF_UNIX"
-BACKLOG: Final = 64
 
 
 class Call(NamedTuple):
-    """What a borrower asks: `lent` is one of `LENT`, `name` one of what is lent of it."""
+    """What a borrower asks: `name` is one of what is `LENT` of a `thing`."""
 
-    lent: str
+    thing: str
     name: str
     arguments: tuple[Any, ...] = ()
 
 
-class Told(Enum):
+class Answer(Enum):
     """What a message of the lender holds."""
 
-    FOUND = auto()
-    """What was found, or the next piece of it."""
+    PIECE = auto()
+    """What was found, or one piece of it."""
     END = auto()
-    """Nothing: all pieces were told."""
+    """Nothing: there are no more pieces."""
     ERROR = auto()
     """The error that was raised."""
 
@@ -56,68 +55,91 @@ IN_PIECES: Final = frozenset({"stream", "list", "folders"})
 """What is answered piece by piece."""
 
 
-@contextmanager
-def lent(address: Path, store: Store, trust: Trust, author: NeedsAuthor | None = None) -> Iterator[None]:
-    """Lend at the socket `address`, which must not be there yet and is removed in the end.
+class _Lender(ThreadingMixIn, UnixStreamServer):
+    """Answers each call in a thread of its own, which ends with the process."""
 
-    Several threads call `store`, `trust` and `author` at a time. Raises `InvalidInput` (kind `configuration`) where
-    there can be no socket.
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 1024
+
+    def __init__(self, address: Path, things: Mapping[str, Any], begin: Callable[[], None]) -> None:
+        self.things = things
+        self.begin = begin
+        super().__init__(str(address), _Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Tell of a call that could not be answered; the next ones are."""
+        LOG.exception("lent_call_failed")
+
+
+class _Handler(StreamRequestHandler):
+    server: _Lender
+    wbufsize = -1
+
+    def handle(self) -> None:
+        """Read one call and answer it."""
+        self.server.begin()
+        # A borrower that is gone waits for nothing.
+        with suppress(EOFError, OSError):
+            # Nobody else may enter the folder of the socket.
+            call = pickle.load(self.rfile)  # noqa: S301
+            for answer in _answers(self.server.things, call):
+                self.wfile.write(answer)
+            self.wfile.flush()
+
+    def finish(self) -> None:
+        """Let go of the connection, whether or not the borrower is still there."""
+        with suppress(OSError):
+            super().finish()
+
+
+@contextmanager
+def lent(
+    address: Path,
+    store: Store,
+    trust: Trust,
+    author: NeedsAuthor | None = None,
+    begin: Callable[[], None] = lambda: None,
+) -> Iterator[None]:
+    """Lend at the socket `address`, which must not be there yet.
+
+    Several threads call `store`, `trust` and `author` at a time; each calls `begin` first. Raises `InvalidInput` (kind
+    `configuration`) where there can be no socket.
     """
     try:
-        listener = Listener(str(address), FAMILY, BACKLOG)
+        lender = _Lender(address, {"store": store, "trust": trust, "author": author}, begin)
     except OSError as error:
         raise InvalidInput(
             "configuration",
             f"There can be no socket {address}: {error}.",
             remedy="set TMPDIR to a folder that can be written and whose path is short, e.g. /tmp.",
         ) from error
-    ended = Event()
-    owned = {"store": store, "trust": trust, "author": author}
-    thread = Thread(target=_lend, args=(listener, owned, ended), name="lender", daemon=True)
+    thread = Thread(target=lender.serve_forever, name="lender", daemon=True)
     thread.start()
     try:
         yield
     finally:
-        ended.set()
-        # Who waits for the next call is woken by one that asks for nothing.
-        with suppress(OSError):
-            Client(str(address), FAMILY).close()
-        thread.join()
-        listener.close()
+        lender.shutdown()
+        lender.server_close()
+        address.unlink(missing_ok=True)
 
 
-def _lend(listener: Listener, owned: Mapping[str, Any], ended: Event) -> None:
-    while True:
-        connection = listener.accept()
-        if ended.is_set():
-            connection.close()
-            return
-        Thread(target=_answer, args=(connection, owned), name="lender-call", daemon=True).start()
-
-
-def _answer(connection: Connection[Any, Any], owned: Mapping[str, Any]) -> None:
-    # A borrower that is gone waits for nothing.
-    with connection, suppress(EOFError, OSError):
-        for message in _messages(owned, connection.recv()):
-            connection.send(message)
-
-
-def _messages(owned: Mapping[str, Any], call: Call) -> Iterator[tuple[Told, Any]]:
+def _answers(things: Mapping[str, Any], call: Call) -> Iterator[bytes]:
     try:
-        if call.name not in LENT[call.lent]:
-            raise ValueError(f"{call.name} of the {call.lent} is not lent")
-        found = getattr(owned[call.lent], call.name)
+        if call.name not in LENT[call.thing]:
+            raise ValueError(f"{call.name} of the {call.thing} is not lent")
+        found = getattr(things[call.thing], call.name)
         if callable(found):
             found = found(*call.arguments)
         if call.name not in IN_PIECES:
-            yield Told.FOUND, found
+            yield pickle.dumps((Answer.PIECE, found))
             return
         for piece in found:
-            yield Told.FOUND, piece
-        yield Told.END, None
+            yield pickle.dumps((Answer.PIECE, piece))
+        yield pickle.dumps((Answer.END, None))
     except (EduStreamError, ObjectMissing, ObjectExists) as error:
-        yield Told.ERROR, error
+        yield pickle.dumps((Answer.ERROR, error))
     except Exception as error:
         # A defect, which the lender's log tells whole: not every exception can be sent.
-        LOG.exception("lent_call_failed", extra={"lent": call.lent, "call": call.name})
-        yield Told.ERROR, RuntimeError(f"{type(error).__name__}: {error}")
+        LOG.exception("lent_call_failed", extra={"thing": call.thing, "call": call.name})
+        yield pickle.dumps((Answer.ERROR, RuntimeError(f"{type(error).__name__}: {error}")))

@@ -57,6 +57,10 @@ IN_PARTS: Final = TransferConfig(multipart_chunksize=PART_BYTES, max_concurrency
 IN_PARTS.max_in_memory_upload_chunks = PARTS_IN_FLIGHT
 
 
+MOST_IDLE: Final = 64
+"""How many idle connections a client keeps: that of several workers is asked by all of them at once."""
+
+
 class ConcurrentWrite(RuntimeError):
     """The store answered 409: another conditional write of this key was under way. The write may be tried again."""
 
@@ -139,7 +143,7 @@ def make_client(service: str, settings: RegistrySettings, patience: Patience = W
         connect_timeout=patience.connect_timeout_s,
         read_timeout=patience.read_timeout_s,
         retries={"mode": "standard", "total_max_attempts": 1},
-        max_pool_connections=16,
+        max_pool_connections=MOST_IDLE,
         s3={"addressing_style": "path"} if settings.endpoint_url else None,
     )
     session = session or make_session(settings)

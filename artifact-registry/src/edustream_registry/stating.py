@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from threading import Lock
 from typing import Final
 
 from edustream_contracts.errors import InvalidInput
@@ -118,30 +118,35 @@ class ConsumerAuthor:
 
 
 class SharedAuthor:
-    """One author for several threads, opened when the first of them asks; a `edustream_registry.needs.NeedsAuthor`.
+    """One consumer's author for several threads, each of which has one to itself: a `NeedsAuthor`.
 
-    What opening it raises is raised to whoever asks, and it is tried again.
+    An author is opened where none is idle; what that raises is raised to whoever asks.
     """
 
     def __init__(self, open_author: Callable[[], NeedsAuthor]) -> None:
         self._open_author = open_author
-        self._author: NeedsAuthor | None = None
-        self._alone = Lock()
+        self._idle: list[NeedsAuthor] = []
 
     def living(self) -> LivingNeeds:
         """See `NeedsAuthor.living`."""
-        with self._alone:
-            return self._opened().living()
+        with self._author() as author:
+            return author.living()
 
     def state(self, needs: Needs, expires: datetime, replaces: Iterable[str] = ()) -> Signed[ConsumerStatement]:
         """See `NeedsAuthor.state`."""
-        with self._alone:
-            return self._opened().state(needs, expires, replaces)
+        with self._author() as author:
+            return author.state(needs, expires, replaces)
 
-    def _opened(self) -> NeedsAuthor:
-        if self._author is None:
-            self._author = self._open_author()
-        return self._author
+    @contextmanager
+    def _author(self) -> Iterator[NeedsAuthor]:
+        try:
+            author = self._idle.pop()
+        except IndexError:
+            author = self._open_author()
+        try:
+            yield author
+        finally:
+            self._idle.append(author)
 
 
 def open_consumer_author(settings: RegistrySettings, consumer: str | None, clock: Clock = utc_now) -> ConsumerAuthor:

@@ -6,7 +6,8 @@ imports.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,9 +23,20 @@ class VerifiedStatement:
     digest: str
     key_ids: tuple[str, ...]
 
+    def __reduce__(self) -> tuple[Callable[..., VerifiedStatement], tuple[Any, ...]]:
+        """What makes it anew in another process: the bytes, since a payload may be nested too deep to be pickled."""
+        return _read_again, (self.data, self.digest, self.key_ids)
+
+
+def _read_again(data: bytes, digest: str, key_ids: tuple[str, ...]) -> VerifiedStatement:
+    return VerifiedStatement(json.loads(data)["signed"], data, digest, key_ids)
+
 
 class Trust(Protocol):
-    """Whom a reader trusts, and how old a channel's last entry may be."""
+    """Whom a reader trusts, and how old a channel's last entry may be.
+
+    Where another process checks signatures, every check may also raise `Unreachable`.
+    """
 
     @property
     def max_entry_age_s(self) -> float | None:
