@@ -197,6 +197,23 @@ async def test_an_application_that_goes_on_waiting_for_a_body_is_cut_off(begun: 
 HOST = b"host: here\r\n"
 
 
+@pytest.mark.parametrize(
+    "codings",
+    [b"gzip, chunked", b"chunked, chunked", b"chunked\r\ntransfer-encoding: chunked", b"identity, chunked"],
+)
+async def test_a_body_in_another_transfer_coding_is_refused(codings: bytes) -> None:
+    app = Application()
+    app.released.set()
+    caller = Caller(app)
+    caller.send(b"POST / HTTP/1.1\r\n" + HOST + b"transfer-encoding: " + codings + b"\r\n\r\n0\r\n\r\n")
+    await caller.rest()
+    caller.leave()
+    told = b"".join(caller.pipe.written)
+    problem_in(told, 400)
+    assert b"malformed-http" in told
+    assert not app.begun.is_set()
+
+
 class TestHosts:
     """A request of HTTP/1.1 says once whom it is for (RFC 9112, section 3.2)."""
 

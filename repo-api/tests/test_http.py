@@ -249,6 +249,14 @@ class TestReadings:
             else:
                 problem_of(response, 404)
 
+    @pytest.mark.parametrize(
+        "path", ["/model", "/health", "/health/ready", "/metrics", "/docs", "/openapi.json", "/v2"]
+    )
+    def test_head_is_answered_as_get_without_a_body(self, shared_client: TestClient, path: str) -> None:
+        whole, head = shared_client.get(path), shared_client.head(path)
+        assert (head.status_code, head.content) == (whole.status_code, b"")
+        assert head.headers["content-type"] == whole.headers["content-type"]
+
     @pytest.mark.parametrize("path", ["/model", "/health", "/metrics", "/docs", "/openapi.json"])
     def test_wrong_methods(self, shared_client: TestClient, path: str) -> None:
         response = shared_client.post(path, json={})

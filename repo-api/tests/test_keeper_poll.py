@@ -15,7 +15,7 @@ from edustream_registry.names import Reference
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.resolved import Resolved
 
-from edustream_api.events import PollResult, Refused
+from edustream_api.events import Polled, PollResult, Refused
 from edustream_api.keeper import Keeper
 from edustream_api.states import State
 
@@ -51,7 +51,9 @@ def test_a_new_entry_for_the_same_release_loads_nothing(bench: ConsumerBench) ->
     inference = keeper.start().serving
     bench.registry.promote("churn", "1.1.0")
     bench.registry.promote("churn", "1.0.0")
-    keeper.poll()
+    bench.events.clear()
+    assert keeper.poll() is PollResult.UNCHANGED
+    assert bench.events == [Polled(PollResult.UNCHANGED)]
     again = keeper.snapshot.serving
     assert inference is not None
     assert again is not None

@@ -75,8 +75,8 @@ def test_outputs_are_those_that_are_asked_for(contract: ModelContract, row: dict
     ("change", "told"),
     [
         ({"datatype": "BYTES"}, "tenure: has the datatype BYTES; INT64 is expected"),
-        ({"datatype": None}, "tenure: has the datatype None; INT64 is expected"),
-        ({"shape": None}, "tenure: has the shape None; an array of sizes is expected"),
+        ({"datatype": None}, "tenure: has the datatype null; INT64 is expected"),
+        ({"shape": None}, "tenure: has the shape null; an array of sizes is expected"),
         ({"shape": [True]}, "tenure: has the shape [true]; an array of sizes is expected"),
         ({"shape": [1, 2]}, "tenure: has the shape [1, 2]; [n] or [n, 1] is expected, one value a row"),
         ({"shape": []}, "tenure: has the shape []; [n] or [n, 1] is expected, one value a row"),

@@ -6,9 +6,10 @@ import json
 import re
 import signal
 from collections import Counter
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
+import pytest
 from drifting import profile
 from edustream_contracts.contract import ModelContract
 from edustream_registry.release_documents import PROFILE
@@ -138,11 +139,25 @@ def test_workers_state_their_needs_once(registry: Registry, tmp_path: Path) -> N
     assert registry.s3.list_objects_v2(Bucket=BUCKET, Prefix="consumers/api/")["KeyCount"] == 1
 
 
-def test_a_second_interrupt_ends_at_once_what_waits_for_a_client(registry: Registry) -> None:
+@pytest.mark.parametrize(
+    ("options", "begun", "ending"),
+    [
+        ((), ["Uvicorn running"], "Waiting for connections to close"),
+        (("--workers", "2"), ["Application startup complete"] * 2, "Terminated child process"),
+    ],
+    ids=["one process", "workers"],
+)
+def test_a_second_interrupt_ends_at_once_what_waits_for_a_client(
+    registry: Registry, options: tuple[str, ...], begun: list[str], ending: str
+) -> None:
     registry.release("1.0.0")
-    with started(registry) as process, waiting_for_a_body(process, b"{}") as client:
+    with ExitStack() as stack:
+        process = stack.enter_context(serving(registry, *options))
+        for words in begun:
+            process.until(words)
+        client = stack.enter_context(waiting_for_a_body(process, b"{}"))
         process.tell(signal.SIGINT)
-        process.until("Waiting for connections to close")
+        process.until(ending)
         assert process.end(signal.SIGINT) == 130
         with suppress(ConnectionResetError):
             assert client.recv(65536) == b""

@@ -17,8 +17,9 @@ from edustream_registry.settings import with_env_file
 from edustream_api import log
 from edustream_api.access import command as keys_command
 from edustream_api.consumer import Consumer
+from edustream_api.ending import exit_cleanly_on_signals
 from edustream_api.keeper import Keeper
-from edustream_api.server import exit_cleanly_on_signals, serve
+from edustream_api.server import serve
 from edustream_api.settings import PREFIX, ConsumerSettings
 from edustream_api.standalone import consumer_from
 

@@ -132,13 +132,13 @@ class Keeper:
             self._confirm(loaded)
             return PollResult.UNCHANGED
         try:
-            self._adopt(resolved)
+            swapped = self._adopt(resolved)
         except Unreachable:
             # The registry answered, and what is loaded may be the reason for the new release.
             if loaded and (yank := self._yank_of(loaded)):
                 raise yank from None
             raise
-        return PollResult.SWAPPED
+        return PollResult.SWAPPED if swapped else PollResult.UNCHANGED
 
     def _ask(self) -> Resolved:
         loaded = self._loaded
@@ -150,7 +150,8 @@ class Keeper:
                 self._unproven = error
             raise
 
-    def _adopt(self, resolved: Resolved) -> None:
+    def _adopt(self, resolved: Resolved) -> bool:
+        """Serve what was resolved; whether that is another release than the one that is loaded."""
         if self._unfit and self._unfit[0] == resolved.manifest_digest:
             raise self._unfit[1]
         started = perf_counter()
@@ -163,14 +164,17 @@ class Keeper:
         self._copy.commit(release, self._known)
         self._loaded, self._known, self._unfit = after, resolved, None
         self._enter(State.READY, after, None, confirmed=True)
-        self._tell(Swapped(before, after, self._clock(), perf_counter() - started))
+        if not same:
+            self._tell(Swapped(before, after, self._clock(), perf_counter() - started))
         self._copy.tidy()
+        return not same
 
     def _recall(self) -> Recalled | None:
         try:
             recalled = self._copy.recall(self.reference)
-        except Rejected as error:
-            # A damaged copy, or one signed by a key that is trusted no more: as good as none, but worth a word.
+        except (Rejected, Unreachable) as error:
+            # A damaged copy, one signed by a key that is trusted no more, or one whose signatures nobody checks now: as
+            # good as none, but worth a word.
             self._note(error)
             return None
         if recalled:

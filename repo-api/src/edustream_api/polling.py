@@ -54,13 +54,17 @@ class Poller:
         self._thread.join(STOP_TIMEOUT_S)
 
     def _run(self) -> None:
-        if sys.platform == "linux":
-            # There, a thread may be less urgent than the one that answers.
-            niceness = min(os.getpriority(os.PRIO_PROCESS, 0) + LESS_URGENT, MOST_NICE)
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+        yield_to_answers()
         while True:
             self._due.wait(self._interval_s)
             self._due.clear()
             if self._stopped:
                 return
             self.poll()
+
+
+def yield_to_answers() -> None:
+    """Make the thread that calls this less urgent than those that answer, where a thread can be."""
+    if sys.platform == "linux":
+        niceness = min(os.getpriority(os.PRIO_PROCESS, 0) + LESS_URGENT, MOST_NICE)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)

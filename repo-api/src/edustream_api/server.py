@@ -8,11 +8,10 @@ import os
 import resource
 import signal
 import socket
-import sys
 import tempfile
 from functools import partial
+from multiprocessing.connection import wait
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
 import uvicorn
@@ -20,8 +19,10 @@ from edustream_contracts.errors import InvalidInput
 from edustream_contracts.exit_codes import INTERRUPTED
 from edustream_registry.lending import lent
 from edustream_registry.stating import SharedAuthor
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from edustream_api.consumer import Consumer
+from edustream_api.polling import yield_to_answers
 from edustream_api.web.connections import Bounds
 from edustream_api.web.direct_connection import DirectConnection
 from edustream_api.worker import LENDER
@@ -30,8 +31,11 @@ from edustream_api.worker_files import MULTIPROCESS_DIR
 GRACE_S: Final = 30
 SILENCE_S: Final = 30
 """How long a worker may take to answer its parent before it counts as hung: a busy machine starts one slowly."""
+LOOK_S: Final = 0.2
+"""How long a second Ctrl-C may go unheard while workers end."""
 FORCED_S: Final = 1
 """How long requests have to notice that their connections are gone."""
+CREDENTIALS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 WORKER_APP: Final = "edustream_api.worker:worker_app"
 
 
@@ -51,13 +55,35 @@ class _Server(uvicorn.Server):
         raise SystemExit(INTERRUPTED)
 
 
-def exit_cleanly_on_signals() -> None:
-    """Make SIGTERM and SIGINT an orderly end with exit code 0.
+class _Parent(Multiprocess):
+    """uvicorn's parent of workers, which a second Ctrl-C ends at once with the exit code that says so."""
 
-    uvicorn takes both over while it serves, finishes what is under way, and raises them again for this handler.
-    """
-    signal.signal(signal.SIGTERM, _leave)
-    signal.signal(signal.SIGINT, _leave)
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket]) -> None:
+        super().__init__(config, sockets)
+        self._interrupts = 0
+
+    def handle_int(self) -> None:
+        """Begin to end."""
+        self._interrupts += 1
+        super().handle_int()
+
+    def join_all(self) -> None:
+        """Wait until the workers have finished what is under way, unless told not to."""
+        # What waits for a process without end hears no signal.
+        while (alive := self._alive()) and not self._hurried():
+            wait([process.process.sentinel for process in alive], LOOK_S)
+        if self._hurried():
+            for process in self.processes:
+                process.kill()
+        super().join_all()
+        if self._hurried():
+            raise SystemExit(INTERRUPTED)
+
+    def _alive(self) -> list[Process]:
+        return [process for process in self.processes if process.process.is_alive()]
+
+    def _hurried(self) -> bool:
+        return self._interrupts + self.signal_queue.count(signal.SIGINT) > 1
 
 
 def serve(consumer: Consumer, environ: dict[str, str]) -> None:
@@ -94,9 +120,16 @@ def serve(consumer: Consumer, environ: dict[str, str]) -> None:
         address = Path(directory) / "lender"
         shared = {MULTIPROCESS_DIR: directory, LENDER: str(address)}
         os.environ.update({**environ, **settings.to_environ(), **shared})
+        for name in CREDENTIALS:
+            # This process has used them; no worker needs them.
+            os.environ.pop(name, None)
         author = SharedAuthor(consumer.open_author) if consumer.open_author else None
-        with lent(address, consumer.reader.store, consumer.reader.trust, author):
-            uvicorn.run(WORKER_APP, factory=True, workers=settings.workers, **options)
+        config = uvicorn.Config(WORKER_APP, factory=True, workers=settings.workers, **options)
+        with lent(address, consumer.reader.store, consumer.reader.trust, author, yield_to_answers):
+            listener = config.bind_socket()
+            # Whoever connects before the first worker is ready waits for it.
+            listener.listen(config.backlog)
+            _Parent(config, [listener]).run()
 
 
 def _allow_connections() -> None:
@@ -118,7 +151,3 @@ def _require_address(host: str, port: int) -> None:
             f"Nothing can listen on {host}:{port}: {error.strerror}.",
             remedy="stop what holds it, or choose another with --port (0 takes a free one) and --host.",
         ) from error
-
-
-def _leave(number: int, frame: FrameType | None) -> None:
-    sys.exit(0)

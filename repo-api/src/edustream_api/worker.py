@@ -17,7 +17,7 @@ from edustream_registry.settings import RegistrySettings
 
 from edustream_api import log
 from edustream_api.consumer import Consumer, assemble
-from edustream_api.parent import end_with_parent
+from edustream_api.ending import end_with_parent
 from edustream_api.settings import ConsumerSettings
 from edustream_api.web.front import Front
 
@@ -33,9 +33,10 @@ def worker_app() -> Front:
     consumer, since a file that the parent read is broken now, says why in the log and ends with the error's exit code.
     """
     log.configure()
-    end_with_parent()
+    address = Path(os.environ[LENDER])
+    end_with_parent(address)
     try:
-        consumer = _consumer_from(os.environ)
+        consumer = _consumer_from(os.environ, address)
         consumer.start()
     except EduStreamError as error:
         LOG.error("worker_cannot_start", extra={"fact": error.fact, "next": error.remedy})
@@ -43,10 +44,10 @@ def worker_app() -> Front:
     return consumer.app
 
 
-def _consumer_from(environ: Mapping[str, str]) -> Consumer:
+def _consumer_from(environ: Mapping[str, str], address: Path) -> Consumer:
     settings = ConsumerSettings.from_environ(environ)
     registry = RegistrySettings.from_environ(environ)
-    lender = Lender(Path(environ[LENDER]), registry.location)
+    lender = Lender(address, registry.location)
     reader = ReleaseReader(BorrowedStore(lender, registry.url), BorrowedTrust(lender))
     states = bool(settings.consumer and registry.signing_key_files)
     open_author = partial(BorrowedAuthor, lender) if states else None

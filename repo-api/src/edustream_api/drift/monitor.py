@@ -124,11 +124,8 @@ class DriftMonitor:
 
     def listen(self, event: Event) -> None:
         """Begin a window when a release comes into service."""
-        if not isinstance(event, Swapped):
-            return
-        after = event.after
-        # The same release, which was only promoted anew, goes on with its window.
-        if self._recorder is None or self._recorder.reference is not after.reference:
+        if isinstance(event, Swapped):
+            after = event.after
             self._recorder = (
                 Recorder(after.release.manifest_digest, after.reference, self._own_rows)
                 if isinstance(after.reference, Reference)

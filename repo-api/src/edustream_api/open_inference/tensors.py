@@ -13,6 +13,7 @@ from struct import Struct
 from typing import Any, Final
 
 import numpy as np
+import orjson
 from edustream_contracts.contract import Field, Kind
 
 BYTES: Final = "BYTES"
@@ -140,7 +141,7 @@ def shown(value: Any) -> str:
     """A value from a request as a message may hold it: short, whatever it is."""
     if value.__class__ in (list, dict):
         return "an array" if value.__class__ is list else "an object"
-    if value.__class__ is bool:
-        return "true" if value else "false"
+    if value is None or value.__class__ is bool:
+        return orjson.dumps(value).decode()
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:60]}…"

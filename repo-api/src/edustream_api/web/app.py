@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
+from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
@@ -78,6 +79,10 @@ def build_app(
     ]
     # The first match answers: these come before FastAPI's own OpenAPI route, which knows no contract.
     app.router.routes[:0] = routes
+    for route in app.router.routes:
+        # FastAPI's own page answers GET alone; whatever has a GET has a HEAD (RFC 9110, section 9.1).
+        if isinstance(route, APIRoute):
+            route.methods = {"GET", "HEAD"}
     paths = frozenset({DOCS, *(route.path for route in routes)})
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestRefused, _refused)

@@ -18,6 +18,8 @@ from edustream_api.web.reply import CLOSE, refusal
 from edustream_api.web.unread import CUT_SHORT, REFUSED
 
 HEAD_END: Final = b"\r\n\r\n"
+TRANSFER_ENCODING: Final = b"transfer-encoding"
+CHUNKED: Final = b"chunked"
 BLANKS: Final = b" \t"
 """What may stand behind a value without being part of it (RFC 9110, section 5.5)."""
 LINGER_S: Final = 0.5
@@ -96,13 +98,22 @@ class BoundedConnection(JoinedConnection):
             super().on_header(name, value.rstrip(BLANKS))
 
     def on_headers_complete(self) -> None:
-        """Called by the parser at the end of a head. Raises `ValueError` for one that does not say whom it is for."""
+        """Called by the parser at the end of a head.
+
+        Raises `ValueError` for one that does not say whom it is for, or whose body comes in a coding that is not known.
+        """
         if self.parser.should_upgrade():
             return
-        hosts = [name for name, _ in self.headers].count(request_context.HOST)
+        names = [name for name, _ in self.headers]
+        hosts = names.count(request_context.HOST)
         # RFC 9112, section 3.2.
         if hosts > 1 or (not hosts and self.parser.get_http_version() != "1.0"):
             raise ValueError(f"{hosts} fields of the name Host")
+        if TRANSFER_ENCODING in names:
+            # The parser looks for the last coding alone, and the body would be taken for what it is not.
+            codings = [value.lower() for name, value in self.headers if name == TRANSFER_ENCODING]
+            if codings != [CHUNKED]:
+                raise ValueError(f"transfer codings {codings}")
         super().on_headers_complete()
         if self._lingering is not None:
             self.cycle.keep_alive = False

@@ -24,7 +24,7 @@ from edustream_api.web.reply import JSON_HEADER, Observe
 OK: Final = 200
 HEAD: Final = b"%scontent-length: %d\r\n%s"
 CONTENT_TYPE: Final = b"content-type"
-UNCOMMON: Final = frozenset({b"content-encoding", b"expect"})
+UNCOMMON: Final = frozenset({b"content-encoding", b"expect", b"transfer-encoding"})
 
 
 class Asker(Protocol):
