@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from socketserver import ThreadingMixIn
-from threading import Barrier, Thread, current_thread
+from threading import Barrier, Lock, Thread, current_thread
 from typing import Any
 
 import pytest
@@ -45,6 +45,7 @@ LOCATION = "s3://models at http://127.0.0.1:1"
 NEEDS = Needs("churn", ("tenure",), ("label",), major=1)
 CREATE = WriteCondition.CREATE
 BRIEF_S = 0.05
+PATIENCE_S = 10
 
 
 @pytest.fixture
@@ -323,10 +324,13 @@ def test_an_author_is_never_used_by_two_at_a_time() -> None:
 
     class Author:
         def __init__(self) -> None:
+            self._alone = Lock()
             opened.append(self)
 
         def living(self) -> LivingNeeds:
-            both.wait(10)
+            assert self._alone.acquire(blocking=False)
+            both.wait(PATIENCE_S)
+            self._alone.release()
             return LivingNeeds()
 
         def state(self, *_: Any) -> Any: ...
