@@ -113,6 +113,11 @@ class Process:
         self.address = ""
         self.rest: list[dict[str, Any]] = []
 
+    def children(self) -> list[str]:
+        """The numbers of the processes that it has started, as Linux tells them."""
+        tasks = Path(f"/proc/{self._process.pid}/task").glob("*/children")
+        return [number for task in tasks for number in task.read_text().split()]
+
     def until(self, words: str) -> dict[str, Any]:
         """Wait for the event that holds `words`."""
         assert self._process.stderr is not None

@@ -139,6 +139,24 @@ def test_workers_state_their_needs_once(registry: Registry, tmp_path: Path) -> N
     assert registry.s3.list_objects_v2(Bucket=BUCKET, Prefix="consumers/api/")["KeyCount"] == 1
 
 
+def test_workers_have_neither_credentials_nor_cryptography(registry: Registry, contract: ModelContract) -> None:
+    registry.release("1.0.0")
+    with serving(registry, "--workers", "2") as process:
+        for _ in range(2):
+            process.until("Application startup complete")
+        assert process.predict(contract.example())["model_version"] == "1.0.0"
+        children = [Path("/proc", number) for number in process.children()]
+        workers = [one for one in children if "onnxruntime" in (one / "maps").read_text()]
+        assert len(workers) == 2
+        for worker in workers:
+            assert "cryptography" not in (worker / "maps").read_text()
+            environ = (worker / "environ").read_text()
+            assert "EDUSTREAM_LENDER=" in environ
+            assert "AWS_ACCESS_KEY_ID" not in environ
+            assert "AWS_SECRET_ACCESS_KEY" not in environ
+        assert process.end(signal.SIGTERM) == 0
+
+
 @pytest.mark.parametrize(
     ("options", "begun", "ending"),
     [
