@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from edustream_registry.inference.session import Answer
 
@@ -15,17 +15,22 @@ from edustream_api.loading import ServedModel
 
 LOG: Final = logging.getLogger("edustream_api")
 
-Done: TypeAlias = Callable[[Answer | Exception], None]
-"""Told the answer to a row, or why it has none."""
+Outcome: TypeAlias = Answer | Exception
+"""The answer to a row, or why it has none."""
+
+Done: TypeAlias = Callable[[Outcome], None]
 
 
-class Waiting(NamedTuple):
-    """A row that keeps the contract of `model`, who is told the answer, and whether observers are."""
+class Asked:
+    """Rows that keep the contract of one model, who is told each of the answers, and whether observers are."""
 
-    model: ServedModel
-    row: Any
-    done: Done
-    observed: bool
+    __slots__ = ("done", "model", "observed", "rows")
+
+    def __init__(self, model: ServedModel, observed: bool) -> None:
+        self.model = model
+        self.observed = observed
+        self.rows: list[Any] = []
+        self.done: list[Done] = []
 
 
 class JointInference:
@@ -38,13 +43,20 @@ class JointInference:
     def __init__(self, observers: Iterable[Observer] = ()) -> None:
         """`observers` are told of all rows that one run answered, and that are to be observed."""
         self._observers = tuple(observers)
-        self._waiting: list[Waiting] = []
+        self._asked: list[Asked] = []
 
     def ask(self, model: ServedModel, row: Any, done: Done, *, observed: bool = True) -> None:
         """Have `model` answer a row that keeps its contract; `done` is called in the next turn of the event loop."""
-        if not self._waiting:
-            asyncio.get_running_loop().call_soon(self._run)
-        self._waiting.append(Waiting(model, row, done, observed))
+        for asked in self._asked:
+            if asked.model is model:
+                break
+        else:
+            if not self._asked:
+                asyncio.get_running_loop().call_soon(self._run)
+            asked = Asked(model, observed)
+            self._asked.append(asked)
+        asked.rows.append(row)
+        asked.done.append(done)
 
     async def answer(self, model: ServedModel, row: Any) -> Answer:
         """The answer of `model` to a row that keeps its contract. Raises `AnswerUnusable`."""
@@ -53,37 +65,32 @@ class JointInference:
         return await answer
 
     def _run(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        runs = []
+        every, self._asked = self._asked, []
         # Several models are asked where answers are split, and during a swap. All run before anybody is told: a second
         # run is far cheaper while the processor's caches hold what the first one needed.
-        while waiting:
-            model = waiting[0].model
-            asked = [one for one in waiting if one.model is model]
-            waiting = [one for one in waiting if one.model is not model]
-            runs.append((asked, _outcomes(model, [one.row for one in asked])))
-        for asked, outcomes in runs:
-            for one, outcome in zip(asked, outcomes, strict=True):
-                _guarded(one.done, outcome)
-        for asked, outcomes in runs:
-            if asked[0].observed:
+        answered = [(asked, _outcomes(asked.model, asked.rows)) for asked in every]
+        for asked, outcomes in answered:
+            for done, outcome in zip(asked.done, outcomes, strict=True):
+                _guarded(done, outcome)
+        for asked, outcomes in answered:
+            if asked.observed:
                 self._show(asked, outcomes)
 
-    def _show(self, asked: list[Waiting], outcomes: list[Answer | Exception]) -> None:
-        model, rows, answers = asked[0].model, [], []
-        for one, outcome in zip(asked, outcomes, strict=True):
-            if not isinstance(outcome, Exception):
-                rows.append(one.row)
-                answers.append(outcome)
-        if not rows:
+    def _show(self, asked: Asked, outcomes: list[Outcome]) -> None:
+        shown = [(row, one) for row, one in zip(asked.rows, outcomes, strict=True) if not isinstance(one, Exception)]
+        if not shown:
             return
+        rows, answers = map(list, zip(*shown, strict=True))
         for observe in self._observers:
-            _guarded(observe, model, rows, answers)
+            _guarded(observe, asked.model, rows, answers)
 
 
-def _outcomes(model: ServedModel, rows: list[Any]) -> list[Answer | Exception]:
+def _outcomes(model: ServedModel, rows: list[Any]) -> list[Outcome]:
     try:
-        return [answer for answer, _ in zip(model.inference.answers(rows), rows, strict=True)]
+        answers = model.inference.answers(rows)
+        if len(answers) != len(rows):
+            raise ValueError(f"{len(answers)} answers to {len(rows)} rows")
+        return [*answers]
     except Exception as error:
         if len(rows) == 1:
             return [error]

@@ -46,7 +46,7 @@ EVERY_ROW: Final = Surcharge(
     WITHOUT_DRIFT,
     ">= 0",
 )
-CALLERS: Final = 200
+CALLERS: Final = 1000
 MANY: Final = 64
 ONE_LOAD: Final[Mapping[str, int]] = {"": CONNECTIONS}
 

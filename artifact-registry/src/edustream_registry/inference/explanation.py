@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edustream_contracts.contract import Field, ModelContract
-from edustream_registry.inference.session import Inference, Row
+from edustream_registry.inference.session import Inference
+from edustream_registry.inference.tensors import Row
 
 BACKGROUND_ROWS: Final = 64
 SEED: Final = 0

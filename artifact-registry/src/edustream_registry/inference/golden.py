@@ -11,7 +11,8 @@ from typing import Any, TypeGuard
 from edustream_contracts.contract import ModelContract
 from edustream_contracts.errors import Problem, Rejected
 from edustream_registry.golden_vectors import MAX_SHOWN, brief, read_rows
-from edustream_registry.inference.session import Answer, AnswerUnusable, Inference, Row
+from edustream_registry.inference.session import Answer, AnswerUnusable, Inference
+from edustream_registry.inference.tensors import Row
 
 
 def replay(data: bytes, inference: Inference, contract: ModelContract) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
-from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -15,6 +14,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as failures
 from edustream_contracts.contract import Field, ModelContract
 from edustream_contracts.errors import Incompatible, Problem, Rejected
 from edustream_registry.inference.admission import Admission, NotAdmitted
+from edustream_registry.inference.tensors import Row, TensorLayout, Tensors
 from edustream_registry.manifest import InputTensor, ReleaseContent
 
 ONNX_TYPES: Final = {"float32": "tensor(float)", "string": "tensor(string)"}
@@ -23,15 +23,12 @@ PROBABILITY_TYPES: Final = ("tensor(float)", "tensor(double)")
 # What an output's number becomes where the contract's field is of this kind.
 LABELS: Final = {"integer": int, "boolean": bool}
 LABEL_TYPES: Final = {"string": object, "number": np.float64, "integer": np.int64, "boolean": np.bool_}
-ABSENT_TEXT: Final = ""
 
 # A float32 sum of products may step over the bounds of a probability by this much.
 ROUNDING: Final = 1e-5
 
-Row = Mapping[str, Any]
 Answer = dict[str, Any]
 Column = npt.NDArray[Any]
-ReadValues = Callable[[Row], Sequence[Any]]
 Admit = Callable[[list[Any]], list[Any]]
 
 LOAD_FAILURES: Final = (
@@ -50,10 +47,7 @@ class AnswerUnusable(ArithmeticError):
 
 
 class Inference:
-    """One loaded model: an ONNX session, and the way from rows to tensors and from tensors to answers.
-
-    Null and absent numbers become NaN, null and absent strings the empty string.
-    """
+    """One loaded model: an ONNX session, and the way from rows to answers."""
 
     def __init__(self, model: bytes, content: ReleaseContent, contract: ModelContract) -> None:
         """Load the graph in `model` (ONNX bytes).
@@ -70,7 +64,7 @@ class Inference:
                 remedy="have the model exported again from the contract and published.",
                 problems=problems,
             )
-        self._inputs = tuple((tensor.name, tensor.dtype, _reader(tensor.columns)) for tensor in content.inputs)
+        self._layout = TensorLayout(content.inputs)
         classes = content.outputs.classes
         self._label = content.outputs.label
         self._classes = len(classes)
@@ -109,8 +103,7 @@ class Inference:
         `answers`. Raises `AnswerUnusable` where one of the rows has no usable answer.
         """
         rows = len(numeric)
-        tensors = {name: numeric if dtype == "float32" else categorical for name, dtype, _ in self._inputs}
-        outputs = self._run(tensors)
+        outputs = self._run(self._layout.of_columns(numeric, categorical))
         if outputs[0].size != rows:
             raise AnswerUnusable(f"{self._label} has {outputs[0].size} values for {rows} rows")
         columns = {self._label_field.name: self._label_column(outputs[0])}
@@ -120,7 +113,7 @@ class Inference:
             columns[column.name] = _probability_column(outputs[1][:, column.position], column)
         return columns
 
-    def _run(self, tensors: Mapping[str, npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
+    def _run(self, tensors: Tensors) -> list[npt.NDArray[Any]]:
         try:
             outputs: list[npt.NDArray[Any]] = self._session.run(self._fetch, tensors)
         except RUN_FAILURES as error:
@@ -130,7 +123,7 @@ class Inference:
     def _answers(self, rows: Sequence[Row], admitted: Admit, class_columns: Sequence[_ClassColumn]) -> list[Answer]:
         if not rows:
             return []
-        outputs = self._run({name: _tensor(dtype, read, rows) for name, dtype, read in self._inputs})
+        outputs = self._run(self._layout.tensors(rows))
         answers: list[Answer] = [{self._label_field.name: label} for label in admitted(self._labels(outputs[0]))]
         if len(answers) != len(rows):
             raise AnswerUnusable(f"{self._label} has {len(answers)} values for {len(rows)} rows")
@@ -203,30 +196,6 @@ def _probability_column(values: npt.NDArray[np.floating[Any]], column: _ClassCol
     if unusable.any():
         raise column.unusable(float(probabilities[unusable][0]))
     return np.clip(probabilities, column.low, column.high)
-
-
-def _reader(columns: Sequence[str]) -> ReadValues:
-    """What reads the values of `columns` from a row, with None for those that are absent."""
-    if len(columns) < 2:
-        return lambda row: [row.get(name) for name in columns]
-    whole = itemgetter(*columns)
-
-    def read(row: Row) -> Sequence[Any]:
-        # Rows are mostly complete: one call for all of their values halves the time that a batch takes to be read.
-        try:
-            values: Sequence[Any] = whole(row)
-        except KeyError:
-            values = [row.get(name) for name in columns]
-        return values
-
-    return read
-
-
-def _tensor(dtype: str, read: ReadValues, rows: Sequence[Row]) -> npt.NDArray[Any]:
-    if dtype == "float32":
-        # numpy itself makes NaN of None.
-        return np.array(list(map(read, rows)), dtype=np.float32)
-    return np.array([[text or ABSENT_TEXT for text in read(row)] for row in rows], dtype=object)
 
 
 def _session(model: bytes) -> onnxruntime.InferenceSession:

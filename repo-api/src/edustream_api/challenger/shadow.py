@@ -11,7 +11,8 @@ from math import log1p
 from random import random
 from typing import Final, NamedTuple
 
-from edustream_registry.inference.session import AnswerUnusable, Row
+from edustream_registry.inference.session import AnswerUnusable
+from edustream_registry.inference.tensors import Row
 
 from edustream_api.challenger.comparison import Comparison, Failure, Outcome, pair_of
 from edustream_api.keeper import Keeper
