@@ -12,7 +12,8 @@ from inference_requests import in_bytes, request, tensor
 
 from edustream_api.loading import ServedModel
 from edustream_api.open_inference import protocol as open_inference
-from edustream_api.open_inference.protocol import InferenceRequest, encode_response, read_request
+from edustream_api.open_inference.request import InferenceRequest, contract_refusal, read_request
+from edustream_api.open_inference.response import encode_response
 from edustream_api.problems import RequestRefused
 
 
@@ -193,11 +194,11 @@ def test_the_metadata_say_what_is_expected(served: ServedModel) -> None:
 
 def test_rows_that_break_the_contract_are_named_by_input_and_row(served: ServedModel, row: dict[str, Any]) -> None:
     rows = [row, {**row, "tenure": 500}, {**row, "internet_service": None}]
-    refusal = open_inference.contract_refusal(rows, served)
+    refusal = contract_refusal(rows, served)
     assert refusal is not None
     assert refusal.kind.status == 422
     assert [problem.pointer for problem in refusal.errors] == ["tenure[1]", "internet_service[2]"]
-    assert open_inference.contract_refusal([row], served) is None
+    assert contract_refusal([row], served) is None
 
 
 def test_a_response_returns_the_id_and_the_release(served: ServedModel, row: dict[str, Any]) -> None:

@@ -11,14 +11,9 @@ from starlette.types import Scope
 
 from edustream_api.hosting import CountRows, HostedModel, Observer, counting
 from edustream_api.loading import ServedModel
-from edustream_api.open_inference.protocol import (
-    EncodedResponse,
-    contract_refusal,
-    encode_response,
-    model_path,
-    read_request,
-    read_small_request,
-)
+from edustream_api.open_inference.protocol import model_path
+from edustream_api.open_inference.request import contract_refusal, read_request, read_small_request
+from edustream_api.open_inference.response import EncodedResponse, encode_response
 from edustream_api.open_inference.tensors import shown
 from edustream_api.prediction import answered
 from edustream_api.problems import MEDIA, NO_REQUEST, NOT_FOUND, RequestRefused

@@ -14,9 +14,9 @@ from edustream_api import problems
 from edustream_api.open_inference import description as open_inference_description
 from edustream_api.problems import ProblemKind
 from edustream_api.states import State
+from edustream_api.web import schemas
 
 API_VERSION: Final = "1"
-ANY_OBJECT: Final[dict[str, Any]] = {"type": "object", "description": "No contract is known while nothing is served."}
 JSON: Final = "application/json"
 EXPLAINED: Final = (
     "What each field adds to each number of the answer (Shapley values): `base`, the mean answer over rows that are "
@@ -26,7 +26,7 @@ EXPLAINED: Final = (
 
 def document(described: Sequence[DescribedModel]) -> dict[str, Any]:
     """The OpenAPI document of a consumer of these models."""
-    schemas = {name: schema for one in described for name, schema in one.schemas().items()}
+    shapes = {name: schema for one in described for name, schema in one.schemas().items()}
     paths = {path: item for one in described for path, item in one.paths().items()}
     return {
         "openapi": "3.1.0",
@@ -42,7 +42,7 @@ def document(described: Sequence[DescribedModel]) -> dict[str, Any]:
             {"name": open_inference_description.TAG, "description": "The same models, for clients of that protocol"},
         ],
         "paths": {**paths, **PROCESS_PATHS},
-        "components": {"schemas": {**schemas, **open_inference_description.SCHEMAS, "Problem": _problem_schema()}},
+        "components": {"schemas": {**shapes, **open_inference_description.SCHEMAS, "Problem": schemas.problem()}},
     }
 
 
@@ -82,15 +82,15 @@ class DescribedModel:
 
     def schemas(self) -> dict[str, Any]:
         """What goes in and what comes out."""
-        row, answer = (ANY_OBJECT, ANY_OBJECT)
+        row, answer = (schemas.ANY_OBJECT, schemas.ANY_OBJECT)
         if self.contract:
-            row, answer = _readable(self.contract.input_schema), _answer(self.contract)
+            row, answer = schemas.readable(self.contract.input_schema), schemas.answer(self.contract)
         found = {
             "Input": row,
             "Answer": answer,
-            "Batch": _batch(f"Input{self.suffix}", "rows", "The rows to answer, in order"),
-            "BatchAnswer": _batch_answer(self.contract),
-            "Explanation": _explanation(),
+            "Batch": schemas.batch(f"Input{self.suffix}", "rows", "The rows to answer, in order"),
+            "BatchAnswer": schemas.batch_answer(self.contract),
+            "Explanation": schemas.explanation(),
         }
         return {f"{name}{self.suffix}": schema for name, schema in found.items()}
 
@@ -140,119 +140,6 @@ class DescribedModel:
         }
 
 
-def _readable(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema with each unit in its description too, where Swagger UI shows it."""
-    shown = {name: value for name, value in schema.items() if name not in ("$schema", "properties")}
-    shown["properties"] = {
-        name: {**spec, "description": f"{spec['description']} (unit: {spec['x-unit']})"} if "x-unit" in spec else spec
-        for name, spec in schema["properties"].items()
-    }
-    return shown
-
-
-def _answer(contract: ModelContract) -> dict[str, Any]:
-    schema = _readable(contract.output_schema)
-    identity = {
-        "model": {"type": "string", "description": "The model that answered", "const": contract.model},
-        "model_version": {"type": "string", "description": "The release that answered, e.g. 1.0.0"},
-    }
-    schema["properties"] = {**schema["properties"], **identity}
-    schema["required"] = [*schema["required"], *identity]
-    schema["examples"] = [
-        {**example, "model": contract.model, "model_version": "1.0.0"} for example in schema["examples"]
-    ]
-    return schema
-
-
-def _batch(item: str, name: str, description: str) -> dict[str, Any]:
-    items = {"type": "array", "minItems": 1, "items": _ref(item), "description": description}
-    return {"type": "object", "properties": {name: items}, "required": [name], "additionalProperties": False}
-
-
-def _batch_answer(contract: ModelContract | None) -> dict[str, Any]:
-    item = _readable(contract.output_schema) if contract else ANY_OBJECT
-    return {
-        "type": "object",
-        "properties": {
-            "predictions": {"type": "array", "items": item, "description": "One answer a row, in the rows' order"},
-            "model": {"type": "string", "description": "The model that answered"},
-            "model_version": {"type": "string", "description": "The release that answered every row"},
-        },
-        "required": ["predictions", "model", "model_version"],
-        "additionalProperties": False,
-    }
-
-
-def _explanation() -> dict[str, Any]:
-    number = {"type": "number"}
-    contribution = {
-        "type": "object",
-        "properties": {
-            "field": {"type": "string", "description": "Name of an input field"},
-            "value": {"description": "What the row has there"},
-            "contribution": {**number, "description": "What it adds to the answer, in the answer's unit"},
-            "standard_error": {**number, "description": "Standard error of the contribution, which is an estimate"},
-        },
-        "required": ["field", "value", "contribution", "standard_error"],
-        "additionalProperties": False,
-    }
-    output = {
-        "type": "object",
-        "properties": {
-            "base": {**number, "description": "Mean answer over the background rows"},
-            "value": {**number, "description": "The answer to this row"},
-            "contributions": {"type": "array", "items": contribution, "description": "The largest first"},
-        },
-        "required": ["base", "value", "contributions"],
-        "additionalProperties": False,
-    }
-    return {
-        "type": "object",
-        "properties": {
-            "explanations": {
-                "type": "object",
-                "additionalProperties": output,
-                "description": "One for each number of the answer, by the output field's name",
-            },
-            "model": {"type": "string", "description": "The model that is explained"},
-            "model_version": {"type": "string", "description": "The release that is explained"},
-        },
-        "required": ["explanations", "model", "model_version"],
-        "additionalProperties": False,
-    }
-
-
-def _problem_schema() -> dict[str, Any]:
-    error = {
-        "type": "object",
-        "properties": {
-            "pointer": {
-                "type": "string",
-                "description": "JSON Pointer (RFC 6901) to the place at fault, in the input or a refused file",
-            },
-            "detail": {"type": "string", "description": "What is wrong there"},
-        },
-        "required": ["pointer", "detail"],
-    }
-    return {
-        "type": "object",
-        "description": "A problem document (RFC 9457)",
-        "properties": {
-            "type": {"type": "string", "description": "The kind of problem; an identifier, not an address"},
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
-            "detail": {"type": "string", "description": "What happened, and what to do next"},
-            "reason": {"enum": [state.value for state in State], "description": "The consumer's state, with a 503"},
-            "errors": {"type": "array", "items": error, "description": "Every place at fault"},
-            "errors_omitted": {
-                "type": "integer",
-                "description": "How many more errors there are than are listed; a bad row after those counts once",
-            },
-        },
-        "required": ["type", "title", "status", "detail"],
-    }
-
-
 def _field_table(schema: Mapping[str, Any]) -> str:
     """The fields of one side as a Markdown table, which Swagger UI shows without a click."""
     lines = ["| field | values | unit | meaning |", "|---|---|---|---|"]
@@ -272,9 +159,12 @@ def _prediction(name: str, summary: str, asks: str, gives: str, suffix: str, exa
         "operationId": f"{name}{suffix}",
         "tags": ["predictions"],
         "summary": summary,
-        "requestBody": {"required": True, "content": {JSON: {"schema": _ref(f"{asks}{suffix}"), "example": example}}},
+        "requestBody": {
+            "required": True,
+            "content": {JSON: {"schema": schemas.reference(f"{asks}{suffix}"), "example": example}},
+        },
         "responses": {
-            "200": {"description": "The answer", "content": {JSON: {"schema": _ref(f"{gives}{suffix}")}}},
+            "200": {"description": "The answer", "content": {JSON: {"schema": schemas.reference(f"{gives}{suffix}")}}},
             **{str(kind.status.value): _refusal(kind) for kind in (*refusals, problems.MODEL_FAILED)},
         },
     }
@@ -302,7 +192,7 @@ def _health(name: str, summary: str) -> dict[str, Any]:
 
 
 def _refusal(kind: ProblemKind) -> dict[str, Any]:
-    content = {"schema": _ref("Problem"), "example": _problem_example(kind)}
+    content = {"schema": schemas.reference("Problem"), "example": _problem_example(kind)}
     return {"description": kind.title, "content": {problems.MEDIA_TYPE: content}}
 
 
@@ -311,10 +201,6 @@ def _problem_example(kind: ProblemKind) -> dict[str, Any]:
         return problems.problem_document(kind, State.NO_RELEASE.meaning, reason=State.NO_RELEASE)
     errors = [Problem("/field", "is missing")] if kind is problems.INVALID else []
     return problems.problem_document(kind, f"{kind.title}.", errors=errors)
-
-
-def _ref(name: str) -> dict[str, Any]:
-    return {"$ref": f"#/components/schemas/{name}"}
 
 
 PROCESS_PATHS: Final = {
