@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -236,6 +237,21 @@ def test_what_was_held_grows_old_from_when_it_is_held_no_more(
     promoted.clock.advance(1)
     copy.tidy()
     assert not model.exists()
+
+
+def test_what_is_asked_for_again_is_not_removed_before_it_is_committed(
+    copy: LocalCopy, fetched: LocalRelease, promoted: RegistrySimulator, directory: Path
+) -> None:
+    shutil.rmtree(directory / "state")
+    promoted.clock.advance(2 * local_copy.UNUSED_S)
+    for folder in (directory / "files").iterdir():
+        os.utime(folder, (0, 0))
+    copy.fetch(promoted.reader, fetched.resolved)
+    # Another consumer that shares the directory tidies up meanwhile.
+    LocalCopy(directory, promoted.trust, promoted.clock).tidy()
+    assert {folder.name for folder in (directory / "files").iterdir()} == {
+        file.sha256 for file in fetched.resolved.manifest.content.files
+    }
 
 
 def test_nothing_is_removed_where_a_state_cannot_be_read(

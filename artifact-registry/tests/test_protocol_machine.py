@@ -88,7 +88,7 @@ def overwrite(broken: pytest.MonkeyPatch) -> None:
 
 
 def believe_the_hint(broken: pytest.MonkeyPatch) -> None:
-    broken.setattr(ReleaseReader, "_probe", lambda _, entry, *__: entry)
+    broken.setattr(ReleaseReader, "newest", lambda _, entry, *__: entry)
 
 
 def name_files_before_they_are_there(broken: pytest.MonkeyPatch) -> None:

@@ -109,6 +109,20 @@ def test_a_port_that_is_taken_is_a_usage_error(main: Main, capsys: pytest.Captur
     assert "Next: stop what holds it, or choose another with --port" in told
 
 
+@pytest.mark.parametrize("host", ["ü..x", "a" * 70])
+def test_what_is_no_name_of_a_host_is_a_usage_error(main: Main, capsys: pytest.CaptureFixture[str], host: str) -> None:
+    assert main("--wait", "--host", host, "--port", "0") == 2
+    assert f"Nothing can listen on {host}:0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"])
+def test_a_folder_of_other_processes_counts_is_a_usage_error(
+    main: Main, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert main("--wait", **{name: "/nowhere"}) == 2
+    assert f"{name} is set, to '/nowhere'" in capsys.readouterr().err
+
+
 def test_a_host_that_is_not_this_machines_is_a_usage_error(main: Main, capsys: pytest.CaptureFixture[str]) -> None:
     assert main("--wait", "--host", "192.0.2.1", "--port", "0") == 2
     assert "192.0.2.1:0" in capsys.readouterr().err

@@ -214,6 +214,21 @@ async def test_a_body_in_another_transfer_coding_is_refused(codings: bytes) -> N
     assert not app.begun.is_set()
 
 
+@pytest.mark.parametrize(
+    "head", [b"POST / HTTP/1.0\r\n" + HOST + b"transfer-encoding: chunked\r\n", b"GET / HTTP/2.0\r\n" + HOST]
+)
+async def test_what_another_version_frames_otherwise_is_refused(head: bytes) -> None:
+    app = Application()
+    app.released.set()
+    caller = Caller(app)
+    caller.send(head + b"\r\n0\r\n\r\n")
+    await caller.rest()
+    caller.leave()
+    told = b"".join(caller.pipe.written)
+    problem_in(told, 400)
+    assert not app.begun.is_set()
+
+
 class TestHosts:
     """A request of HTTP/1.1 says once whom it is for (RFC 9112, section 3.2)."""
 
@@ -241,6 +256,19 @@ class TestHosts:
     @pytest.mark.parametrize("hosts", [b"", HOST])
     async def test_may_be_missing_in_the_version_before(self, hosts: bytes) -> None:
         assert (await self.told(b"GET / HTTP/1.0\r\n" + hosts + b"\r\n")).startswith(b"HTTP/1.1 200 ")
+
+    @pytest.mark.parametrize("host", [b"a b/c@d", b"here:port", b"[::1", b"user@here", b"here:80:80", b"%zz"])
+    @pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+    async def test_that_name_nobody_are_refused(self, host: bytes, version: bytes) -> None:
+        problem_in(await self.told(b"GET / HTTP/" + version + b"\r\nhost: " + host + b"\r\n\r\n"), 400)
+
+    @pytest.mark.parametrize(
+        "host",
+        [b"", b"here", b"here:", b"my_host.example:8000", b"127.0.0.1:80", b"[::1]:80", b"xn--bcher-kva.example"],
+    )
+    async def test_that_name_somebody_are_not(self, host: bytes) -> None:
+        told = await self.told(b"GET / HTTP/1.1\r\nhost: " + host + b"\r\n\r\n")
+        assert told.startswith(b"HTTP/1.1 200 ")
 
     async def test_are_one_in_the_version_before_too(self) -> None:
         problem_in(await self.told(b"GET / HTTP/1.0\r\n" + HOST * 2 + b"\r\n"), 400)

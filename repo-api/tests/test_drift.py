@@ -25,6 +25,7 @@ from edustream_api.drift.monitor import DriftMonitor, FieldDrift, Thresholds, Ve
 from edustream_api.drift.pace import Pace
 from edustream_api.drift.recorder import Recorder
 from edustream_api.drift.reference import Reference, Values, read_reference
+from edustream_api.events import Swapped
 from edustream_api.loading import ServedModel
 from edustream_api.worker_files import WorkerFiles
 
@@ -234,18 +235,19 @@ def test_each_of_several_models_has_its_own(bench: ConsumerBench, row: dict[str,
 def test_rows_are_counted_alike_however_they_come(contract: ModelContract, window: int, step: int) -> None:
     reference = read_reference(orjson.dumps(profile()), contract)
     rows, answers = drawn(contract.example(), 5000), [{"prediction": "No", "probability": 0.3}] * 5000
-    recorder = Recorder("digest", reference, window)
+    recorder = Recorder("digest", reference, window, 1, lambda: 0.0)
     for start in range(0, len(rows), step):
         recorder.take(rows[start : start + step], answers[start : start + step])
     recorded = recorder.recorded()
+    kept = sum(block.rows for block in recorded)
     values = Values(reference)
-    values.add(rows[5000 - recorded.rows :], answers[5000 - recorded.rows :])
-    assert recorded.rows == {10: 9, 1000: 900, 100_000: 5000}[window]
-    assert recorded.counts.tolist() == values.binned().tolist()
+    values.add(rows[5000 - kept :], answers[5000 - kept :])
+    assert kept == {10: 9, 1000: 900, 100_000: 5000}[window]
+    assert sum(block.counts for block in recorded).tolist() == values.binned().tolist()
 
 
 def test_nothing_grows_with_the_number_of_rows(contract: ModelContract) -> None:
-    recorder = Recorder("digest", read_reference(orjson.dumps(profile()), contract), 1000)
+    recorder = Recorder("digest", read_reference(orjson.dumps(profile()), contract), 1000, 1, lambda: 0.0)
     rows, answers = drawn(contract.example(), 500), [{"prediction": "No", "probability": 0.3}] * 500
 
     def record(times: int) -> None:
@@ -285,12 +287,12 @@ def test_one_window_after_another_is_recorded_whole_and_then_so_many_rows_a_seco
         assert kept == answers
         return len(kept)
 
-    # Two windows of 1,000 rows are 500 of each for each of two workers, twice; 100 rows a second are 50 of each.
-    assert [recorded(), recorded()] == [700, 300]
+    # A burst may reach one of the two workers alone; 100 rows a second are 50 of each.
+    assert [recorded(), recorded(), recorded()] == [700, 700, 600]
     now[0] = 2.0
     assert [recorded(), recorded()] == [100, 0]
     now[0] = 1000.0
-    assert [recorded(), recorded()] == [700, 300]
+    assert [recorded(), recorded(), recorded()] == [700, 700, 600]
 
 
 def test_rows_that_come_together_are_recorded_at_even_distances() -> None:
@@ -341,7 +343,8 @@ def test_what_other_workers_counted_is_added_unless_they_died_or_run_another_rel
         monitor._show()
         (own,) = directory.glob("drift.churn.*.json")
         shown = orjson.loads(own.read_bytes())
-        assert (shown["process"], shown["rows"], sum(shown["counts"])) == (os.getpid(), 100, 300)
+        ((_, rows, counts), *_) = shown["blocks"]
+        assert (shown["process"], rows, sum(counts)) == (os.getpid(), 100, 300)
         for process, changes in {
             strangers: {},
             dead: {},
@@ -354,6 +357,48 @@ def test_what_other_workers_counted_is_added_unless_they_died_or_run_another_rel
         (directory / f"drift.churn.{parent}.json").write_bytes(orjson.dumps({**shown, "process": parent}))
         assert client.get("/drift").json()["rows"] == 200
         assert 'edustream_drift_samples{model="churn"} 200.0' in client.get("/metrics").text
+
+
+class WorkerFilesOf(WorkerFiles):
+    """Those of a worker that is no process of its own: `number` stands for its process."""
+
+    def __init__(self, directory: Path, number: int) -> None:
+        super().__init__(directory, "drift")
+        self._number = number
+
+    def _file(self, process: int | str) -> str:
+        return super()._file(self._number if process == os.getpid() else process)
+
+
+@pytest.mark.parametrize("workers", [1, 4, 16])
+def test_a_whole_window_of_shifted_rows_raises_the_alarm_whichever_worker_it_reaches(
+    bench: ConsumerBench, consumer: Consumer, row: dict[str, Any], tmp_path: Path, workers: int
+) -> None:
+    consumer.start()
+    _, model = served(consumer)
+    now = iter(range(10**6))
+    monitors = [
+        DriftMonitor(Thresholds(0.1, 0.25, 500), 10_000, 0.0, workers, WorkerFilesOf(tmp_path, number), now.__next__)
+        for number in range(workers)
+    ]
+    for monitor in monitors:
+        monitor.listen(Swapped(None, model, bench.registry.clock(), 0.0))
+
+    def reach(monitor: DriftMonitor, rows: list[dict[str, Any]]) -> None:
+        for start in range(0, len(rows), 500):
+            monitor.observe(model, rows[start : start + 500], model.inference.answers(rows[start : start + 500]))
+        monitor._show()
+
+    usual = drawn(row, 10_000)
+    for number, monitor in enumerate(monitors):
+        reach(monitor, usual[number::workers])
+    assert isinstance(model.reference, Reference)
+    assert monitors[-1].compare(model.reference).verdict == Verdict.STABLE
+    # A caller that keeps its connection stays with one worker.
+    reach(monitors[0], [{**one, "tenure": 45 + one["tenure"] % 15} for one in drawn(row, 10_000)])
+    for monitor in monitors:
+        drift = monitor.compare(model.reference)
+        assert (drift.verdict, drift.rows >= 9000) == (Verdict.MAJOR_SHIFT, True)
 
 
 def dead_process() -> int:

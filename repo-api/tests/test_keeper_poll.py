@@ -480,3 +480,29 @@ def test_a_file_put_back_heals(bench: ConsumerBench) -> None:
     bench.registry.memory.objects.update(objects)
     keeper.poll()
     assert keeper.snapshot.state is State.READY
+
+
+def test_what_nobody_foresaw_counts_as_an_outage_and_ends_with_the_budget(
+    bench: ConsumerBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.release("1.0.0")
+    keeper = bench.keeper()
+    keeper.start()
+
+    def broken(*_: Any) -> Resolved:
+        raise RuntimeError("a defect")
+
+    with monkeypatch.context() as defect:
+        defect.setattr(ReleaseReader, "poll", broken)
+        defect.setattr(ReleaseReader, "resolve", broken)
+        bench.events.clear()
+        with pytest.raises(RuntimeError, match="a defect"):
+            keeper.poll()
+        assert (keeper.snapshot.state, version(keeper)) == (State.DEGRADED, "1.0.0")
+        assert Polled(PollResult.UNREACHABLE) in bench.events
+        bench.registry.clock.advance(BUDGET_S + 1)
+        with pytest.raises(RuntimeError, match="a defect"):
+            keeper.poll()
+        assert (keeper.snapshot.state, keeper.snapshot.serving) == (State.UNREACHABLE, None)
+    keeper.poll()
+    assert (keeper.snapshot.state, version(keeper)) == (State.READY, "1.0.0")

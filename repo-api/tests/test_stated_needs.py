@@ -385,3 +385,12 @@ def test_statements_are_readable_json(bench: ConsumerBench, keeper: Keeper) -> N
 
 def test_pollers_have_names_of_their_own() -> None:
     assert Poller(lambda: None, 1.0)._thread.name != Poller(lambda: None, 1.0, "needs")._thread.name
+
+
+def test_a_field_that_the_contract_does_not_have_is_named(
+    bench: ConsumerBench, keeper: Keeper, caplog: pytest.LogCaptureFixture
+) -> None:
+    replica(bench, keeper, reads=("nosuch",)).look()
+
+    (record,) = [record for record in caplog.records if record.message == "needs_not_stated"]
+    assert any("nosuch" in problem for problem in vars(record)["errors"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,22 @@ def test_others_are_read_as_they_showed_themselves_last(tmp_path: Path) -> None:
     assert files.shared
     assert files.others() == [{"rows": 1}, {"rows": 1}]
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_what_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        write(path, data[:1])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    files = WorkerFiles(tmp_path, "rows")
+    files.show({"rows": 1})
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        files.show({"rows": 2})
+    (shown,) = tmp_path.iterdir()
+    assert shown.read_bytes() == b'{"rows":1}'
 
 
 def test_who_died_is_counted_until_it_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

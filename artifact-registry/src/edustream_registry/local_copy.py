@@ -87,6 +87,9 @@ class LocalCopy:
         (kind `digest`), `Unreachable`.
         """
         release = LocalRelease(resolved, self._directory)
+        with self._alone():
+            # Until it is committed no state holds it, and whoever shares this directory may tidy up.
+            self._renew(resolved)
         for file in resolved.manifest.content.files:
             if names is None or file.name in names:
                 path = _file_path(self._directory, file.sha256, file.name)
@@ -132,7 +135,7 @@ class LocalCopy:
                 self._write(resolved.reference, {**state, "withdrawn": told})
 
     def tidy(self) -> None:
-        """Remove the files of releases that no state here holds, but for those written, or held, in the last hour.
+        """Remove the files of releases that no state here holds, but for those asked for, or held, in the last hour.
 
         A rollback may ask for these, and another process, which shares this directory, may be about to use them.
         Nothing is removed where a state cannot be read.
@@ -172,7 +175,7 @@ class LocalCopy:
             if held and _is_earlier(resolved, held, since):
                 return
             if held:
-                self._retire(held)
+                self._renew(held)
             self._remember(resolved)
 
     def _held(self, reference: Reference, state: dict[str, Any]) -> Resolved | None:
@@ -181,10 +184,10 @@ class LocalCopy:
         except Rejected:
             return None
 
-    def _retire(self, held: Resolved) -> None:
+    def _renew(self, resolved: Resolved) -> None:
         """Have the files of a release grow old from now on."""
         now = self._clock().timestamp()
-        for file in held.manifest.content.files:
+        for file in resolved.manifest.content.files:
             with suppress(OSError):
                 os.utime(self._directory / "files" / file.sha256, (now, now))
 

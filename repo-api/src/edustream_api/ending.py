@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import multiprocessing
 import os
+import re
 import signal
 import sys
 from contextlib import suppress
@@ -12,6 +13,12 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Thread
 from types import FrameType
+from typing import Final
+
+from edustream_api.worker_files import runs
+
+PROCESS: Final = re.compile(r"[._]([0-9]+)\.")
+"""The number of the process that a file was written by, in the file's name."""
 
 
 def exit_cleanly_on_signals() -> None:
@@ -42,9 +49,12 @@ def _outlive(parent: BaseProcess, address: Path) -> None:
 
 
 def _clean_up(address: Path) -> None:
-    # The others may still count: what lies there under their process numbers is theirs.
-    for path in (address, *address.parent.glob(f"*[._]{os.getpid()}.*")):
-        path.unlink(missing_ok=True)
+    address.unlink(missing_ok=True)
+    for path in address.parent.glob("*"):
+        counted = PROCESS.search(path.name)
+        # The others may still count: what lies there under their process numbers is theirs.
+        if counted and (int(counted[1]) == os.getpid() or not runs(int(counted[1]))):
+            path.unlink(missing_ok=True)
     with suppress(OSError):
         address.parent.rmdir()
 

@@ -114,7 +114,10 @@ class Keeper:
         return self.snapshot
 
     def poll(self) -> PollResult:
-        """One look at the registry: swap, heal, degrade or refuse as it asks for. A bad find never stops serving."""
+        """One look at the registry: swap, heal, degrade or refuse as it asks for. A bad find never stops serving.
+
+        What nobody foresaw is raised, and counts as an outage: what has no answer must not be served for ever.
+        """
         try:
             result = self._advance()
         except Unreachable as error:
@@ -123,6 +126,16 @@ class Keeper:
         except (NothingToServe, Rejected, Incompatible, InvalidInput) as error:
             self._refuse(error)
             result = PollResult.REFUSED
+        except Exception as error:
+            self._survive(
+                Unreachable(
+                    "connection",
+                    f"The look at {self.where} broke off in a way that nobody foresaw ({type(error).__qualname__}).",
+                    remedy="look for poll_failed in the log; start the consumer again if it goes on.",
+                )
+            )
+            self._tell(Polled(PollResult.UNREACHABLE))
+            raise
         self._tell(Polled(result))
         return result
 

@@ -6,7 +6,8 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Final
 
 LOG: Final = logging.getLogger("edustream_api.polling")
@@ -47,11 +48,14 @@ class Poller:
             # A defect in one round must not silently end all later ones: the consumer would never heal.
             LOG.exception("poll_failed")
 
-    def stop(self) -> None:
-        """End after the poll under way, without waiting for it longer than a second."""
+    def tell_to_stop(self) -> None:
+        """Have no further poll begin."""
         self._stopped = True
         self._due.set()
-        self._thread.join(STOP_TIMEOUT_S)
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the end of a poll under way, and no longer than this."""
+        self._thread.join(seconds)
 
     def _run(self) -> None:
         yield_to_answers()
@@ -61,6 +65,15 @@ class Poller:
             if self._stopped:
                 return
             self.poll()
+
+
+def stop(pollers: Sequence[Poller]) -> None:
+    """End all of them after the polls under way, without waiting for these longer than a second."""
+    for poller in pollers:
+        poller.tell_to_stop()
+    deadline = monotonic() + STOP_TIMEOUT_S
+    for poller in pollers:
+        poller.wait(max(deadline - monotonic(), 0.0))
 
 
 def yield_to_answers() -> None:

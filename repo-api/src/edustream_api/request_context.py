@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count
 from typing import Final, TypeAlias
 
@@ -24,12 +25,23 @@ TRACERESPONSE: Final = b"traceresponse"
 API_KEY: Final = "api_key"
 """The entry of `scope["state"]` that holds the name of the API key that a request was admitted with."""
 
+HOST_VALUE: Final = re.compile(
+    rb"(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*(?::[0-9]*)?|\[[0-9A-Fa-fv._~!$&'()*+,;=:-]+\](?::[0-9]*)?"
+)
+"""A host and a port (RFC 9110, section 7.2; RFC 3986, section 3.2.2); either may be absent."""
+
 # What stands in a URN and in a log without being escaped.
 SANE_ID: Final = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
 
 # A random prefix for the process and a count: unique, and 20 times cheaper than a UUID.
 _PROCESS: Final = os.urandom(8).hex()
 _COUNT: Final = count(1)
+
+
+@lru_cache(maxsize=16)
+def is_host(value: bytes) -> bool:
+    """Whether the value of a field Host names one."""
+    return HOST_VALUE.fullmatch(value) is not None
 
 
 @dataclass(slots=True)

@@ -145,9 +145,10 @@ def _require_address(host: str, port: int) -> None:
         with socket.socket(family, kind) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "this is no name of a host"
         raise InvalidInput(
             "argument",
-            f"Nothing can listen on {host}:{port}: {error.strerror}.",
+            f"Nothing can listen on {host}:{port}: {why}.",
             remedy="stop what holds it, or choose another with --port (0 takes a free one) and --host.",
         ) from error

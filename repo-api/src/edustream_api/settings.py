@@ -100,11 +100,10 @@ class ConsumerSettings:
     def contradictions(self) -> list[Problem]:
         """What is wrong with settings that are each right."""
         problems = []
-        # Each worker keeps its part of the window.
-        held = self.workers * sure_rows(self.drift_window // self.workers)
+        held = sure_rows(self.drift_window, self.workers)
         if self.drift_min_rows > held:
-            windows = "the window is" if self.workers == 1 else f"the windows of {self.workers} workers are"
-            expected = f"at most {held}, which {windows} sure to hold; EDUSTREAM_DRIFT_WINDOW is {self.drift_window}"
+            window = "the window" if self.workers == 1 else f"the window of {self.workers} workers"
+            expected = f"at most {held}, which {window} is sure to hold; EDUSTREAM_DRIFT_WINDOW is {self.drift_window}"
             problems.append(Problem("EDUSTREAM_DRIFT_MIN_ROWS", f"is {self.drift_min_rows}; expected: {expected}"))
         if self.drift_psi_minor >= self.drift_psi_major:
             expected = f"less than EDUSTREAM_DRIFT_PSI_MAJOR, which is {self.drift_psi_major:g}"

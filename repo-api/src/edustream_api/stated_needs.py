@@ -127,4 +127,5 @@ class StatedNeeds:
         before = self.report
         self.report = NeedsReport(before.statement, error)
         if before.error is None or str(before.error) != str(error):
-            LOG.error("needs_not_stated", extra={"kind": error.kind, "fact": error.fact, "next": error.remedy})
+            said = {"kind": error.kind, "fact": error.fact, "next": error.remedy}
+            LOG.error("needs_not_stated", extra={**said, "errors": [str(problem) for problem in error.problems]})

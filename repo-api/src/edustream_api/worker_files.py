@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -44,9 +43,13 @@ class WorkerFiles:
         """Replace what this process shows, as a whole: a reader never meets half of it."""
         if self._directory is None:
             return
-        with tempfile.NamedTemporaryFile(dir=self._directory, suffix=".part", delete=False) as part:
-            part.write(orjson.dumps(counts))
-        Path(part.name).replace(self._directory / self._file(os.getpid()))
+        part = self._directory / f"{self._file(os.getpid())}.part"
+        try:
+            part.write_bytes(orjson.dumps(counts))
+            part.replace(self._directory / self._file(os.getpid()))
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
 
     def others(self) -> list[dict[str, Any]]:
         """What the other processes showed last, in no order."""
@@ -68,3 +71,13 @@ class WorkerFiles:
 
     def _file(self, process: int | str) -> str:
         return f"{self._name}.{process}.json"
+
+
+def runs(process: int) -> bool:
+    """Whether a process of this user has this number."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, PermissionError):
+        # What may not be signalled is of another user, and so has the number of one that died.
+        return False
+    return True

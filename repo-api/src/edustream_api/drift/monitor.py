@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
 from edustream_api.drift.pace import Pace
-from edustream_api.drift.recorder import Recorded, Recorder
+from edustream_api.drift.recorder import Recorder
 from edustream_api.drift.reference import FieldReference, Reference, Rows
 from edustream_api.drift.statistics import (
     Counts,
@@ -19,10 +19,11 @@ from edustream_api.drift.statistics import (
     population_stability_index,
     stability_index_by_chance,
 )
+from edustream_api.drift.window import Block, newest
 from edustream_api.events import Event, Swapped
 from edustream_api.loading import ServedModel
 from edustream_api.polling import Poller
-from edustream_api.worker_files import SHOW_INTERVAL_S, WorkerFiles
+from edustream_api.worker_files import SHOW_INTERVAL_S, WorkerFiles, runs
 
 
 class Verdict(StrEnum):
@@ -106,17 +107,19 @@ class DriftMonitor:
         files: WorkerFiles,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Each of `workers` processes keeps its part of `window_rows`; in `files` they show it to one another.
+        """Each of `workers` processes keeps its last `window_rows`; in `files` they show them to one another.
 
-        Of a stream that goes on, `rows_a_second` are recorded, over all workers; of a burst, two windows, so that one
-        whole window still displaces another. `clock` tells seconds.
+        The last of all workers' rows are compared, whichever of them they reached. Of a stream that goes on,
+        `rows_a_second` are recorded, over all workers; of a burst, two windows, so that one whole window still
+        displaces another. `clock` tells seconds, to all processes of this machine the same.
         """
         self.thresholds = thresholds
         self.window_rows = window_rows
-        self._own_rows = window_rows // workers
+        self._workers = workers
         self._files = files
+        self._clock = clock
         self._recorder: Recorder | None = None
-        self._pace = Pace(rows_a_second / workers, 2 * self._own_rows, clock)
+        self._pace = Pace(rows_a_second / workers, 2 * window_rows, clock)
 
     def pollers(self) -> list[Poller]:
         """The threads that this needs while the server runs."""
@@ -127,7 +130,7 @@ class DriftMonitor:
         if isinstance(event, Swapped):
             after = event.after
             self._recorder = (
-                Recorder(after.release.manifest_digest, after.reference, self._own_rows)
+                Recorder(after.release.manifest_digest, after.reference, self.window_rows, self._workers, self._clock)
                 if isinstance(after.reference, Reference)
                 else None
             )
@@ -143,46 +146,28 @@ class DriftMonitor:
     def compare(self, reference: Reference) -> ModelDrift:
         """How far the rows that all workers answered with the release of `reference` lie from it."""
         recorder = self._recorder
-        if recorder is None or recorder.reference is not reference:
-            recorded = Recorded(0, np.zeros(reference.ends[-1], dtype=np.int64))
-        else:
-            recorded = self._with_others(recorder)
-        fields = zip(reference.fields, reference.split(recorded.counts), strict=True)
+        counts, rows = np.zeros(reference.ends[-1], dtype=np.int64), 0
+        if recorder is not None and recorder.reference is reference:
+            for block in newest([*recorder.recorded(), *self._of_others(recorder)], self.window_rows):
+                rows += block.rows
+                counts += block.counts
+        fields = zip(reference.fields, reference.split(counts), strict=True)
         return ModelDrift(
-            recorded.rows,
-            tuple(FieldDrift.of(field, counts, self.thresholds) for field, counts in fields),
+            rows,
+            tuple(FieldDrift.of(field, observed, self.thresholds) for field, observed in fields),
         )
 
-    def _with_others(self, recorder: Recorder) -> Recorded:
-        own = recorder.recorded()
-        rows, counts = own.rows, own.counts
+    def _of_others(self, recorder: Recorder) -> Iterator[Block]:
         for shown in self._files.others():
-            if not _runs(shown["process"]):
+            if not runs(shown["process"]):
                 self._files.forget(shown["process"])
             elif shown["release"] == recorder.release:
-                rows += shown["rows"]
-                counts = counts + np.array(shown["counts"], dtype=np.int64)
-        return Recorded(rows, counts)
+                for at, rows, counts in shown["blocks"]:
+                    yield Block(at, rows, np.array(counts, dtype=np.int64))
 
     def _show(self) -> None:
         recorder = self._recorder
         if recorder is None:
             return
-        recorded = recorder.recorded()
-        self._files.show(
-            {
-                "process": os.getpid(),
-                "release": recorder.release,
-                "rows": recorded.rows,
-                "counts": recorded.counts.tolist(),
-            }
-        )
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, PermissionError):
-        # What may not be signalled is of another user, and so has the number of a worker that died.
-        return False
-    return True
+        blocks = [[block.at, block.rows, block.counts.tolist()] for block in recorder.recorded()]
+        self._files.show({"process": os.getpid(), "release": recorder.release, "blocks": blocks})

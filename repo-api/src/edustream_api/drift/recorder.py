@@ -6,23 +6,14 @@ A row is not kept: what is kept of many rows costs every request the processor's
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Final
 
 from edustream_api.drift.reference import Reference, Rows, Values
-from edustream_api.drift.statistics import Counts
-from edustream_api.drift.window import SlidingWindow
+from edustream_api.drift.window import Block, SlidingWindow
 
 MOST_ROWS: Final = 4096
 """Rows whose values are counted before they are binned: numbers seldom occur twice, and take memory each."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """What a window holds: how many rows, and how many of them lie in each bin of the reference (int64)."""
-
-    rows: int
-    counts: Counts
 
 
 class Recorder:
@@ -31,10 +22,14 @@ class Recorder:
     May be called from several threads.
     """
 
-    def __init__(self, release: str, reference: Reference, window_rows: int) -> None:
+    def __init__(
+        self, release: str, reference: Reference, window_rows: int, workers: int, clock: Callable[[], float]
+    ) -> None:
+        """`workers` processes have such a window each; `clock` tells seconds, to all of them the same."""
         self.release = release
         self.reference = reference
-        self._window = SlidingWindow(window_rows, reference.ends[-1])
+        self._clock = clock
+        self._window = SlidingWindow(window_rows, reference.ends[-1], workers)
         self._values = Values(reference)
         self._room = min(MOST_ROWS, self._window.room)
         """How many rows until the values are binned, since they are many or the window's newest block is full."""
@@ -51,13 +46,13 @@ class Recorder:
             self._values.add(rows, answers)
             self._room -= len(rows)
 
-    def recorded(self) -> Recorded:
+    def recorded(self) -> list[Block]:
         """All that the window holds."""
         with self._lock:
             self._bin()
-            return Recorded(self._window.rows, self._window.counts)
+            return self._window.blocks
 
     def _bin(self) -> None:
-        self._window.add(self._values.rows, self._values.binned())
+        self._window.add(self._values.rows, self._values.binned(), self._clock())
         self._values = Values(self.reference)
         self._room = min(MOST_ROWS, self._window.room)

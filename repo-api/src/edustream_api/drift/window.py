@@ -1,8 +1,9 @@
-"""A sliding window over counted rows: a ring of blocks, of which the oldest is forgotten as a whole."""
+"""A sliding window over counted rows: blocks of counts, of which the oldest is forgotten as a whole."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -11,28 +12,47 @@ from edustream_api.drift.statistics import Counts
 BLOCKS: Final = 10
 
 
-def sure_rows(rows: int) -> int:
-    """How many rows a window of `rows` is sure to hold once it was full: all but the block that is filled anew."""
-    return (BLOCKS - 1) * _block_rows(rows)
+class Block(NamedTuple):
+    """Some rows that came one after the other: when the last of them did, how many, how many of them in each bin."""
+
+    at: float
+    rows: int
+    counts: Counts
 
 
-def _block_rows(rows: int) -> int:
-    return max(rows // BLOCKS, 1)
+def sure_rows(rows: int, workers: int = 1) -> int:
+    """How many rows a window of `rows` is sure to hold once it was full, whichever of the workers they reached."""
+    return min((BLOCKS * workers - 1) * _block_rows(rows, workers), rows)
+
+
+def newest(blocks: Iterable[Block], rows: int) -> list[Block]:
+    """The blocks that came last, from the newest on: as many as hold at most so many rows."""
+    found: list[Block] = []
+    for block in sorted(blocks, key=lambda block: block.at, reverse=True):
+        rows -= block.rows
+        if rows < 0:
+            break
+        found.append(block)
+    return found
+
+
+def _block_rows(rows: int, workers: int) -> int:
+    return max(rows // (BLOCKS * workers), 1)
 
 
 class SlidingWindow:
-    """Counts of the last `rows` rows, or up to a tenth less; it takes as much memory for one row as for all."""
+    """Counts of the last `rows` rows, or up to a block less; it takes as much memory for one row as for all.
 
-    def __init__(self, rows: int, bins: int) -> None:
-        self._block_rows = _block_rows(rows)
-        self._blocks = np.zeros((BLOCKS, bins), dtype=np.int64)
-        self._rows = [0] * BLOCKS
+    Each of several workers has such a window, since all rows may reach the same one. The more of them there are, the
+    smaller the blocks: the newest of each, which is not full, reaches far back where few rows come.
+    """
+
+    def __init__(self, rows: int, bins: int, workers: int = 1) -> None:
+        self._block_rows = _block_rows(rows, workers)
+        self._counts = np.zeros((BLOCKS * workers, bins), dtype=np.int64)
+        self._rows = [0] * len(self._counts)
+        self._at = [0.0] * len(self._counts)
         self._newest = 0
-
-    @property
-    def rows(self) -> int:
-        """How many rows are counted."""
-        return sum(self._rows)
 
     @property
     def room(self) -> int:
@@ -40,16 +60,21 @@ class SlidingWindow:
         return self._block_rows - self._rows[self._newest]
 
     @property
-    def counts(self) -> Counts:
-        """The rows of the window in each bin: int64 (bins,)."""
-        total: Counts = self._blocks.sum(axis=0)
-        return total
+    def blocks(self) -> list[Block]:
+        """What the window holds."""
+        return [
+            Block(at, rows, counts.copy())
+            for at, rows, counts in zip(self._at, self._rows, self._counts, strict=True)
+            if rows
+        ]
 
-    def add(self, rows: int, counts: Counts) -> None:
-        """Count `rows` more, at most `room`; `counts` (bins,) says in which bins they lie."""
-        self._blocks[self._newest] += counts
+    def add(self, rows: int, counts: Counts, at: float) -> None:
+        """Count `rows` more, at most `room`, the last of which came `at`; `counts` (bins,): in which bins they lie."""
+        if rows:
+            self._at[self._newest] = at
+        self._counts[self._newest] += counts
         self._rows[self._newest] += rows
         if not self.room:
-            self._newest = (self._newest + 1) % BLOCKS
-            self._blocks[self._newest] = 0
+            self._newest = (self._newest + 1) % len(self._rows)
+            self._counts[self._newest] = 0
             self._rows[self._newest] = 0

@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
-from edustream_api import problems
+from edustream_api import polling, problems
 from edustream_api.access.gate import Access
 from edustream_api.hosting import Hosting
 from edustream_api.metrics import Metrics
@@ -59,8 +59,7 @@ def build_app(
         for poller in pollers:
             poller.start()
         yield {REFUSED: metrics.refused}
-        for poller in pollers:
-            poller.stop()
+        polling.stop(pollers)
         if access is not None:
             await access.aclose()
 

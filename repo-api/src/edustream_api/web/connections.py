@@ -25,6 +25,8 @@ BLANKS: Final = b" \t"
 LINGER_S: Final = 0.5
 """How long a connection without a request stays open at the end of the server: what its client may just have sent would
 be answered by a reset."""
+OLD: Final = "1.0"
+VERSIONS: Final = (OLD, "1.1")
 UPGRADE: Final = frozenset({b"connection", b"http2-settings", b"upgrade"})
 
 
@@ -100,20 +102,23 @@ class BoundedConnection(JoinedConnection):
     def on_headers_complete(self) -> None:
         """Called by the parser at the end of a head.
 
-        Raises `ValueError` for one that does not say whom it is for, or whose body comes in a coding that is not known.
+        Raises `ValueError` for one of another protocol, that does not say whom it is for, or whose body comes in a
+        coding that is not known.
         """
         if self.parser.should_upgrade():
             return
-        names = [name for name, _ in self.headers]
-        hosts = names.count(request_context.HOST)
+        version = self.parser.get_http_version()
+        if version not in VERSIONS:
+            raise ValueError(f"HTTP/{version}")
+        hosts = [value for name, value in self.headers if name == request_context.HOST]
         # RFC 9112, section 3.2.
-        if hosts > 1 or (not hosts and self.parser.get_http_version() != "1.0"):
-            raise ValueError(f"{hosts} fields of the name Host")
-        if TRANSFER_ENCODING in names:
-            # The parser looks for the last coding alone, and the body would be taken for what it is not.
-            codings = [value.lower() for name, value in self.headers if name == TRANSFER_ENCODING]
-            if codings != [CHUNKED]:
-                raise ValueError(f"transfer codings {codings}")
+        if len(hosts) > 1 or (not hosts and version != OLD) or not all(map(request_context.is_host, hosts)):
+            raise ValueError(f"hosts {hosts}")
+        codings = [value.lower() for name, value in self.headers if name == TRANSFER_ENCODING]
+        # The parser looks for the last coding alone, and the body would be taken for what it is not. What knows nothing
+        # but HTTP/1.0 takes its length from elsewhere (RFC 9112, section 6.1).
+        if codings and (codings != [CHUNKED] or version == OLD):
+            raise ValueError(f"transfer codings {codings}")
         super().on_headers_complete()
         if self._lingering is not None:
             self.cycle.keep_alive = False

@@ -18,7 +18,7 @@ from edustream_api.challenger.split import TO_CHAMPION, row_key
 from edustream_api.hosting import HostedModel, Hosting
 from edustream_api.joint_inference import JointInference
 from edustream_api.prediction import encoded
-from edustream_api.request_context import HOST, IDENTITY, Headers, RequestContext
+from edustream_api.request_context import HOST, IDENTITY, Headers, RequestContext, is_host
 from edustream_api.web.reply import JSON_HEADER, Observe
 
 OK: Final = 200
@@ -132,4 +132,9 @@ def header_lines(headers: Headers) -> bytes:
 
 
 def _is_common(fields: Mapping[bytes, bytes]) -> bool:
-    return fields.get(CONTENT_TYPE) == JSON_HEADER[1] and HOST in fields and UNCOMMON.isdisjoint(fields)
+    return (
+        fields.get(CONTENT_TYPE) == JSON_HEADER[1]
+        and HOST in fields
+        and is_host(fields[HOST])
+        and UNCOMMON.isdisjoint(fields)
+    )
