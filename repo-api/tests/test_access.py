@@ -296,13 +296,26 @@ class TestLimits:
             assert [client.get(path).status_code for _ in range(3)] == [200] * 3
         assert client.get("/models").status_code == 200
 
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "http://:secret@here",
+            "redis://:secret@here/0",
+            "redis://:secret@here:1?db=x",
+            "redis://:secret@here:1/0?foo=bar",
+            "redis://:secret@here:1/0?protocol=5",
+            "redis://:secret@here:1/0?retry=x",
+            "redis://:secret@here:1/abc",
+            "redis://:secret@here:1/-1",
+        ],
+    )
     def test_a_redis_address_that_is_none_keeps_it_from_starting_and_is_not_repeated(
-        self, bench: ConsumerBench
+        self, bench: ConsumerBench, address: str
     ) -> None:
         settings = ConsumerSettings(cache_dir=bench.directory / "cache", rate_limit="1/hour")
         registry = bench.registry
         with pytest.raises(InvalidInput, match="REDIS_URL is no address") as caught:
-            assemble(settings, registry.reader, {"REDIS_URL": "http://:secret@here"}, registry.clock)
+            assemble(settings, registry.reader, {"REDIS_URL": address}, registry.clock)
         assert "secret" not in str(caught.value)
 
 

@@ -103,6 +103,13 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestRedis:
+    @pytest.mark.parametrize(
+        "address",
+        ["redis://here:1", "redis://:p@here:1/15?client_name=x", "rediss://here:1/0/?ssl_cert_reqs=none"],
+    )
+    def test_an_address_is_judged_without_a_word_to_the_server(self, address: str) -> None:
+        assert RateLimits(address).report() == {"counted_in": "redis"}
+
     @pytest.mark.usefixtures("patience")
     def test_processes_share_the_quota(self, redis: RedisServer) -> None:
         async def two() -> list[bool]:

@@ -9,10 +9,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
 from limits import RateLimitItemPerSecond
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter as SharedLimiter
+from limits.errors import ConfigurationError
 from limits.strategies import SlidingWindowCounterRateLimiter as OwnLimiter
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.retry import Retry
@@ -55,7 +57,10 @@ class RateLimits:
         on_fallback: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`on_fallback` is told of each request that should have been counted in Redis and was not."""
+        """`on_fallback` is told of each request that should have been counted in Redis and was not.
+
+        Raises `ValueError` for a `redis_url` that no connection can be made of; nothing is sent yet.
+        """
         # Memory needs no waiting, and its asynchronous form would start a task for every request.
         self._own = OwnLimiter(OwnCounts())
         self._pool = _pool(redis_url) if redis_url else None
@@ -110,7 +115,7 @@ class RateLimits:
 
 
 def _pool(url: str) -> BlockingConnectionPool:
-    return BlockingConnectionPool.from_url(
+    pool = BlockingConnectionPool.from_url(
         url,
         max_connections=REDIS_CONNECTIONS,
         timeout=REDIS_BUDGET_S,
@@ -119,11 +124,30 @@ def _pool(url: str) -> BlockingConnectionPool:
         # The client's own retries wait for seconds.
         retry=Retry(NoBackoff(), 0),
     )
+    _refuse_other_databases(url)
+    try:
+        # A pool looks at what the address asks for only when it connects, which is in the first request.
+        pool.make_connection()  # type: ignore[no-untyped-call]
+    except (TypeError, AttributeError, RedisError) as error:
+        raise ValueError(f"no connection can be made of the address: {error}") from error
+    return pool
+
+
+def _refuse_other_databases(url: str) -> None:
+    """Raise `ValueError` for a database that is no number: redis-py would silently take the first one."""
+    parts = urlsplit(url)
+    database = unquote(parts.path).strip("/")
+    if parts.scheme != "unix" and database and not (database.isascii() and database.isdecimal()):
+        raise ValueError(f"the database {database!r} is no number")
 
 
 def _shared(url: str, pool: BlockingConnectionPool) -> SharedLimiter:
     options: dict[str, Any] = {"connection_pool": pool}
-    return SharedLimiter(RedisStorage(f"async+{url}", implementation="redispy", key_prefix=KEY_PREFIX, **options))
+    try:
+        storage = RedisStorage(f"async+{url}", implementation="redispy", key_prefix=KEY_PREFIX, **options)
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from error
+    return SharedLimiter(storage)
 
 
 def _allowance(admitted: bool, reset_at: float, remaining: int) -> Allowance:
