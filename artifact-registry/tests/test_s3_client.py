@@ -19,7 +19,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 from conftest import settings_in
 
-from edustream_contracts.errors import EduStreamError, OutcomeUnknown, Unreachable
+from edustream_contracts.errors import EduStreamError, InvalidInput, OutcomeUnknown, Unreachable
 from edustream_registry.local_server import RunningServer, free_ports
 from edustream_registry.provisioning import Folders
 from edustream_registry.s3_client import READING, ConcurrentWrite, make_client, make_session, translated
@@ -215,6 +215,43 @@ def test_clients_have_bounded_timeouts_and_leave_repetition_to_us() -> None:
 
     assert (config.connect_timeout, config.read_timeout) == (2, 3)
     assert config.retries["total_max_attempts"] == 1
+
+
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "mykey", "AWS_SECRET_ACCESS_KEY": "mysecret"}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("AWS_REGION", "a b", "region_name 'a b' doesn't match a supported format."),
+        ("AWS_ENDPOINT_URL_S3", "http://no host", "Invalid endpoint: http://no host."),
+        ("AWS_PROFILE", "nosuch", "The config profile (nosuch) could not be found."),
+        ("AWS_DEFAULTS_MODE", "x", "invalid defaults mode: x"),
+        ("AWS_CONFIG_FILE", b"\xff\x00 no config", "Unable to parse config file: {file}."),
+        ("AWS_CONFIG_FILE", b"[default]\ncredential_process=/no/program\n", "'/no/program'"),
+        ("AWS_SHARED_CREDENTIALS_FILE", b"[default]\naws_access_key_id=x\n", "missing: aws_secret_access_key."),
+    ],
+)
+def test_settings_that_only_boto3_judges_are_told_as_wrong_settings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, value: str | bytes, words: str
+) -> None:
+    for name in CREDENTIALS:
+        monkeypatch.delenv(name, raising=False)
+    file = tmp_path / "aws"
+    if isinstance(value, bytes):
+        file.write_bytes(value)
+        value = str(file)
+    monkeypatch.setenv(variable, value)
+    environ = {"REGISTRY_URL": "s3://models", variable: value}
+    # boto3 looks into its files for credentials where none are set.
+    settings = RegistrySettings.from_environ(environ if file.exists() else {**environ, **CREDENTIALS})
+
+    with pytest.raises(InvalidInput) as caught:
+        S3Store(settings)
+
+    assert caught.value.kind == "configuration"
+    assert words.format(file=file) in caught.value.fact
+    assert "AWS_" in caught.value.remedy
 
 
 def test_a_web_server_that_is_no_s3_store_is_named_as_such() -> None:

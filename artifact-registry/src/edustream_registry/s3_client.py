@@ -31,12 +31,16 @@ from botocore.exceptions import (
 from botocore.loaders import Loader
 from botocore.parsers import ResponseParserError
 
-from edustream_contracts.errors import EduStreamError, OutcomeUnknown, Rejected, Unreachable
+from edustream_contracts.errors import EduStreamError, InvalidInput, OutcomeUnknown, Rejected, Unreachable
 from edustream_registry.bounded_replies import bound_replies
 from edustream_registry.settings import RegistrySettings
 from edustream_registry.store import ObjectExists, ObjectMissing
 
 START_REGISTRY: Final = "start a registry with make registry, or correct AWS_ENDPOINT_URL_S3 and REGISTRY_URL."
+CORRECT_SETTINGS: Final = (
+    "correct the AWS_* variable (AWS_REGION, AWS_PROFILE, ...) or the file that this is about: AWS_CONFIG_FILE and "
+    "AWS_SHARED_CREDENTIALS_FILE name them, ~/.aws/config and ~/.aws/credentials otherwise."
+)
 
 _REFUSED: Final = frozenset(
     {"InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidClientTokenId", "ExpiredToken", "InvalidToken"}
@@ -121,23 +125,38 @@ def _descriptions() -> Loader:
     return _Descriptions()
 
 
+@contextmanager
+def _configured(settings: RegistrySettings) -> Iterator[None]:
+    """Turn what boto3 says of its settings into `InvalidInput`: it reads more variables and files than we do."""
+    try:
+        yield
+    # Of an endpoint that is no address botocore says ValueError, of a program for credentials that is missing OSError.
+    except (BotoCoreError, ValueError, OSError) as error:
+        raise InvalidInput(
+            "configuration",
+            f"With these AWS settings {settings.location} cannot be used: {str(error).rstrip('.')}.",
+            remedy=CORRECT_SETTINGS,
+        ) from error
+
+
 def make_session(settings: RegistrySettings) -> Any:
-    """A boto3 session with the settings' credentials."""
-    core = botocore.session.Session()
-    core.register_component("data_loader", _descriptions())
-    return boto3.session.Session(
-        botocore_session=core,
-        aws_access_key_id=settings.access_key_id,
-        aws_secret_access_key=settings.secret_access_key,
-        aws_session_token=settings.session_token,
-        region_name=settings.region,
-    )
+    """A boto3 session with the settings' credentials. Raises `InvalidInput` (kind `configuration`)."""
+    with _configured(settings):
+        core = botocore.session.Session()
+        core.register_component("data_loader", _descriptions())
+        return boto3.session.Session(
+            botocore_session=core,
+            aws_access_key_id=settings.access_key_id,
+            aws_secret_access_key=settings.secret_access_key,
+            aws_session_token=settings.session_token,
+            region_name=settings.region,
+        )
 
 
 def make_client(service: str, settings: RegistrySettings, patience: Patience = WRITING, session: Any = None) -> Any:
     """A boto3 client of `service` (`s3` or `iam`) that sends a request again as `patience` allows.
 
-    The client is untyped: boto3 builds its methods when it runs.
+    The client is untyped: boto3 builds its methods when it runs. Raises `InvalidInput` (kind `configuration`).
     """
     config = Config(
         connect_timeout=patience.connect_timeout_s,
@@ -147,7 +166,8 @@ def make_client(service: str, settings: RegistrySettings, patience: Patience = W
         s3={"addressing_style": "path"} if settings.endpoint_url else None,
     )
     session = session or make_session(settings)
-    client = session.client(service, endpoint_url=settings.endpoint_url, config=config)
+    with _configured(settings):
+        client = session.client(service, endpoint_url=settings.endpoint_url, config=config)
     Repetition(patience).attach(client)
     bound_replies(client, lambda why: HTTPClientError(error=why))
     return client
