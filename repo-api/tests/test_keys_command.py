@@ -100,6 +100,17 @@ def test_what_cannot_be_read_is_a_usage_error(path: Path, argv: list[str]) -> No
     assert caught.value.code == 2
 
 
+@pytest.mark.parametrize("days", ["0", "-1", "abc", "nan", "36526", ""])
+def test_a_number_of_days_that_is_none_is_told_with_what_is_expected(
+    path: Path, capsys: pytest.CaptureFixture[str], days: str
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(path, "add", "shop", "--days", days)
+    assert caught.value.code == 2
+    told = capsys.readouterr().err
+    assert f"argument --days: {days!r}; expected: a number of more than 0, at most 36525\n" in told
+
+
 def test_without_a_file_nothing_is_done(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["list"], {}, tmp_path / ".env") == 2
     assert "EDUSTREAM_API_KEYS_FILE is not set" in capsys.readouterr().err

@@ -392,6 +392,17 @@ def test_what_the_server_refuses_scores_nothing(
     )
 
 
+@pytest.mark.parametrize("threads", ["0", "257", "abc", "1.5", ""])
+def test_a_number_of_threads_that_is_none_is_told_with_what_is_expected(
+    capsys: pytest.CaptureFixture[str], threads: str
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        command.main(["--input", "rows.csv", "--output", "scored.csv", "--threads", threads])
+    assert caught.value.code == 2
+    told = capsys.readouterr().err
+    assert f"argument --threads: {threads!r}; expected: a whole number from 1 to 256\n" in told
+
+
 def test_every_option_has_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         command.main(["--help"])

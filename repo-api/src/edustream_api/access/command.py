@@ -22,6 +22,8 @@ from edustream_api.access.keys import ApiKey, KeyRing, new_key, new_secret
 from edustream_api.access.quota import EXPECTED, Quota
 
 VARIABLE: Final = "EDUSTREAM_API_KEYS_FILE"
+MOST_DAYS: Final = 36525
+"""A hundred years."""
 
 
 def main(
@@ -111,9 +113,13 @@ def _quota(text: str) -> Quota:
 
 
 def _days(text: str) -> float:
-    days = float(text)
-    if not 0 < days <= 36525:
-        raise argparse.ArgumentTypeError(f"{text}; expected: more than 0, at most 36525")
+    expected = argparse.ArgumentTypeError(f"{text!r}; expected: a number of more than 0, at most {MOST_DAYS}")
+    try:
+        days = float(text)
+    except ValueError as error:
+        raise expected from error
+    if not 0 < days <= MOST_DAYS:
+        raise expected
     return days
 
 

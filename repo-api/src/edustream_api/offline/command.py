@@ -19,6 +19,7 @@ from edustream_api.offline.released_model import ModelSource, reader_from
 from edustream_api.offline.run import Summary, Task, run
 from edustream_api.settings import PREFIX, ConsumerSettings
 
+MOST_THREADS: Final = 256
 # Options that the server has as well, each with a variable of the same name.
 SHARED: Final = {
     "model": "what to score with: churn@production (channel), churn@2.1.0 (version) or churn@^2 (range)",
@@ -98,9 +99,13 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 256:
-        raise ValueError(text)
+    expected = argparse.ArgumentTypeError(f"{text!r}; expected: a whole number from 1 to {MOST_THREADS}")
+    try:
+        number = int(text)
+    except ValueError as error:
+        raise expected from error
+    if not 1 <= number <= MOST_THREADS:
+        raise expected
     return number
 
 
