@@ -237,6 +237,26 @@ def test_dictionaries_that_differ_from_one_row_group_to_the_next_are_joined(
     assert read(tmp_path / f"scored.{kind}")["note"].to_pylist() == [*notes[0], *notes[1]]
 
 
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_texts_of_views_are_read_like_any_others(
+    bench: ConsumerBench, score: Score, rows: Rows, tmp_path: Path, kind: str
+) -> None:
+    bench.release("1.0.0")
+    plain = pa.Table.from_pylist([{**row, "note": None if row is rows[1] else "é" * 20} for row in rows])
+    viewed = [field.with_type(pa.string_view()) if pa.types.is_string(field.type) else field for field in plain.schema]
+    pq.write_table(plain, tmp_path / "plain.parquet")
+    pq.write_table(plain.cast(pa.schema(viewed)), tmp_path / "views.parquet", row_group_size=5)
+    assert pa.string_view() in pq.read_schema(tmp_path / "views.parquet").types
+    for name in ("plain", "views"):
+        assert score(f"{name}.parquet", f"{name}-scored.{kind}", "--carry", "note") == 0
+    read = pq.read_table if kind == "parquet" else pacsv.read_csv
+    one, other = (read(tmp_path / f"{name}-scored.{kind}") for name in ("plain", "views"))
+    assert one.num_rows == 10
+    assert one.equals(other)
+    lines = [(tmp_path / f"{name}-scored.{kind}.rejected.jsonl").read_bytes() for name in ("plain", "views")]
+    assert lines[0] == lines[1]
+
+
 def test_a_row_that_the_model_fails_on_is_rejected_alone(
     bench: ConsumerBench, score: Score, rows: Rows, tmp_path: Path
 ) -> None:

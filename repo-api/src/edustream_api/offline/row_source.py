@@ -115,7 +115,8 @@ def open_rows(path: Path) -> RowSource:
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+    checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return any(check(kind) for check in checks)
 
 
 def _from(batches: Iterator[pa.RecordBatch] | Sequence[pa.RecordBatch], start: int) -> Iterator[pa.RecordBatch]:
