@@ -19,6 +19,7 @@ from offline_runs import Rows, Score, predicted, refused, rejected, write
 
 from edustream_api.loading import ServedModel
 from edustream_api.offline import command, run
+from edustream_api.offline.row_source import open_rows
 from edustream_api.problems import RequestRefused
 
 
@@ -325,6 +326,65 @@ def test_a_file_that_cannot_be_read_is_a_usage_error(
     if content is not None:
         (tmp_path / name).write_bytes(content)
     assert words in refused(score, capsys, name)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
+def test_an_empty_line_of_a_csv_file_ends_the_run(
+    bench: ConsumerBench,
+    score: Score,
+    rows: Rows,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    end: str,
+    place: int,
+) -> None:
+    bench.release("1.0.0")
+    names = list(rows[0])
+    lines = [",".join(names), *(",".join(str(row[name]) for name in names) for row in rows[:2])]
+    lines.insert(place, "")
+    (tmp_path / "rows.csv").write_text("\ufeff" + end.join(lines) + end, encoding="utf-8", newline="")
+    told = refused(score, capsys, "rows.csv", "scored.csv")
+    assert f"Line {place + 1} of {tmp_path / 'rows.csv'} is empty.\n" in told
+    assert not list(tmp_path.glob("*scored*"))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("block", [1024, 4 * 1024 * 1024])
+def test_what_is_no_empty_line_of_a_csv_file_ends_nothing(
+    bench: ConsumerBench,
+    score: Score,
+    rows: Rows,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    end: str,
+    block: int,
+) -> None:
+    """Neither empty lines within quotes nor lines of empty cells are, nor is the end of the last line."""
+    monkeypatch.setattr("edustream_api.offline.row_source.BLOCK_BYTES", block)
+    bench.release("1.0.0")
+    names = list(rows[0])
+    note = f"{end}{end}x{end}{end}"
+    lines = [",".join(["note", *names]), *(",".join([f'"{note}"', *map(str, rows[0].values())]) for _ in range(40))]
+    lines.insert(2, "," * len(names))
+    (tmp_path / "rows.csv").write_text(end.join(lines) + end, newline="")
+    assert score("rows.csv", "scored.parquet", "--carry", "note") == 0
+    assert pq.read_table(tmp_path / "scored.parquet")["note"].to_pylist() == [note] * 40
+    assert [line["index"] for line in rejected(tmp_path / "scored.parquet.rejected.jsonl")] == [1]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("block", [5, 6, 7, 8, 9, 4 * 1024 * 1024])
+def test_an_empty_line_of_a_csv_file_of_one_column_is_an_empty_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str, block: int
+) -> None:
+    monkeypatch.setattr("edustream_api.offline.row_source.BLOCK_BYTES", block)
+    path = tmp_path / "rows.csv"
+    path.write_text(end.join(["a", "1", "", "22", "", "", "3"]) + end, newline="")
+    rows = open_rows(path)
+    assert rows.schema.names == ["a"]
+    found = [cell for batch in rows.batches(0) for cell in batch.column(0).to_pylist()]
+    assert found == ["1", None, "22", None, None, "3"]
 
 
 def test_a_file_of_one_endless_line_is_a_usage_error(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import csv
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,8 @@ BLOCK_BYTES: Final = 4 * 1024 * 1024
 BUFFER_BYTES: Final = 256 * 1024
 PARQUET: Final = (".parquet", ".pq")
 CSV: Final = (".csv",)
+LINE_ENDS: Final = (b"\n\n", b"\n\r", b"\r\r")
+"""How two ends of lines follow each other, in files of Unix, of Windows and of old."""
 
 
 class RowSource(Protocol):
@@ -64,9 +68,11 @@ class CsvRows:
     rows: int | None = None
 
     def __init__(self, path: Path) -> None:
-        """Read the header. Raises `InvalidInput` (kind `data`)."""
+        """Read the header, and look for empty lines. Raises `InvalidInput` (kind `data`)."""
         self._path = path
         self._ended: bytes | None = None
+        # Arrow skips an empty line, or makes a row of nulls of it. Only of one column it is a line as it should be.
+        self._skips_empty = True
         with _readable(path):
             try:
                 names = self._header()
@@ -75,6 +81,12 @@ class CsvRows:
                     raise
                 # Arrow takes a header without rows for one only where its line ends.
                 self._ended = path.read_bytes() + b"\n"
+                names = self._header()
+            self._skips_empty = len(names) > 1
+            if self._skips_empty:
+                _refuse_empty_lines(path)
+            else:
+                # What follows an empty line is no header then.
                 names = self._header()
         self.schema = pa.schema([(name, pa.string()) for name in names])
 
@@ -91,7 +103,7 @@ class CsvRows:
         return pacsv.open_csv(
             self._path if self._ended is None else pa.BufferReader(self._ended),
             pacsv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
-            pacsv.ParseOptions(newlines_in_values=True),
+            pacsv.ParseOptions(newlines_in_values=True, ignore_empty_lines=self._skips_empty),
             pacsv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()),
                 null_values=[""],
@@ -112,6 +124,38 @@ def open_rows(path: Path) -> RowSource:
         f"The name {path} does not say what kind of file it is.",
         remedy=f"give a file whose name ends in {', '.join((*PARQUET, *CSV))}.",
     )
+
+
+def _refuse_empty_lines(path: Path) -> None:
+    """Raise `InvalidInput` (kind `data`) for a line without a cell, which has fewer than the header."""
+    if not _has_line_ends_in_a_row(path):
+        return
+    # They may lie within quotes, which takes longer to tell. Longer cells than this Arrow does not read either.
+    csv.field_size_limit(BLOCK_BYTES)
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        lines = csv.reader(file)
+        try:
+            empty = next((lines.line_num for cells in lines if not cells), None)
+        except csv.Error:
+            return
+    if empty is not None:
+        raise InvalidInput(
+            "data",
+            f"Line {empty} of {path} is empty.",
+            remedy="remove it; every line has as many cells as the header, and where all are null, the commas alone.",
+        )
+
+
+def _has_line_ends_in_a_row(path: Path) -> bool:
+    # An empty first line has no other one before it.
+    last = b"\n"
+    with path.open("rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            seen = last + block.removeprefix(codecs.BOM_UTF8)
+            if any(ends in seen for ends in LINE_ENDS):
+                return True
+            last = block[-1:]
+    return False
 
 
 def _is_text(kind: pa.DataType) -> bool:
