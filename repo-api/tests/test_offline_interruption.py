@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,57 @@ def test_an_interrupted_run_goes_on_where_it_was(
     assert read(tmp_path / names[1]).equals(read(tmp_path / f"whole.{kind}"))
     reasons = [(tmp_path / f"{name}.{kind}.rejected.jsonl").read_bytes() for name in ("whole", "scored")]
     assert reasons[0] == reasons[1]
+
+
+def write_latin_1(path: Path, rows: Rows, place: int) -> None:
+    """A CSV file whose text in the row `place` is no UTF-8."""
+    path.write_text(",".join(rows[0]) + ",note\n")
+    with path.open("ab") as file:
+        for index, row in enumerate(rows):
+            cells = ["" if cell is None else str(cell) for cell in row.values()]
+            file.write(",".join(cells).encode() + (b",caf\xe9\n" if index == place else b",cafe\n"))
+
+
+@pytest.mark.usefixtures("small")
+def test_an_input_that_is_refused_before_the_first_segment_leaves_nothing(
+    bench: ConsumerBench, score: Score, rows: Rows, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.release("1.0.0")
+    write_latin_1(tmp_path / "rows.csv", rows, 1)
+    before = sorted(tmp_path.iterdir())
+    told = refused(score, capsys, "rows.csv", "scored.csv", "--carry", "note")
+    assert "invalid UTF8 data" in told
+    assert "--restart" not in told
+    assert {path.name for path in tmp_path.iterdir()} - {path.name for path in before} <= {"cache"}
+
+
+@pytest.mark.usefixtures("small")
+def test_an_input_that_is_refused_late_keeps_what_is_done_and_says_where(
+    bench: ConsumerBench,
+    score: Score,
+    rows: Rows,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("edustream_api.offline.row_source.BLOCK_BYTES", 1024)
+    bench.release("1.0.0")
+    write_latin_1(tmp_path / "rows.csv", rows * 20, 230)
+    folder = tmp_path / ".scored.csv.unfinished"
+    options = ("rows.csv", "scored.csv", "--carry", "note", "--threads", "1")
+    told = refused(score, capsys, *options)
+    assert "invalid UTF8 data" in told
+    done = json.loads((folder / "progress.json").read_bytes())["read"]
+    assert 0 < done <= 230
+    assert f"The first {done:,} rows are done; they lie unfinished in {folder}, and are taken up again only" in told
+    assert "add --restart then" in told
+    # With the same input it is told again, and nothing is lost.
+    assert f"The first {done:,} rows are done" in refused(score, capsys, *options)
+    write_latin_1(tmp_path / "rows.csv", rows * 20, -1)
+    assert "is not this one" in refused(score, capsys, *options)
+    assert score(*options, "--restart") == 0
+    assert not folder.exists()
+    assert pacsv.read_csv(tmp_path / "scored.csv").num_rows == 200
 
 
 @pytest.mark.usefixtures("small", "written")

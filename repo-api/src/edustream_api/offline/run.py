@@ -79,7 +79,7 @@ def run(task: Task, model: ServedModel) -> Summary:
     with unfinished_run(task.output, task.rejected, layout.output, identity, restart=task.restart) as unfinished:
         before = unfinished.progress
         if not unfinished.is_finished:
-            with scoring_threads(Scorer(model, layout), task.threads) as score:
+            with unfinished.reading(), scoring_threads(Scorer(model, layout), task.threads) as score:
                 _go_on(unfinished, rows, score, layout.output)
             if _digest(task.input) != identity.input_sha256:
                 raise InvalidInput(

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -95,6 +95,30 @@ class UnfinishedRun:
             flush_folder(self._folder)
             write_whole(self._folder / PROGRESS, json.dumps(asdict(after)).encode())
         self.progress = after
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """What to do where the input cannot be used (`InvalidInput`, kind `data`) while the block reads it.
+
+        Before the first segment nothing is left. Later ones are kept, and the error says where and what for.
+        """
+        try:
+            yield
+        except InvalidInput as error:
+            if error.kind != "data":
+                raise
+            if not self.progress.read:
+                # What is wrong with the input is to be told, also where the folder cannot be removed.
+                with suppress(OSError):
+                    _clear(self._folder)
+                raise
+            raise InvalidInput(
+                "data",
+                f"{error.fact}\nThe first {self.progress.read:,} rows are done; they lie unfinished in {self._folder}, "
+                "and are taken up again only with the same input, release and options.",
+                remedy=f"{error.remedy.rstrip('.')}; add --restart then, which gives up what is done.",
+                problems=error.problems,
+            ) from error
 
     def finish(self) -> None:
         """Give the files their names; the side file, which there is only where rows were rejected, comes first.
