@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import uvicorn
 from uvicorn.server import ServerState
 
+from edustream_api.consumer import Consumer
 from edustream_api.web.connections import Bounds
 from edustream_api.web.direct_connection import DirectConnection
 
@@ -130,3 +131,46 @@ class Caller:
 def posted(body: bytes, *headers: bytes, path: str = "/predict", method: str = "POST", version: str = "1.1") -> bytes:
     lines = [b"host: here", b"x-request-id: mine", b"content-length: %d" % len(body), *headers]
     return f"{method} {path} HTTP/{version}\r\n".encode() + b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+def counted(consumer: Consumer, calls: list[str]) -> Any:
+    """The consumer's application, which notes the paths that come to it."""
+    front = consumer.app
+
+    class Noted(type(front)):  # type: ignore[misc]
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            calls.append(scope["path"])
+            await super().__call__(scope, receive, send)
+
+    noted = object.__new__(Noted)
+    noted.__dict__.update(front.__dict__)
+    return noted
+
+
+def ordinary(consumer: Consumer) -> Any:
+    """The consumer's application without what answers before it."""
+    front = counted(consumer, [])
+    front.direct = None
+    return front
+
+
+async def conversation(app: Any, pieces: Sequence[bytes]) -> tuple[bytes, bool]:
+    """What is told, and whether the application closed the connection."""
+    caller = Caller(app)
+    for piece in pieces:
+        caller.send(piece)
+        await caller.rest()
+    closed = caller.pipe.closed
+    caller.leave()
+    return caller.told, closed
+
+
+def told_alike(consumer: Consumer, pieces: Sequence[bytes]) -> bytes:
+    """What is told over a connection to the consumer, the same in either way."""
+
+    async def talk() -> bytes:
+        direct, usual = await conversation(consumer.app, pieces), await conversation(ordinary(consumer), pieces)
+        assert direct == usual
+        return direct[0]
+
+    return asyncio.run(talk())

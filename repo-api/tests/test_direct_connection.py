@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
-from callers import DATE, JSON, Caller, Time, posted
+from callers import DATE, JSON, Caller, Time, conversation, counted, ordinary, posted, told_alike
 from challenged import challenge
 from clients import keeper_of
 from consumers import ConsumerBench, version
@@ -27,36 +27,6 @@ from edustream_api.web.direct_answers import DirectAnswers
 from edustream_api.web.direct_connection import MAX_REQUEST_BYTES
 
 PATHS = ("/predict", "/models/churn/predict")
-
-
-def counted(consumer: Consumer, calls: list[str]) -> Any:
-    """The consumer's application, which notes the paths that come to it."""
-    front = consumer.app
-
-    class Noted(type(front)):  # type: ignore[misc]
-        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-            calls.append(scope["path"])
-            await super().__call__(scope, receive, send)
-
-    noted = object.__new__(Noted)
-    noted.__dict__.update(front.__dict__)
-    return noted
-
-
-def ordinary(consumer: Consumer) -> Any:
-    """The consumer's application without what answers before it."""
-    front = counted(consumer, [])
-    front.direct = None
-    return front
-
-
-async def conversation(app: Any, pieces: Sequence[bytes]) -> tuple[bytes, bool]:
-    caller = Caller(app)
-    for piece in pieces:
-        caller.send(piece)
-        await caller.rest()
-    caller.leave()
-    return caller.told, caller.pipe.closed
 
 
 @pytest.fixture
@@ -168,17 +138,6 @@ def test_callers_cannot_tell_which_way_they_were_answered(
         assert direct == usual
 
     run(talk)
-
-
-def told_alike(consumer: Consumer, pieces: Sequence[bytes]) -> bytes:
-    """What is told over a connection to the consumer, the same in either way."""
-
-    async def talk() -> bytes:
-        direct, usual = await conversation(consumer.app, pieces), await conversation(ordinary(consumer), pieces)
-        assert direct == usual
-        return direct[0]
-
-    return asyncio.run(talk())
 
 
 def test_a_key_that_occurs_twice_is_refused_in_a_row_that_is_good_without_it(

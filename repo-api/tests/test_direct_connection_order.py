@@ -1,0 +1,44 @@
+"""Answers leave in the order of their requests, whichever way each is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+import orjson
+import pytest
+from callers import JSON, Caller, posted
+from consumers import ConsumerBench
+
+from edustream_api.consumer import Consumer
+
+
+@pytest.fixture
+def consumer(bench: ConsumerBench) -> Consumer:
+    bench.release("1.0.0")
+    made = bench.consumer()
+    made.start()
+    return made
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_row_is_not_answered_before_the_ordinary_request_that_is_under_way(
+    consumer: Consumer, row: dict[str, Any], rows: int
+) -> None:
+    asked = posted(orjson.dumps(row), JSON)
+
+    async def talk() -> bytes:
+        caller = Caller(consumer.app)
+        # What a thread tells takes more than one turn of the event loop.
+        caller.send(b"GET /metrics HTTP/1.1\r\nhost: here\r\nx-request-id: first\r\n\r\n")
+        for _ in range(rows):
+            caller.send(asked)
+        for _ in range(4):
+            await caller.rest()
+        caller.leave()
+        return caller.told
+
+    told = asyncio.run(talk())
+    assert re.findall(rb"x-request-id: (\w+)", told) == [b"first", *[b"mine"] * rows]
+    assert re.findall(rb"HTTP/1.1 (\d+)", told) == [b"200"] * (rows + 1)
