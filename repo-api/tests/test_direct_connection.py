@@ -140,6 +140,34 @@ def test_callers_cannot_tell_which_way_they_were_answered(
     run(talk)
 
 
+@pytest.mark.parametrize("headers", HEADERS)
+def test_callers_cannot_tell_which_way_a_good_row_in_one_piece_was_answered(
+    consumer: Consumer, row: dict[str, Any], headers: tuple[bytes, ...]
+) -> None:
+    assert told_alike(consumer, [posted(orjson.dumps(row), *headers)]).startswith(b"HTTP/1.1 ")
+
+
+def test_a_good_row_in_a_content_coding_is_refused(consumer: Consumer, row: dict[str, Any]) -> None:
+    told = told_alike(consumer, [posted(orjson.dumps(row), JSON, b"content-encoding: gzip")])
+    assert told.startswith(b"HTTP/1.1 415 ")
+
+
+def test_a_good_row_in_a_transfer_coding_that_is_not_known_is_refused(consumer: Consumer, row: dict[str, Any]) -> None:
+    told = told_alike(consumer, [chunked(orjson.dumps(row)).replace(b": chunked", b": gzip, chunked")])
+    assert told.startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize(("longer", "status"), [(0, b"200"), (1, b"413")])
+def test_a_good_row_that_is_longer_than_a_body_may_be_is_refused(
+    bench: ConsumerBench, row: dict[str, Any], longer: int, status: bytes
+) -> None:
+    body = orjson.dumps(row)
+    bench.release("1.0.0")
+    consumer = bench.consumer(max_body_bytes=len(body) - longer)
+    consumer.start()
+    assert told_alike(consumer, [posted(body, JSON)]).startswith(b"HTTP/1.1 %s " % status)
+
+
 def test_a_key_that_occurs_twice_is_refused_in_a_row_that_is_good_without_it(
     consumer: Consumer, row: dict[str, Any]
 ) -> None:
