@@ -27,6 +27,7 @@ class Pipe(asyncio.Transport):
         super().__init__()
         self.written: list[bytes] = []
         self.closed = False
+        self.paused = False
         self.high: int | None = None
 
     def write(self, data: Any) -> None:
@@ -49,10 +50,10 @@ class Pipe(asyncio.Transport):
         self.high = high
 
     def pause_reading(self) -> None:
-        pass
+        self.paused = True
 
     def resume_reading(self) -> None:
-        pass
+        self.paused = False
 
 
 class Time:
