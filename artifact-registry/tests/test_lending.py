@@ -256,6 +256,14 @@ class TestWithoutAnAnswer:
         with answering(address) as lender, pytest.raises(OutcomeUnknown, match="that may have happened"):
             BorrowedStore(lender, "s3://models").put("a", b"", CREATE)
 
+    @pytest.mark.parametrize("hangs_up", [True, False])
+    def test_to_a_statement_leaves_it_open(self, registry: RegistrySimulator, address: Path, hangs_up: bool) -> None:
+        with (
+            answering(address, hangs_up=hangs_up) as lender,
+            pytest.raises(OutcomeUnknown, match="that may have happened"),
+        ):
+            BorrowedAuthor(lender).state(NEEDS, registry.clock() + timedelta(hours=1))
+
 
 def test_a_lender_survives_a_call_that_it_has_no_thread_for(
     store: BorrowedStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
