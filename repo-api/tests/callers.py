@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -90,12 +91,22 @@ class Caller:
     def __init__(
         self, app: Any, keep_alive_s: float = LONG_S, bounds: Bounds = BOUNDS, time: Time | None = None
     ) -> None:
-        options: Any = {"log_config": None, "proxy_headers": False, "timeout_keep_alive": keep_alive_s}
-        config = uvicorn.Config(app, lifespan="off", **options)
+        options: Any = {"log_config": None, "lifespan": "off", "proxy_headers": False, "timeout_keep_alive": keep_alive_s}
+        self._connect(uvicorn.Config(app, http=partial(DirectConnection, bounds=bounds), **options), time)
+
+    @classmethod
+    def of(cls, config: uvicorn.Config) -> Caller:
+        """A caller of a server that is configured so."""
+        caller = cls.__new__(cls)
+        caller._connect(config)
+        return caller
+
+    def _connect(self, config: uvicorn.Config, time: Time | None = None) -> None:
         config.load()
         self.state = ServerState()
         self.state.default_headers = [(b"date", DATE)]
-        self.connection = DirectConnection(config=config, server_state=self.state, app_state={}, bounds=bounds)
+        made: Any = config.http_protocol_class
+        self.connection: DirectConnection = made(config=config, server_state=self.state, app_state={})
         if time is not None:
             self.connection.loop = time  # type: ignore[assignment]
         self.pipe = Pipe()
