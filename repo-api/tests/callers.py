@@ -91,8 +91,9 @@ class Caller:
     def __init__(
         self, app: Any, keep_alive_s: float = LONG_S, bounds: Bounds = BOUNDS, time: Time | None = None
     ) -> None:
-        options: Any = {"log_config": None, "lifespan": "off", "proxy_headers": False, "timeout_keep_alive": keep_alive_s}
-        self._connect(uvicorn.Config(app, http=partial(DirectConnection, bounds=bounds), **options), time)
+        http = partial(DirectConnection, bounds=bounds)
+        options: Any = {"log_config": None, "proxy_headers": False, "timeout_keep_alive": keep_alive_s}
+        self._connect(uvicorn.Config(app, http=http, lifespan="off", **options), time)
 
     @classmethod
     def of(cls, config: uvicorn.Config) -> Caller:
