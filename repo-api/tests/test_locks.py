@@ -68,7 +68,7 @@ def test_every_row_is_recorded_once(
     contract: ModelContract, row: dict[str, Any], at_once: Callable[[Callable[[], object]], None]
 ) -> None:
     times = 400
-    recorder = Recorder("digest", read_reference(orjson.dumps(profile()), contract), 10_000_000)
+    recorder = Recorder("digest", read_reference(orjson.dumps(profile()), contract), 10_000_000, 1, lambda: 0.0)
     rows, answers = drawn(row, 50), [{"prediction": "Yes", "probability": 0.5}] * 50
 
     def take() -> None:
@@ -76,9 +76,10 @@ def test_every_row_is_recorded_once(
             recorder.take(rows, answers)
 
     at_once(take)
-    recorded = recorder.recorded()
-    assert recorded.rows == THREADS * times * len(rows)
-    assert recorded.counts.sum() == recorded.rows * 3
+    blocks = recorder.recorded()
+    recorded = sum(block.rows for block in blocks)
+    assert recorded == THREADS * times * len(rows)
+    assert sum(int(block.counts.sum()) for block in blocks) == recorded * 3
 
 
 def test_no_token_is_spent_twice(at_once: Callable[[Callable[[], object]], None]) -> None:
