@@ -18,6 +18,7 @@ from processes import Registry, S3Server, s3_server
 from starlette.testclient import TestClient
 
 from edustream_api import log
+from edustream_api.consumer import Consumer
 from edustream_api.loading import ServedModel
 from edustream_api.offline import command
 
@@ -30,6 +31,14 @@ def contract() -> ModelContract:
 @pytest.fixture
 def bench(tmp_path: Path, contract: ModelContract) -> ConsumerBench:
     return ConsumerBench(tmp_path, contract)
+
+
+@pytest.fixture
+def consumer(bench: ConsumerBench) -> Consumer:
+    bench.release("1.0.0")
+    made = bench.consumer()
+    made.start()
+    return made
 
 
 @pytest.fixture

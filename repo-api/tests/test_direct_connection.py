@@ -29,14 +29,6 @@ from edustream_api.web.direct_connection import MAX_REQUEST_BYTES
 PATHS = ("/predict", "/models/churn/predict")
 
 
-@pytest.fixture
-def consumer(bench: ConsumerBench) -> Consumer:
-    bench.release("1.0.0")
-    made = bench.consumer()
-    made.start()
-    return made
-
-
 def run(talk: Callable[[], Any]) -> Any:
     return asyncio.run(talk())
 

@@ -9,17 +9,8 @@ from typing import Any
 import orjson
 import pytest
 from callers import JSON, Caller, posted
-from consumers import ConsumerBench
 
 from edustream_api.consumer import Consumer
-
-
-@pytest.fixture
-def consumer(bench: ConsumerBench) -> Consumer:
-    bench.release("1.0.0")
-    made = bench.consumer()
-    made.start()
-    return made
 
 
 @pytest.mark.parametrize("rows", [1, 3])

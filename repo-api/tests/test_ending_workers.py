@@ -14,7 +14,10 @@ from threading import Event, Thread
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 from processes import PATIENCE_S, Process, Registry, serving, waiting_for_a_body
+
+from edustream_api import ending
 
 CALLERS = 12
 CLIENTS = 2
@@ -98,3 +101,22 @@ def test_workers_end_when_their_parent_was_killed_and_leave_nothing(registry: Re
             # The log ends with the last process that can write to it.
             assert process.ended() == -signal.SIGKILL
         assert list(Path(folder).rglob("*")) == []
+
+
+def test_what_a_living_worker_counts_is_not_taken_for_that_of_a_number_in_a_models_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    living, dead = 4000001, 4000002
+    monkeypatch.setattr(ending, "runs", lambda process: process == living)
+    own = os.getpid()
+    for name in (f"drift.2.{living}.json", f"counter_{living}.db", f"shadow.model_2.{living}.json.part"):
+        (tmp_path / name).touch()
+    gone = ["lender", *(f"drift.{living}.{process}.json" for process in (own, dead)), f"gauge_liveall_{dead}.db"]
+    for name in gone:
+        (tmp_path / name).touch()
+    ending._clean_up(tmp_path / "lender")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f"counter_{living}.db",
+        f"drift.2.{living}.json",
+        f"shadow.model_2.{living}.json.part",
+    ]

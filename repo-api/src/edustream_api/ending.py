@@ -17,8 +17,8 @@ from typing import Final
 
 from edustream_api.worker_files import runs
 
-PROCESS: Final = re.compile(r"[._]([0-9]+)\.")
-"""The number of the process that a file was written by, in the file's name."""
+PROCESS: Final = re.compile(r"[._]([0-9]+)\.[a-z]+(?:\.part)?$")
+"""In the name of a file, the number of the process that wrote it; a model's name before it may hold others."""
 
 
 def exit_cleanly_on_signals() -> None:

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from edustream_contracts.contract import ModelContract
+from edustream_registry.inference.tensors import ABSENT_TEXT
 
 from edustream_api.offline.cells import numbers, texts
 
-ABSENT_TEXT: Final = ""
 WIDEST: Final = 64
 
 Columns = Mapping[str, pa.Array]
