@@ -229,6 +229,7 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "mykey", "AWS_SECRET_ACCESS_KEY": "mysecret"
         ("AWS_DEFAULTS_MODE", "x", "invalid defaults mode: x"),
         ("AWS_CONFIG_FILE", b"\xff\x00 no config", "Unable to parse config file: {file}."),
         ("AWS_CONFIG_FILE", b"[default]\ncredential_process=/no/program\n", "'/no/program'"),
+        ("AWS_CONFIG_FILE", b"[default]\ns3=foo\n", "'str' object has no attribute 'get'"),
         ("AWS_SHARED_CREDENTIALS_FILE", b"[default]\naws_access_key_id=x\n", "missing: aws_secret_access_key."),
     ],
 )

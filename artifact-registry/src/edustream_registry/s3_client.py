@@ -130,8 +130,9 @@ def _configured(settings: RegistrySettings) -> Iterator[None]:
     """Turn what boto3 says of its settings into `InvalidInput`: it reads more variables and files than we do."""
     try:
         yield
-    # Of an endpoint that is no address botocore says ValueError, of a program for credentials that is missing OSError.
-    except (BotoCoreError, ValueError, OSError) as error:
+    # Of an endpoint that is no address botocore says ValueError, of a program for credentials that is missing OSError,
+    # of a config file with a value where a nested section is expected AttributeError.
+    except (BotoCoreError, ValueError, OSError, AttributeError) as error:
         raise InvalidInput(
             "configuration",
             f"With these AWS settings {settings.location} cannot be used: {str(error).rstrip('.')}.",

@@ -46,7 +46,8 @@ class ParquetRows:
             # With buffers of a size of their own, and without reading ahead, what is held of a row group does not grow
             # with it.
             self._file = pq.ParquetFile(path, read_dictionary=texts, pre_buffer=False, buffer_size=BUFFER_BYTES)
-            self.schema = self._file.schema_arrow
+            schema = self._file.schema_arrow
+        self.schema = pa.schema([_without_views(field) for field in schema], schema.metadata)
         self.rows: int | None = self._file.metadata.num_rows
 
     def batches(self, start: int) -> Iterator[pa.RecordBatch]:
@@ -59,7 +60,8 @@ class ParquetRows:
         with _readable(self._path):
             groups = list(range(first, len(sizes)))
             found = self._file.iter_batches(CHUNK_ROWS, row_groups=groups, use_threads=False) if groups else ()
-            yield from _from(found, start - skipped)
+            for batch in _from(found, start - skipped):
+                yield batch if batch.schema.equals(self.schema) else batch.cast(self.schema)
 
 
 class CsvRows:
@@ -68,7 +70,7 @@ class CsvRows:
     rows: int | None = None
 
     def __init__(self, path: Path) -> None:
-        """Read the header, and look for empty lines. Raises `InvalidInput` (kind `data`)."""
+        """Read the header, and look for empty lines between others. Raises `InvalidInput` (kind `data`)."""
         self._path = path
         self._ended: bytes | None = None
         # Arrow skips an empty line, or makes a row of nulls of it. Only of one column it is a line as it should be.
@@ -127,17 +129,23 @@ def open_rows(path: Path) -> RowSource:
 
 
 def _refuse_empty_lines(path: Path) -> None:
-    """Raise `InvalidInput` (kind `data`) for a line without a cell, which has fewer than the header."""
+    """Raise `InvalidInput` (kind `data`) for a line without a cell, which has fewer than the header.
+
+    Those at the very end are no lines between others: Arrow skips them as editors and spreadsheets add them.
+    """
     if not _has_line_ends_in_a_row(path):
         return
     # They may lie within quotes, which takes longer to tell. Longer cells than this Arrow does not read either.
     csv.field_size_limit(BLOCK_BYTES)
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         lines = csv.reader(file)
+        empty = None
         try:
             empty = next((lines.line_num for cells in lines if not cells), None)
+            if not any(lines):
+                return
         except csv.Error:
-            return
+            pass  # For Arrow to tell, where no empty line comes before it.
     if empty is not None:
         raise InvalidInput(
             "data",
@@ -161,6 +169,28 @@ def _has_line_ends_in_a_row(path: Path) -> bool:
 def _is_text(kind: pa.DataType) -> bool:
     checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
     return any(check(kind) for check in checks)
+
+
+def _without_views(field: pa.Field) -> pa.Field:
+    """The field with types in which Arrow can take and slice values: of views it stores more than it computes with."""
+    kind, is_a = field.type, pa.types
+    if is_a.is_string_view(kind):
+        plain = pa.string()
+    elif is_a.is_binary_view(kind):
+        plain = pa.binary()
+    elif is_a.is_struct(kind):
+        plain = pa.struct([_without_views(part) for part in kind])
+    elif is_a.is_map(kind):
+        plain = pa.map_(_without_views(kind.key_field), _without_views(kind.item_field))
+    elif is_a.is_fixed_size_list(kind):
+        plain = pa.list_(_without_views(kind.value_field), kind.list_size)
+    elif is_a.is_large_list(kind):
+        plain = pa.large_list(_without_views(kind.value_field))
+    elif is_a.is_list(kind):
+        plain = pa.list_(_without_views(kind.value_field))
+    else:
+        plain = kind
+    return field.with_type(plain)
 
 
 def _from(batches: Iterator[pa.RecordBatch] | Sequence[pa.RecordBatch], start: int) -> Iterator[pa.RecordBatch]:
