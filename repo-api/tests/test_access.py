@@ -305,6 +305,7 @@ class TestLimits:
             "redis://:secret@here:1/0?foo=bar",
             "redis://:secret@here:1/0?protocol=5",
             "redis://:secret@here:1/0?retry=x",
+            "redis://:secret@here:1/0?encoding=x",
             "redis://:secret@here:1/abc",
             "redis://:secret@here:1/-1",
         ],

@@ -126,9 +126,10 @@ def _pool(url: str) -> BlockingConnectionPool:
     )
     _refuse_other_databases(url)
     try:
-        # A pool looks at what the address asks for only when it connects, which is in the first request.
+        # A pool looks at what the address asks for only when it connects and sends, which is in the first request.
         pool.make_connection()  # type: ignore[no-untyped-call]
-    except (TypeError, AttributeError, RedisError) as error:
+        pool.get_encoder().encode(KEY_PREFIX)  # type: ignore[no-untyped-call]
+    except (TypeError, AttributeError, LookupError, RedisError) as error:
         raise ValueError(f"no connection can be made of the address: {error}") from error
     return pool
 
