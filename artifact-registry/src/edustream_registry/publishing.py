@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Final
 
-from tenacity import (
-    RetryError,
-    Retrying,
-    retry_if_exception_type,
-    stop_after_attempt,
-    stop_after_delay,
-    wait_fixed,
-    wait_random_exponential,
-)
+from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from edustream_contracts.contract import FILE_NAME, MAX_BYTES, ModelContract, parse_contract
 from edustream_contracts.errors import Conflict, InvalidInput, NothingToServe
 from edustream_registry import layout
 from edustream_registry.announcement import require_registry
-from edustream_registry.bundle import Bundler, bundled, openssf_bundle, refuse_other_bundle
-from edustream_registry.collection import NOTICE_S, REFRESH_AFTER_S, live_notices
+from edustream_registry.bundle import Bundler, bundled, openssf_bundle
 from edustream_registry.creation import Landing
 from edustream_registry.downloading import Progress, no_progress
-from edustream_registry.manifest import Manifest, ReleaseContent, ReleaseFile
+from edustream_registry.manifest import Manifest, ReleaseContent
 from edustream_registry.names import model_name, parse_version
+from edustream_registry.placement import FilePlacement
 from edustream_registry.precedents import Precedents
 from edustream_registry.released_contracts import ReleasedContracts
 from edustream_registry.sending import SourceFile
 from edustream_registry.statement import Signed
-from edustream_registry.store import ObjectMissing
 from edustream_registry.versioning import Numbering, Verdicts, check_version, next_version, taken
 from edustream_registry.writing import Author, create
 
@@ -41,7 +30,6 @@ AUTO: Final = "auto"
 ATTEMPTS: Final = 8
 MAX_WAIT_S: Final = 0.5
 PATIENCE_S: Final = 60.0
-POLL_S: Final = 1.0
 LARGE_BYTES: Final = 8 * 1024 * 1024
 
 
@@ -75,10 +63,6 @@ class _VersionTaken(Exception):
     """Another publisher took the version that was computed; compute it again."""
 
 
-class _CollectionUnderWay(Exception):
-    """Somebody deletes orphans of the model; its files may vanish until that is over."""
-
-
 class Publisher:
     """Publishes releases in the name of one author."""
 
@@ -95,7 +79,7 @@ class Publisher:
         """
         self._author = author
         self._bundler = bundler
-        self._patience_s = patience_s
+        self._files = FilePlacement(author.store, patience_s)
 
     def publish(
         self, content: ReleaseContent, directory: Path, version: str = AUTO, progress: Progress = no_progress
@@ -182,7 +166,7 @@ class Publisher:
     ) -> Publication:
         author, version = self._author, str(numbering.number)
         self._refuse_yanked(content.model, version)
-        self._place(content, directory, progress)
+        self._files.place(content, directory, progress)
         manifest = Manifest(
             version=version,
             content=content,
@@ -203,84 +187,8 @@ class Publisher:
             return None
 
     def _same(self, release: Signed[Manifest], directory: Path, progress: Progress) -> Publication:
-        restored = self._restore(release.statement.content, directory, progress)
+        restored = self._files.restore(release.statement.content, directory, progress)
         return self._publication(PublicationStatus.RESTORED if restored else PublicationStatus.IDENTICAL, release)
-
-    def _restore(self, content: ReleaseContent, directory: Path, progress: Progress) -> bool:
-        """Upload what is missing or damaged; whether anything was."""
-        return self._upload_unless(self._holds, content, directory, progress)
-
-    def _place(self, content: ReleaseContent, directory: Path, progress: Progress) -> None:
-        """Make sure that every file is there, and that no collector of orphans deletes it before the manifest names it.
-
-        The order is what protects: make the files young, see that nobody is deleting, see that they are still there.
-        A collector that begins after the second step finds them young; one that began before it is waited for.
-        """
-        self._upload_unless(self._holds_young, content, directory, progress)
-        self._await_collectors(content.model)
-        while self._upload_unless(self._is_young, content, directory):
-            self._await_collectors(content.model)
-
-    def _upload_unless(
-        self,
-        is_right: Callable[[str, ReleaseFile], bool],
-        content: ReleaseContent,
-        directory: Path,
-        progress: Progress = no_progress,
-    ) -> bool:
-        uploaded = False
-        for file in content.files:
-            key = layout.file_key(content.model, file.sha256, file.name)
-            if is_right(key, file):
-                progress(file.size)
-                continue
-            refuse_other_bundle(content, file, directory)
-            self._author.store.upload(key, SourceFile(directory / file.name, file.sha256, progress))
-            uploaded = True
-        return uploaded
-
-    def _holds_young(self, key: str, file: ReleaseFile) -> bool:
-        return self._holds(key, file) and self._is_young(key, file)
-
-    def _is_young(self, key: str, file: ReleaseFile) -> bool:
-        """Whether the file is there, and no collector will take it for an orphan soon."""
-        try:
-            return self._author.store.age_s(key) <= REFRESH_AFTER_S
-        except ObjectMissing:
-            return False
-
-    def _await_collectors(self, model: str) -> None:
-        retrying = Retrying(
-            retry=retry_if_exception_type(_CollectionUnderWay),
-            stop=stop_after_delay(self._patience_s),
-            wait=wait_fixed(POLL_S),
-        )
-        try:
-            retrying(self._refuse_collectors, model)
-        except RetryError as error:
-            raise Conflict(
-                "collection",
-                f"An administrator is deleting orphans of {model} (edustream-registry gc --delete), so nothing was "
-                "released.",
-                remedy=f"publish again; a notice counts for at most {NOTICE_S / 60:g} minutes, even if its gc crashed.",
-            ) from error
-
-    def _refuse_collectors(self, model: str) -> None:
-        if live_notices(self._author.store, model):
-            raise _CollectionUnderWay(model)
-
-    def _holds(self, key: str, file: ReleaseFile) -> bool:
-        # The digest, not the size alone: a file that was damaged in the store is put right by publishing again.
-        digest, size = hashlib.sha256(), 0
-        try:
-            for chunk in self._author.store.stream(key):
-                digest.update(chunk)
-                size += len(chunk)
-                if size > file.size:
-                    return False
-        except ObjectMissing:
-            return False
-        return digest.hexdigest() == file.sha256
 
     def _yanked(self, manifest: Manifest) -> bool:
         return self._author.reader.tombstone(manifest.content.model, manifest.version) is not None
