@@ -12,7 +12,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 from consumers import ConsumerBench
-from edustream_registry.local_copy import write_whole
+from edustream_registry.durable_files import write_whole
 from offline_runs import Rows, Score, refused, write
 
 from edustream_api.offline import run, unfinished_run

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import os
-import stat
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Final, Literal
+from typing import BinaryIO, Final
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from edustream_contracts.errors import Rejected, Unreachable
 from edustream_registry import layout
+from edustream_registry.durable_files import flush_folder, make_folder, open_regular
 from edustream_registry.manifest import ReleaseFile
 from edustream_registry.memory_store import too_long
 from edustream_registry.reading import PUT_RIGHT, ReleaseReader
@@ -100,41 +99,6 @@ def is_intact(path: Path, file: ReleaseFile) -> bool:
             return hashlib.file_digest(found, "sha256").hexdigest() == file.sha256  # type: ignore[arg-type]
     except OSError:
         return False
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder and what is missing above it; all of them are still there after a power loss."""
-    made = [one for one in (folder, *folder.parents) if not one.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    for one in made:
-        flush_folder(one.parent)
-
-
-def flush_folder(folder: Path) -> None:
-    """Bring the names in a folder onto the medium: what a rename did is a matter of the folder, not of the file."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        # Some file systems flush no folders.
-        if error.errno != errno.EINVAL:
-            raise
-    finally:
-        os.close(descriptor)
-
-
-def open_regular(path: Path, mode: Literal["rb", "a+b"]) -> BinaryIO:
-    """Open a file; one that is a link, a device or a pipe, which could lead elsewhere or have no end, is an OSError."""
-    file = open(path, mode, opener=_without_following)  # noqa: SIM115 - a path's own `open` takes no opener
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise OSError(errno.EINVAL, "Not a regular file", str(path))
-    return file
-
-
-def _without_following(path: str, flags: int) -> int:
-    # Without O_NONBLOCK, to open a pipe is to wait for somebody at its other end.
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
 
 
 def _size(file: BinaryIO) -> int:

@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from typing import Any, Final
 
 from edustream_contracts.errors import NothingToServe, Rejected
 from edustream_registry.channel import LogEntry
-from edustream_registry.downloading import download, flush_folder, make_folder, open_regular
+from edustream_registry.downloading import download
+from edustream_registry.durable_files import make_folder, open_regular, read_bounded, write_whole
 from edustream_registry.manifest import Manifest, ReleaseFile
 from edustream_registry.names import Reference, parse_version
 from edustream_registry.reading import Clock, ReleaseReader, utc_now
@@ -314,28 +314,3 @@ def _answers(reference: Reference, manifest: Manifest, entry: LogEntry | None) -
 
 def _file_path(directory: Path, sha256: str, name: str) -> Path:
     return directory / "files" / sha256 / name
-
-
-def read_bounded(path: Path, size: int) -> bytes:
-    """At most a byte more than `size`, which is enough to notice a longer file."""
-    with open_regular(path, "rb") as file:
-        return file.read(size + 1)
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that others, and whoever comes after a crash, see all of it or what was there before.
-
-    Once this returns, what was there before does not come back, not even by a power loss.
-    """
-    make_folder(path.parent)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    flush_folder(path.parent)

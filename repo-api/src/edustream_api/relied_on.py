@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from edustream_contracts.errors import InvalidInput
-from edustream_registry.local_copy import read_bounded, state_name, write_whole
+from edustream_registry.durable_files import read_bounded, write_whole
+from edustream_registry.local_copy import state_name
 from edustream_registry.names import Reference
 
 MAX_BYTES: Final = 64 * 1024

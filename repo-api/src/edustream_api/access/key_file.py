@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from edustream_contracts.errors import EduStreamError, InvalidInput, Problem
-from edustream_registry.local_copy import write_whole
+from edustream_registry.durable_files import write_whole
 from edustream_registry.reading import Clock, utc_now
 
 from edustream_api.access.keys import KeyRing, ring_from_json

@@ -14,8 +14,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 from edustream_contracts.errors import InvalidInput, Problem
-from edustream_registry.downloading import flush_folder
-from edustream_registry.local_copy import write_whole
+from edustream_registry.durable_files import flush_folder, write_whole
 
 from edustream_api.offline.growing_file import GrowingFile, GrowingLines, growing_file, writable
 
