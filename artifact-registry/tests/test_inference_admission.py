@@ -197,6 +197,24 @@ class TestProbabilities:
         assert inference.answer(narrow.example())["probability"] == answered
         assert columns_of(inference, narrow)["probability"].tolist() == [answered]
 
+    @pytest.mark.parametrize("given", [0.0, 0.25, 1.0, 1.000005])
+    def test_one_that_is_not_listed_is_no_answer(
+        self, content: ReleaseContent, contract: ModelContract, given: float
+    ) -> None:
+        document = contract.document["output"]
+        listed = {**document["properties"]["probability"], "enum": [0, 1]}
+        properties = {**document["properties"], "probability": listed}
+        examples = [{**example, "probability": 1} for example in document["examples"]]
+        output = {**document, "properties": properties, "examples": examples}
+        contract = contract_from({**contract.document, "output": output})
+        inference = Inference(constant_model(contract, given), content, contract)
+        if given == 0.25:
+            assert refusal_of(inference, contract) == "probability is 0.25; the contract admits one of 0, 1"
+            assert inference.estimates([contract.example()])[0]["probability"] == 0.25
+        else:
+            assert inference.answer(contract.example())["probability"] == min(given, 1.0)
+            assert columns_of(inference, contract)["probability"].tolist() == [min(given, 1.0)]
+
     @pytest.mark.parametrize("given", [0.875, 0.125])
     def test_more_is_no_answer(self, content: ReleaseContent, narrow: ModelContract, given: float) -> None:
         inference = Inference(constant_model(narrow, given), content, narrow)

@@ -42,6 +42,11 @@ class Admission:
             c_float(bound).value: bound for bound in bounds if self.low <= bound <= self.high
         }
 
+    @property
+    def lists(self) -> bool:
+        """Whether only listed values are admitted."""
+        return self._listed is not None
+
     def spans(self, least: float, greatest: float) -> bool:
         """Whether every number between these two is admitted; False for NaN."""
         return self._listed is None and self.low <= least and greatest <= self.high

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import isfinite
+from math import inf, isfinite
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -171,8 +171,22 @@ class _ClassColumn(NamedTuple):
 
     @classmethod
     def of(cls, name: str, position: int, admission: Admission) -> _ClassColumn:
-        """The column of a field whose contract may ask for less than a probability can be."""
-        return cls(name, position, max(0.0, admission.low), min(1.0, admission.high), admission)
+        """The column of a field whose contract may ask for less than a probability can be.
+
+        Where it lists what it admits, bounds admit nothing.
+        """
+        low, high = (inf, -inf) if admission.lists else (max(0.0, admission.low), min(1.0, admission.high))
+        return cls(name, position, low, high, admission)
+
+    def listed(self, value: float) -> float:
+        """A value that no bounds admit, if it is one of those that are listed. Raises `AnswerUnusable`."""
+        if not self.admission.lists or not -ROUNDING <= value <= 1.0 + ROUNDING:
+            raise self.unusable(value)
+        try:
+            (usable,) = self.admission.usable([min(max(value, 0.0), 1.0)])
+        except NotAdmitted as error:
+            raise AnswerUnusable(str(error)) from error
+        return float(usable)
 
     def unusable(self, value: float) -> AnswerUnusable:
         """Why there is no answer with this value."""
@@ -186,11 +200,13 @@ def _probability(value: float, column: _ClassColumn) -> float:
         return value
     if column.low - ROUNDING <= value <= column.high + ROUNDING:
         return min(max(value, column.low), column.high)
-    raise column.unusable(value)
+    return column.listed(value)
 
 
 def _probability_column(values: npt.NDArray[np.floating[Any]], column: _ClassColumn) -> Column:
     probabilities = values.astype(np.float64)
+    if column.admission.lists:
+        return np.array([column.listed(value) for value in probabilities.tolist()], dtype=np.float64)
     # Comparisons with NaN are false.
     unusable = ~((probabilities >= column.low - ROUNDING) & (probabilities <= column.high + ROUNDING))
     if unusable.any():
