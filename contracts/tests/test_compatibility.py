@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edustream_contracts.compatibility import Verdict, compare, compare_for
+from edustream_contracts.compatibility import Comparison, Verdict, compare, compare_for
 from edustream_contracts.contract import ModelContract, contract_from, load_contract
 from edustream_contracts.errors import InvalidInput
 from edustream_contracts.value_set import ValueSet
@@ -64,7 +64,11 @@ def test_a_counterexample_is_an_example_with_one_field_changed_in_place(edited: 
 def test_contracts_of_two_models_are_not_compared(churn_document: dict[str, Any]) -> None:
     other = contract_from({**churn_document, "model": "fraud"})
 
-    for ask in (lambda: compare(CHURN, other), lambda: compare_for(CHURN, other, INPUTS, OUTPUTS)):
+    asks: list[Callable[[], Comparison]] = [
+        lambda: compare(CHURN, other),
+        lambda: compare_for(CHURN, other, INPUTS, OUTPUTS),
+    ]
+    for ask in asks:
         with pytest.raises(InvalidInput, match="of two models, 'churn' and 'fraud'") as caught:
             ask()
         assert caught.value.kind == "argument"

@@ -156,6 +156,7 @@ def test_a_consumer_is_harmed_by_what_it_sends_and_reads_alone(examples: int) ->
                     assert read_before.is_valid({key: answer[key] for key in answer if key in reads}), answer
         for reason in own.breaking:
             if reason.side == "input" and reason.refutes:
+                assert reason.counterexample is not None
                 assert reason.counterexample.keys() <= sends
                 assert old.input_validator.is_valid(reason.counterexample)
                 assert not new.input_validator.is_valid(reason.counterexample)

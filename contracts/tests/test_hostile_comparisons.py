@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from edustream_contracts.compatibility import compare
 from edustream_contracts.contract import parse_contract
 from edustream_contracts.validation import SchemaValidator
-from edustream_contracts.value_set import ValueSet
+from edustream_contracts.value_set import Aspect, ValueSet
 
 COMPARE_BOUNDED = """
 import resource, sys
@@ -87,10 +87,17 @@ def test_a_search_begins_with_the_first_examples_alone(monkeypatch: pytest.Monke
     is_valid, lost_to = SchemaValidator.is_valid, ValueSet.lost_to
     validated: list[Any] = []
     known: list[str] = []
-    monkeypatch.setattr(SchemaValidator, "is_valid", lambda self, row: validated.append(row) or is_valid(self, row))
-    monkeypatch.setattr(
-        ValueSet, "lost_to", lambda self, other, texts: known.extend(texts or ()) or lost_to(self, other, texts)
-    )
+
+    def validating(validator: SchemaValidator, row: Any) -> bool:
+        validated.append(row)
+        return is_valid(validator, row)
+
+    def losing(values: ValueSet, other: ValueSet, texts: Collection[str] | None) -> dict[Aspect, tuple[Any, ...]]:
+        known.extend(texts or ())
+        return lost_to(values, other, texts)
+
+    monkeypatch.setattr(SchemaValidator, "is_valid", validating)
+    monkeypatch.setattr(ValueSet, "lost_to", losing)
 
     assert len(compare(old, new).breaking) == 1
     assert known == [f"{place:03}" for place in range(8)]
