@@ -16,7 +16,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from edustream_contracts.errors import InvalidInput
 from edustream_ml.features.converters import CONVERTERS, SHAPES
-from edustream_ml.features.dates import PARTS, DateParts, check_dates
+from edustream_ml.features.dates import PARTS, DateOutput, DateParts, check_dates
 from edustream_ml.features.derived import DerivedFeatures
 from edustream_ml.features.logarithms import Logarithms
 from edustream_ml.features.target_encoding import CrossFittedTargetEncoder
@@ -111,7 +111,7 @@ def test_texts_that_are_no_days_are_named_with_their_column_and_the_first_row() 
             "died": pd.Categorical([None] * 5),
         }
     )
-    assert check_dates(columns, columns) == [
+    assert check_dates(columns, columns.columns) == [
         "column joined: 2 of its texts read as no day and count as absent, the first in row 3: '2023-02-29'",
         "column left: 1 of its texts read as no day and count as absent, the first in row 3: '2024-13-01'",
     ]
@@ -120,7 +120,7 @@ def test_texts_that_are_no_days_are_named_with_their_column_and_the_first_row() 
 def test_a_column_of_days_in_another_form_is_refused() -> None:
     columns = pd.DataFrame({"joined": pd.Categorical([None, "29.02.2024", "01.03.2024", "2024-03-01"])})
     with pytest.raises(InvalidInput) as refused:
-        check_dates(columns, columns)
+        check_dates(columns, columns.columns)
     assert [str(problem) for problem in refused.value.problems] == [
         "column joined: 2 of 3 texts are no days, the first in row 2: '29.02.2024'"
     ]
@@ -128,7 +128,7 @@ def test_a_column_of_days_in_another_form_is_refused() -> None:
 
 def test_each_date_column_has_its_own_parts_and_first_day() -> None:
     matrix = np.array([["2024-05-01", "2024-05-03"], ["2023-01-01", ""]], dtype=object)
-    outputs = [(1, "days_since", date(2024, 5, 1).toordinal()), (0, "year", 0), (1, "weekday", 0)]
+    outputs: list[DateOutput] = [(1, "days_since", date(2024, 5, 1).toordinal()), (0, "year", 0), (1, "weekday", 0)]
     transformer = DateParts(outputs).fit(matrix)
     assert transformer.transform(matrix)[0].tolist() == [2, 2024, 5]
     assert agrees(transformer, matrix)

@@ -70,6 +70,8 @@ def test_onnx_agrees_with_scikit_learn_on_any_valid_row(small_training: Training
     tensors = Tensors.of(rows, CHURN)
     exported = OnnxScorer(small_training.onnx).score(tensors)
     trained = answers(small_training.pipeline, tensors.frame())
+    assert exported.probabilities is not None
+    assert trained.probabilities is not None
     assert np.abs(exported.probabilities - trained.probabilities).max() <= 1e-5
 
 
@@ -150,4 +152,6 @@ def test_every_candidate_survives_the_export(small_plan: TrainingPlan, index: in
     exported = OnnxScorer(export_onnx(pipeline, small_plan.contract)).score(tensors)
     trained = answers(pipeline, tensors.frame())
     assert (exported.labels == trained.labels).all()
+    assert exported.probabilities is not None
+    assert trained.probabilities is not None
     assert np.abs(exported.probabilities - trained.probabilities).max() <= 1e-5

@@ -30,7 +30,12 @@ def test_every_draw_has_as_many_rows_of_each_label_as_there_are(labels: list[str
 def test_rows_outside_the_groups_are_never_drawn() -> None:
     labels = np.array(list("abab"), dtype=object)
     seen: list[Counts] = []
-    interval(lambda counts: float(seen.append(counts) or 0), strata(labels, np.array([0, 1])), 4, Resampling(9, 0.9, 1))
+
+    def see(counts: Counts) -> float:
+        seen.append(counts)
+        return 0.0
+
+    interval(see, strata(labels, np.array([0, 1])), 4, Resampling(9, 0.9, 1))
     assert all(counts[2:].sum() == 0 and counts[:2].sum() == 2 for counts in seen)
 
 

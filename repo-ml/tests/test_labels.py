@@ -34,7 +34,7 @@ def said(column: pa.ChunkedArray, outcome: Outcome, **target: Any) -> list[str]:
 def test_classes_are_texts_and_numbers_are_doubles() -> None:
     assert labels_of(cells("b", "a", "b"), CLASSES).tolist() == ["b", "a", "b"]
     numbers = labels_of(cells("1", "2.5"), NUMBER)
-    assert (numbers.dtype, numbers.tolist()) == (np.float64, [1.0, 2.5])
+    assert (numbers.dtype, numbers.tolist()) == (np.dtype(np.float64), [1.0, 2.5])
 
 
 def test_right_labels_have_no_problems() -> None:

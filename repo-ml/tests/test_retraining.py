@@ -40,7 +40,12 @@ class Consumer:
             "tenure": {"of": "row", "verdict": verdict, "psi": 0.41},
             "contract": {"of": "row", "verdict": "stable", "psi": 0.01},
         }
-        document = {"model": "churn", "model_version": "1.0.0", "manifest_digest": "0" * 64, "verdict": verdict}
+        document: dict[str, Any] = {
+            "model": "churn",
+            "model_version": "1.0.0",
+            "manifest_digest": "0" * 64,
+            "verdict": verdict,
+        }
         if verdict is None:
             document |= {"alarm": False, "reason": "Drift is not recorded here; start the consumer with --drift true."}
         else:

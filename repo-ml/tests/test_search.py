@@ -25,7 +25,7 @@ from edustream_ml.search.draws import draw
 from edustream_ml.search.settings import Search
 from edustream_ml.search.state import Trial
 from edustream_ml.search.tuning import Searched, search
-from edustream_ml.selection import split
+from edustream_ml.selection import cross_validate, split
 from edustream_ml.workflow import train
 
 LOGISTIC = {"candidate": {"estimator": "logistic_regression"}, "vary": {"C": {"low": 0.001, "high": 10.0, "log": True}}}
@@ -92,8 +92,8 @@ def test_the_spaces_take_turns_and_the_best_of_each_competes(
         "logistic_regression (searched)",
         "histogram_gradient_boosting (searched)",
     ]
-    logistic = [trial for trial in result.trials if trial.space == 0]
-    assert result.winners[0].hyper_parameters["C"] == max(trial.parameters["C"] for trial in logistic)
+    logistic: list[Any] = [trial.parameters["C"] for trial in result.trials if trial.space == 0]
+    assert result.winners[0].hyper_parameters["C"] == max(logistic)
     assert result.winners[1].hyper_parameters["max_iter"] == 3
     assert result.document()["trials"] == 6
     assert result.document()["best"][0]["trials"] == 3
@@ -117,7 +117,7 @@ def test_a_search_that_was_killed_goes_on_as_if_it_had_not_been(
 ) -> None:
     whole = searched(plan, report)
     measured.clear()
-    folds = tuning.cross_validate
+    folds = vars(tuning)["cross_validate"]
 
     def interrupted(*arguments: Any) -> Any:
         if len(measured) == 4:
@@ -222,7 +222,7 @@ def test_the_draws_learn_from_the_trials_before_them() -> None:
     for number in range(40):
         drawn = draw(space, trials, 1, number)
         trials.append(Trial(number, 0, drawn, -abs(np.log10(drawn["C"])), 1.0))
-    learned = [trial.parameters["C"] for trial in trials[20:]]
+    learned: list[Any] = [trial.parameters["C"] for trial in trials[20:]]
     assert np.median(np.abs(np.log10(learned))) < np.median(np.abs(np.log10(uniform))) / 2
 
 
@@ -230,11 +230,10 @@ def test_a_search_measures_real_candidates_on_the_training_rows_alone(
     plan: TrainingPlan, report: ProgressReport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
-    folds = tuning.cross_validate
 
     def watched(training: Any, plan: TrainingPlan, candidate: Any) -> Any:
         seen.append(len(training))
-        return folds(training, plan, candidate)
+        return cross_validate(training, plan, candidate)
 
     monkeypatch.setattr(tuning, "cross_validate", watched)
     result = searched(plan, report, trials=2)

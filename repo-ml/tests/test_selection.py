@@ -59,7 +59,7 @@ def test_every_step_is_fitted_on_the_training_rows_of_its_fold(
 ) -> None:
     seen: list[tuple[Any, Any]] = []
 
-    class Watched(Pipeline):
+    class Watched(Pipeline):  # type: ignore[misc]
         def fit(self, X: Any, y: Any = None, **params: Any) -> Any:  # noqa: N803 - scikit-learn's own name
             seen.append((X.index.to_numpy(), y))
             return super().fit(X, y, **params)

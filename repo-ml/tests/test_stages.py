@@ -10,6 +10,7 @@ from conftest import small_document, write_project
 
 from edustream_ml import cli
 from edustream_ml.configuration import load_plan
+from edustream_ml.dataset import Dataset
 from edustream_ml.gates.comparison import Rival
 from edustream_ml.scores import Scores
 from edustream_ml.stages import command
@@ -62,7 +63,7 @@ def test_the_stages_make_the_model_that_one_run_makes(folder: Path, small_traini
 def test_the_training_stage_never_sees_the_held_out_rows(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
 
-    def learn(plan: object, training: Training, *arguments: object) -> None:
+    def learn(plan: object, training: Dataset, *arguments: object) -> None:
         seen.append(len(training))
         raise KeyboardInterrupt
 

@@ -62,7 +62,7 @@ def test_no_answer_lies_beyond_a_bound_of_the_contract(minimum: float | None, ma
 
 
 def test_what_is_learned_is_the_distance_from_the_mean() -> None:
-    class Remembering(LinearRegression):
+    class Remembering(LinearRegression):  # type: ignore[misc]
         def fit(self, X: Any, y: Any) -> Any:  # noqa: N803 - scikit-learn's own name
             self.seen_ = y
             return super().fit(X, y)
