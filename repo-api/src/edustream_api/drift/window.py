@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import ceil
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -22,7 +23,8 @@ class Block(NamedTuple):
 
 def sure_rows(rows: int, workers: int = 1) -> int:
     """How many rows a window of `rows` is sure to hold once it was full, whichever of the workers they reached."""
-    return min((BLOCKS * workers - 1) * _block_rows(rows, workers), rows)
+    block = _block_rows(rows, workers)
+    return min((_blocks(rows, workers) - 1) * block, rows - block + 1)
 
 
 def newest(blocks: Iterable[Block], rows: int) -> list[Block]:
@@ -40,6 +42,11 @@ def _block_rows(rows: int, workers: int) -> int:
     return max(rows // (BLOCKS * workers), 1)
 
 
+def _blocks(rows: int, workers: int) -> int:
+    # As many as hold all rows: where these are few, blocks of whole rows are smaller than a tenth of a worker's part.
+    return max(BLOCKS * workers, ceil(rows / _block_rows(rows, workers)))
+
+
 class SlidingWindow:
     """Counts of the last `rows` rows, or up to a block less; it takes as much memory for one row as for all.
 
@@ -49,7 +56,7 @@ class SlidingWindow:
 
     def __init__(self, rows: int, bins: int, workers: int = 1) -> None:
         self._block_rows = _block_rows(rows, workers)
-        self._counts = np.zeros((BLOCKS * workers, bins), dtype=np.int64)
+        self._counts = np.zeros((_blocks(rows, workers), bins), dtype=np.int64)
         self._rows = [0] * len(self._counts)
         self._at = [0.0] * len(self._counts)
         self._newest = 0
