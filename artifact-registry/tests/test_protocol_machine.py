@@ -17,6 +17,7 @@ from protocol_machine import PROCESSES, Course, Pace, ProtocolMachine, World
 from edustream_contracts.contract import ModelContract, parse_contract
 from edustream_contracts.errors import EduStreamError, OutcomeUnknown, Unreachable
 from edustream_registry import creation, s3_client
+from edustream_registry.placement import FilePlacement
 from edustream_registry.publishing import Publisher
 from edustream_registry.reading import ReleaseReader
 from edustream_registry.s3_store import S3Store
@@ -92,15 +93,15 @@ def believe_the_hint(broken: pytest.MonkeyPatch) -> None:
 
 
 def name_files_before_they_are_there(broken: pytest.MonkeyPatch) -> None:
-    place, publish_as = Publisher._place, Publisher._publish_as
+    place, publish_as = FilePlacement.place, Publisher._publish_as
 
     def publish_and_place(publisher: Publisher, *arguments: Any) -> Any:
         late: list[tuple[Any, ...]] = []
         with pytest.MonkeyPatch.context() as meanwhile:
-            meanwhile.setattr(Publisher, "_place", lambda _, *placed: late.append(placed))
+            meanwhile.setattr(FilePlacement, "place", lambda *placed: late.append(placed))
             publication = publish_as(publisher, *arguments)
         for placed in late:
-            place(publisher, *placed)
+            place(*placed)
         return publication
 
     broken.setattr(Publisher, "_publish_as", publish_and_place)
