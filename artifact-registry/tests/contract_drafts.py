@@ -87,7 +87,7 @@ def contract_of(
 def awkward_contract() -> ModelContract:
     """Every name that a language or pydantic keeps for itself, and texts that could end a comment or a string."""
     names = list(dict.fromkeys(AWKWARD_NAMES))
-    fields = {name: {"type": "string", "description": AWKWARD_TEXT} for name in names}
+    fields: dict[str, Any] = {name: {"type": "string", "description": AWKWARD_TEXT} for name in names}
     fields["choice"] = {"type": "string", "enum": [AWKWARD_TEXT, "'", "\u2028"], "description": '"'}
     fields["mixed"] = {"type": ["number", "null"], "enum": [0.5, 1, None], "description": "\\"}
     fields["looked"] = {"type": "string", "pattern": "^(?!b)", "description": "Checked by the module re"}

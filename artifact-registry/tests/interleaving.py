@@ -5,12 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import Random
 from typing import Final
 
 from edustream_registry.memory_store import MemoryStore
-from edustream_registry.store import ObjectInfo, WriteCondition
+from edustream_registry.store import ObjectInfo, Source, WriteCondition
 from edustream_registry.testing.faults import Crash
 
 READS: Final = frozenset({"get", "stream", "size", "age", "list", "folders"})
@@ -108,9 +107,9 @@ class GatedStore(MemoryStore):
         self._gate("put", key)
         self._memory.put(key, data, condition)
 
-    def upload(self, key: str, path: Path) -> None:
+    def upload(self, key: str, source: Source) -> None:
         self._gate("upload", key)
-        self._memory.upload(key, path)
+        self._memory.upload(key, source)
 
     def delete(self, key: str) -> None:
         self._gate("delete", key)

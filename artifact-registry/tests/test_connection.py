@@ -34,6 +34,7 @@ def test_both_sides_open_without_a_word_to_the_store(settings: RegistrySettings)
     author = open_author(settings, "me")
 
     assert author.who == "me"
+    assert isinstance(author.reader.trust, TrustPolicy)
     assert author.reader.trust.keys[0].key_id == author.signer.public.key_id
     assert open_store(settings).url == open_reader(settings).store.url == "s3://models"
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from flushes import Flushes
@@ -305,14 +307,14 @@ def test_who_wants_the_same_file_takes_turns_and_fetches_it_once(
             threads[1].start()
             assert second_begins.wait(10)
 
-    flock = downloading.fcntl.flock
+    flock = fcntl.flock
 
-    def tell(file: object, operation: int) -> None:
+    def tell(file: BinaryIO, operation: int) -> None:
         if threading.current_thread() is threads[1]:
             second_begins.set()
         flock(file, operation)
 
-    monkeypatch.setattr(downloading.fcntl, "flock", tell)
+    monkeypatch.setattr(fcntl, "flock", tell)
     told: list[int] = []
     threads = [threading.Thread(target=run, args=(hold,)), threading.Thread(target=run, args=(told.append,))]
     threads[0].start()

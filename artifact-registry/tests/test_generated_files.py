@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,7 @@ def test_what_is_no_file_is_never_replaced(tmp_path: Path, force: bool) -> None:
     os.mkfifo(pipe)
 
     for path in (pipe, tmp_path, Path("/dev/null")):
-        kind, _, text = refusal(lambda path=path: write_generated({path: MARK}, MARK, force=force))
+        kind, _, text = refusal(partial(write_generated, {path: MARK}, MARK, force=force))
         assert (kind, f"{path} is no regular file." in text) == (InvalidInput, True)
 
 

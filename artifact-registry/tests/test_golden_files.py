@@ -159,7 +159,7 @@ def test_the_bundle_still_verifies(tmp_path: Path) -> None:
     folder, key = GOLDEN / "release", tmp_path / "key.pem"
     key.write_text(read_trust(GOLDEN / "release-trust.json").keys[0].pem)
 
-    Config().use_elliptic_key_verifier(public_key=key).verify(folder, folder / "model.sig")
+    Config().use_elliptic_key_verifier(public_key=key).verify(folder, folder / "model.sig")  # type: ignore[no-untyped-call]
 
 
 def test_a_notice_still_counts() -> None:

@@ -115,7 +115,7 @@ def test_a_first_release_whose_contract_is_outside_the_profile_is_refused(
     registry: RegistrySimulator, contract: ModelContract, tmp_path: Path, change: dict[str, Any]
 ) -> None:
     content = write_release(tmp_path, contract)
-    data = json.dumps(contract.document | change).encode()
+    data = json.dumps({**contract.document, **change}).encode()
     (tmp_path / "contract.json").write_bytes(data)
     files = (
         *(file for file in content.files if file.name != "contract.json"),

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import refusal
@@ -77,7 +79,7 @@ def test_tensors_that_disagree_are_incompatible(proved: ReleaseContent, release_
 
 
 def test_the_tolerance_is_the_contract_s(release_dir: Path, contract: ModelContract) -> None:
-    shifted = [
+    shifted: list[Mapping[str, Any]] = [
         {**row, "output": {**row["output"], "probability": row["output"]["probability"] + 1e-3}}
         for row in tenure_golden(contract)
     ]

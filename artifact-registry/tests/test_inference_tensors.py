@@ -24,7 +24,7 @@ def test_each_tensor_has_its_columns_of_each_row_in_their_order() -> None:
 
 def test_what_is_null_or_absent_is_nan_or_the_empty_text_and_takes_nothing_from_its_neighbours() -> None:
     made = layout(("x", "float32", ["a", "b"]), ("y", "string", ["c", "d"])).tensors([{"a": None, "d": "q"}, {"b": 1}])
-    assert np.array_equal(made["x"], np.float32([[np.nan, np.nan], [np.nan, 1]]), equal_nan=True)
+    assert np.array_equal(made["x"], np.array([[np.nan, np.nan], [np.nan, 1]], np.float32), equal_nan=True)
     assert made["y"].tolist() == [["", "q"], ["", ""]]
 
 

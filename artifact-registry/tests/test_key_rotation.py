@@ -8,6 +8,7 @@ import math
 import os
 import stat
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -205,7 +206,7 @@ def test_no_key_signs_releases_and_needs(registry: RegistrySimulator, trust_file
     before = trust_file.read_bytes()
 
     for key, consumer in ((registry.signer.public, "api"), (registry.consumer_signer.public, None)):
-        kind, name, text = refusal(lambda key=key, consumer=consumer: key_rotation.trust_key(trust_file, key, consumer))
+        kind, name, text = refusal(partial(key_rotation.trust_key, trust_file, key, consumer))
         assert (kind, name) == (InvalidInput, "configuration")
         assert "may also sign releases" in text
 

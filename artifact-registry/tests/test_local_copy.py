@@ -146,8 +146,13 @@ def test_contact_refreshes_the_time(fetched: LocalRelease, copy: LocalCopy, prom
 def test_contact_with_the_release_that_is_held_verifies_no_signature(
     fetched: LocalRelease, copy: LocalCopy, promoted: RegistrySimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    verified = []
-    monkeypatch.setattr(trust, "verify_statement", lambda *told: verified.append(told[-1]) or verify_statement(*told))
+    verified: list[str] = []
+
+    def verify(*told: Any) -> Any:
+        verified.append(told[-1])
+        return verify_statement(*told)
+
+    monkeypatch.setattr(trust, "verify_statement", verify)
     copy.contacted(fetched.resolved)
     at_contact = len(verified)
 
@@ -440,7 +445,7 @@ def test_a_write_that_fails_leaves_the_old_state_and_no_rubbish(
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(local_copy.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     promoted.clock.advance(10)
     with pytest.raises(OSError, match="No space left"):
         copy.contacted(fetched.resolved)

@@ -91,7 +91,8 @@ def test_a_server_does_not_outlive_the_program_that_was_killed(engine: Engine, t
         port = int(program.stdout.readline().rpartition(b":")[2])
         started = children(program.pid)
         ends = [os.pidfd_open(process) for process in started]
-        opened.callback(lambda: [os.close(end) for end in ends])
+        for end in ends:
+            opened.callback(os.close, end)
         assert len(started) == 2
 
         os.killpg(program.pid, signal.SIGKILL)
@@ -160,7 +161,7 @@ def test_a_server_that_ends_at_once_is_reported_with_its_log(tmp_path: Path, mon
 
 def test_a_server_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local_server, "STOP_BUDGET_S", 0.0)
-    process = local_server.subprocess.Popen(["cat"], stdin=local_server.subprocess.PIPE)
+    process = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
     monkeypatch.setattr(process, "terminate", lambda: None)
 
     local_server._stop(process)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -46,7 +46,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, contract: ModelContract) -> 
 
 
 @pytest.fixture
-def machine(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[ProtocolMachine]]:
+def machine(world: World, monkeypatch: pytest.MonkeyPatch) -> type[ProtocolMachine]:
     # Back-off between attempts lets others go first; here the schedule says who goes first.
     monkeypatch.setattr(time, "sleep", lambda _: None)
     monkeypatch.setattr(ProtocolMachine, "world", world, raising=False)
@@ -54,7 +54,7 @@ def machine(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Prot
 
 
 def run(machine: type[ProtocolMachine], examples: int, steps: int = 20, **options: Any) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         machine,
         settings=settings(
             max_examples=examples,

@@ -39,7 +39,7 @@ def load(contract: ModelContract) -> ModuleType:
 
 
 def input_class(contract: ModelContract) -> type[BaseModel]:
-    found = getattr(load(contract), row_types(contract)[0].name)
+    found: type[BaseModel] = getattr(load(contract), row_types(contract)[0].name)
     assert issubclass(found, BaseModel)
     return found
 

@@ -216,13 +216,13 @@ def large(tmp_path: Path) -> Path:
     return path
 
 
-def answer_500_once(server: ScriptedServer, method: str, parameter: str) -> None:
+def answer_500_once(server: ScriptedServer, wanted: str, parameter: str) -> None:
     """Carry the first such request out, and answer it with 500."""
     honestly, due = server.carry_out, [True]
 
-    def carry_out(called: str, target: str, headers: Any, body: bytes) -> tuple[int, bytes]:
-        answer = honestly(called, target, headers, body)
-        if called == method and parameter in target and due:
+    def carry_out(method: str, target: str, headers: Any, body: bytes) -> tuple[int, bytes]:
+        answer = honestly(method, target, headers, body)
+        if method == wanted and parameter in target and due:
             due.clear()
             return 500, b"InternalError"
         return answer

@@ -36,7 +36,7 @@ def test_the_address_alone_is_enough() -> None:
     settings = RegistrySettings.from_environ({"REGISTRY_URL": "s3://models/"})
 
     assert (settings.url, settings.location, settings.region) == ("s3://models", "s3://models", "us-east-1")
-    assert settings.endpoint_url is settings.access_key_id is settings.trust_file is None
+    assert (settings.endpoint_url, settings.access_key_id, settings.trust_file) == (None, None, None)
     assert settings.signing_key_files == ()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import threading
 from collections.abc import Callable
@@ -13,7 +14,6 @@ from conftest import resolve
 from local_copies import PRODUCTION, path_of, state_path
 
 from edustream_contracts.errors import Rejected
-from edustream_registry import local_copy
 from edustream_registry.local_copy import LocalCopy, LocalRelease
 from edustream_registry.names import Reference
 from edustream_registry.resolved import Resolved
@@ -76,7 +76,7 @@ def test_nobody_writes_between_another_ones_look_and_its_write(
     newer = other.fetch(promoted.reader, promoted.reader.resolve(PRODUCTION))
     second = threading.Thread(target=lambda: other.commit(newer))
     second_begins = threading.Event()
-    remember, flock = LocalCopy._remember, local_copy.fcntl.flock
+    remember, flock = LocalCopy._remember, fcntl.flock
 
     def tell(file: Any, operation: int) -> None:
         if threading.current_thread() is second:
@@ -90,7 +90,7 @@ def test_nobody_writes_between_another_ones_look_and_its_write(
             assert second_begins.wait(10)
         remember(self, resolved)
 
-    monkeypatch.setattr(local_copy.fcntl, "flock", tell)
+    monkeypatch.setattr(fcntl, "flock", tell)
     monkeypatch.setattr(LocalCopy, "_remember", hold)
     copy.contacted(fetched.resolved)
     second.join()

@@ -20,7 +20,7 @@ SIGNER = Signer.generate()
 TRUST = TrustPolicy((SIGNER.public,))
 WRITE_ID = "0" * 32
 NOW = "2026-01-01T00:00:00+00:00"
-COMMON = {"model": "churn", "version": "1.0.0", "write_id": WRITE_ID}
+COMMON: dict[str, Any] = {"model": "churn", "version": "1.0.0", "write_id": WRITE_ID}
 FIRST = LogEntry(
     channel="production", sequence=1, manifest_digest="0" * 64, promoted_at=NOW, promoted_by="t", reason="r", **COMMON
 )

@@ -46,7 +46,7 @@ def borrowed(request: pytest.FixtureRequest) -> Store:
     stack.enter_context(lent(address, memory, TrustPolicy(())))
 
     class Borrowed(BorrowedStore):
-        upload = memory.upload  # type: ignore[assignment]
+        upload = memory.upload
 
     return Borrowed(Lender(address, memory.location), memory.url)
 

@@ -44,6 +44,7 @@ from store_faults import (
 from edustream_registry import store_checks
 from edustream_registry.examination import Finding, Verdict
 from edustream_registry.reading import utc_now
+from edustream_registry.s3_client import WRITING
 from edustream_registry.settings import RegistrySettings
 from edustream_registry.store_checks import Bench, Check, Effort
 from edustream_registry.store_probe import StoreProbe
@@ -170,6 +171,6 @@ def test_latency_is_told_in_milliseconds(upstream: RegistrySettings) -> None:
 def test_losers_that_wait_longer_than_clients_do_are_a_warning(
     upstream: RegistrySettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_checks, "WRITING", dataclasses.replace(store_checks.WRITING, read_timeout_s=0.0))
+    monkeypatch.setattr(store_checks, "WRITING", dataclasses.replace(WRITING, read_timeout_s=0.0))
 
     assert finding(store_checks.create_race, upstream).verdict is Verdict.WARNING

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -59,14 +60,15 @@ def test_a_read_that_fails_changed_nothing(fault: Fault) -> None:
     memory = MemoryStore()
     memory.put("x", b"x", WriteCondition.CREATE)
 
-    for read in (
+    reads: list[Callable[[FaultyStore], object]] = [
         lambda store: store.get("x", 1),
         lambda store: store.stream("x"),
         lambda store: store.read_range("x", 0, 1),
         lambda store: store.size("x"),
         lambda store: store.list(""),
         lambda store: store.folders(""),
-    ):
+    ]
+    for read in reads:
         with pytest.raises(Unreachable):
             read(FaultyStore(memory, PlannedFault(0, fault)))
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from conftest import refusal
@@ -109,7 +110,7 @@ def test_a_channel_that_never_was_has_no_past(registry: RegistrySimulator) -> No
     window = Window.parse("2026-01-02")
 
     for model, channel, kind in (("churn", "nosuch", "channel_empty"), ("nosuch", "production", "model_missing")):
-        found = refusal(lambda m=model, c=channel: live(registry.reader, m, c, window, registry.clock()))  # type: ignore[misc]
+        found = refusal(partial(live, registry.reader, model, channel, window, registry.clock()))
         assert found[:2] == (NothingToServe, kind)
 
 

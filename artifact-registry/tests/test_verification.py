@@ -9,8 +9,9 @@ from edustream_contracts.errors import Rejected
 from edustream_registry import layout
 from edustream_registry.manifest import ReleaseContent
 from edustream_registry.names import Reference
+from edustream_registry.release_documents import MAX_BYTES
 from edustream_registry.testing.simulator import RegistrySimulator, write_release
-from edustream_registry.verification import MAX_BYTES, verify
+from edustream_registry.verification import verify
 
 BROKEN_ROWS = b'{"golden_format": 1, "rows": [{"input": {"nonsense": 1}, "output": {"nonsense": 2}}]}'
 

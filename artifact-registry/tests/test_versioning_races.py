@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def check_numbers(reader: ReleaseReader, model: str = "churn") -> list[str]:
         old, new = (contracts.of(reader.manifest(model, version).statement) for version in pair)
         verdict = compare(old, new).verdict
         assert lower.major < higher.major or verdict is not Verdict.BREAKING, pair
-        assert lower[:2] < higher[:2] or verdict is Verdict.IDENTICAL, pair
+        assert (lower.major, lower.minor) < (higher.major, higher.minor) or verdict is Verdict.IDENTICAL, pair
     return versions
 
 
@@ -76,7 +77,9 @@ class Scene:
         self.versions.append(Publisher(author, bundler=None).publish(content, directory).manifest.version)
 
     def world(self) -> World:
-        self.actors = [Actor(lambda store, each=each: self.publish(store, *each)) for each in self.contents]
+        self.actors = [
+            Actor(partial(self.publish, content=content, directory=directory)) for content, directory in self.contents
+        ]
         return World(self.registry.memory, self.actors, self.check)
 
     def check(self, steps: list[Step]) -> None:

@@ -195,7 +195,7 @@ def _work(env_file: Path, folder: Path, number: int, gate: Barrier | None, chann
         if gate is None:
             return store
         gates.append(GatedStore(store, gate))
-        return gates[0]  # type: ignore[return-value]
+        return gates[0]
 
     author = author_in(env_file, f"writer {number}", wrap)
     channel.send("ready")
@@ -287,7 +287,7 @@ class DeadlyStore:
 
 def _work_and_die(env_file: Path, folder: Path, task: Task, call: int, moment: Moment, writes_alone: bool) -> None:
     def wrap(store: Store) -> Store:
-        return DeadlyStore(store, call, moment, writes_alone=writes_alone)  # type: ignore[return-value]
+        return DeadlyStore(store, call, moment, writes_alone=writes_alone)
 
     outcome = task(author_in(env_file, "mortal", wrap), folder, 0)
     if not outcome.digest:
