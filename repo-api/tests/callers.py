@@ -92,8 +92,8 @@ class Caller:
         self, app: Any, keep_alive_s: float = LONG_S, bounds: Bounds = BOUNDS, time: Time | None = None
     ) -> None:
         http = partial(DirectConnection, bounds=bounds)
-        options: Any = {"log_config": None, "proxy_headers": False, "timeout_keep_alive": keep_alive_s}
-        self._connect(uvicorn.Config(app, http=http, lifespan="off", **options), time)
+        options: Any = {"http": http, "log_config": None, "proxy_headers": False, "timeout_keep_alive": keep_alive_s}
+        self._connect(uvicorn.Config(app, lifespan="off", **options), time)
 
     @classmethod
     def of(cls, config: uvicorn.Config) -> Caller:
@@ -109,7 +109,7 @@ class Caller:
         made: Any = config.http_protocol_class
         self.connection: DirectConnection = made(config=config, server_state=self.state, app_state={})
         if time is not None:
-            self.connection.loop = time  # type: ignore[assignment]
+            self.connection.loop = time
         self.pipe = Pipe()
         self.connection.connection_made(self.pipe)
 

@@ -20,7 +20,7 @@ from edustream_registry.lending import lent
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.testclient import TestClient
 
-from edustream_api import worker
+from edustream_api import log, worker
 from edustream_api.access.gate import Access
 from edustream_api.access.key_file import KeyFile, change
 from edustream_api.access.keys import KeyRing, new_key
@@ -77,7 +77,7 @@ def worker_environ(
 ) -> Iterator[None]:
     """What a parent leaves its workers, and lends them; the registry is that of `bench`."""
     # pytest keeps the log of its own.
-    monkeypatch.setattr(worker.log, "configure", lambda: None)
+    monkeypatch.setattr(log, "configure", lambda: None)
     # pytest's own folders have paths that are too long for a socket.
     with TemporaryDirectory(prefix="lent-") as folder:
         environ = {
@@ -234,7 +234,8 @@ class TestKeys:
 
     def test_the_name_of_the_key_goes_with_the_request(self, keys_file: Path, bench: ConsumerBench) -> None:
         access = Access(keys=KeyFile(keys_file, bench.registry.clock))
-        scope = {"type": "http", "method": "GET", "path": "/model", "headers": [(b"x-api-key", OLD.encode())]}
+        headers = [(b"x-api-key", OLD.encode())]
+        scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/model", "headers": headers}
 
         async def nothing(*_: Any) -> Any:
             raise AssertionError

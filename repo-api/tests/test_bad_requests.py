@@ -82,7 +82,7 @@ WHOLE_BODIES = {
 }
 
 
-def mistakes() -> Any:
+def mistakes() -> pytest.MarkDecorator:
     return pytest.mark.parametrize("mistake", MISTAKES.values(), ids=[name.replace(" ", "_") for name in MISTAKES])
 
 

@@ -84,7 +84,8 @@ async def served(
     keep_alive_s: float = LONG_S,
     protocol: type[BoundedConnection] = BoundedConnection,
 ) -> AsyncIterator[Served]:
-    config = uvicorn.Config(app, lifespan="auto", log_config=None, timeout_keep_alive=keep_alive_s)
+    options: Any = {"log_config": None, "timeout_keep_alive": keep_alive_s}
+    config = uvicorn.Config(app, lifespan="auto", **options)
     config.load()
     lifespan, state, bounds = LifespanOn(config), ServerState(), Bounds(head_s, body_s, head)
     await lifespan.startup()

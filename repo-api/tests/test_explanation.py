@@ -14,6 +14,7 @@ from edustream_registry.testing.onnx_models import tenure_probability
 from starlette.testclient import TestClient
 
 from edustream_api.consumer import Consumer
+from edustream_api.drift.reference import Reference
 
 
 @pytest.fixture
@@ -71,8 +72,13 @@ def test_another_release_is_explained_by_itself(
 def test_both_paths_of_a_model_share_what_is_drawn(
     client: TestClient, consumer: Consumer, row: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn: list[None] = []
-    monkeypatch.setattr("edustream_api.explanation._features", lambda _: drawn.append(None) or {})
+    drawn: list[Reference] = []
+
+    def no_features(reference: Reference) -> dict[str, dict[str, Any]]:
+        drawn.append(reference)
+        return {}
+
+    monkeypatch.setattr("edustream_api.explanation._features", no_features)
     answers = [client.post(path, json=row).json() for path in ("/explain", "/models/churn/explain", "/explain")]
     assert answers[0] == answers[1] == answers[2]
     assert len(drawn) == 1

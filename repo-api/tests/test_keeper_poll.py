@@ -190,11 +190,11 @@ def test_an_entry_that_is_too_old_is_no_answer(bench: ConsumerBench) -> None:
     keeper.start()
     bench.registry.clock.advance(BUDGET_S)
     assert keeper.poll() is PollResult.REFUSED
-    assert keeper.snapshot.state is State.READY
+    assert (keeper.snapshot.state, version(keeper)) == (State.READY, "1.0.0")
     bench.registry.store.cut_off = True
     bench.registry.clock.advance(1)
     keeper.poll()
-    assert keeper.snapshot.state is State.UNREACHABLE
+    assert (keeper.snapshot.state, version(keeper)) == (State.UNREACHABLE, None)
 
 
 def test_a_full_disk_takes_no_confirmation_away_and_shortens_no_outage(
@@ -238,10 +238,10 @@ def test_a_frozen_channel_is_served_for_one_staleness_budget_more(bench: Consume
     keeper.start()
     bench.registry.clock.advance(61)
     assert keeper.poll() is PollResult.REFUSED
-    assert keeper.snapshot.state is State.READY
+    assert (keeper.snapshot.state, version(keeper)) == (State.READY, "1.0.0")
     bench.registry.clock.advance(BUDGET_S)
     assert keeper.poll() is PollResult.REFUSED
-    assert keeper.snapshot.state is State.REJECTED
+    assert (keeper.snapshot.state, version(keeper)) == (State.REJECTED, None)
     bench.release("1.0.1", scale=0.05)
     keeper.poll()
     assert (keeper.snapshot.state, version(keeper)) == (State.READY, "1.0.1")
@@ -321,7 +321,7 @@ def test_heals_after_this_disk_spoilt_a_good_one(bench: ConsumerBench, monkeypat
     bench.release("1.0.0")
     fetch = LocalCopy.fetch
 
-    def spoiling(copy: LocalCopy, reader: ReleaseReader, resolved: Resolved, *names: object) -> LocalRelease:
+    def spoiling(copy: LocalCopy, reader: ReleaseReader, resolved: Resolved, *names: Any) -> LocalRelease:
         release = fetch(copy, reader, resolved, *names)
         next(release.directory.glob("files/*/model.onnx")).write_bytes(b"spoilt")
         return release
@@ -459,13 +459,13 @@ def test_waiting_heals_from_each_state(bench: ConsumerBench) -> None:
     assert keeper.start().state is State.UNREACHABLE
     bench.registry.store.cut_off = False
     keeper.poll()
-    assert keeper.snapshot.state is State.NO_RELEASE
+    assert (keeper.snapshot.state, version(keeper)) == (State.NO_RELEASE, None)
     bench.release("1.0.0", model=b"no model")
     keeper.poll()
-    assert keeper.snapshot.state is State.REJECTED
+    assert (keeper.snapshot.state, version(keeper)) == (State.REJECTED, None)
     bench.release("1.0.1")
     keeper.poll()
-    assert keeper.snapshot.state is State.READY
+    assert (keeper.snapshot.state, version(keeper)) == (State.READY, "1.0.1")
 
 
 def test_a_file_put_back_heals(bench: ConsumerBench) -> None:
@@ -476,10 +476,10 @@ def test_a_file_put_back_heals(bench: ConsumerBench) -> None:
     keeper = bench.keeper()
     assert keeper.start().state is State.NO_RELEASE
     keeper.poll()
-    assert keeper.snapshot.state is State.NO_RELEASE
+    assert (keeper.snapshot.state, version(keeper)) == (State.NO_RELEASE, None)
     bench.registry.memory.objects.update(objects)
     keeper.poll()
-    assert keeper.snapshot.state is State.READY
+    assert (keeper.snapshot.state, version(keeper)) == (State.READY, "1.0.0")
 
 
 def test_what_nobody_foresaw_counts_as_an_outage_and_ends_with_the_budget(

@@ -23,6 +23,8 @@ from edustream_api.polling import Poller
 
 INTERVAL_S = 60.0
 PATIENCE_S = 10.0
+# Nothing here reads what AWS says of an invocation.
+CONTEXT: Any = None
 
 
 @pytest.fixture(autouse=True)
@@ -72,11 +74,11 @@ def test_every_senders_events_are_answered(
 ) -> None:
     bench.release("1.0.0")
     handler, event = function(bench), SENDERS[sender]
-    answer = handler(event("POST", "/predict", json.dumps(row).encode(), encoded=encoded), None)
+    answer = handler(event("POST", "/predict", json.dumps(row).encode(), encoded=encoded), CONTEXT)
     assert (answer["statusCode"], answer["isBase64Encoded"]) == (200, False)
     assert body_of(answer)["model_version"] == "1.0.0"
-    assert body_of(handler(event("GET", "/health/ready"), None))["status"] == "ready"
-    refused = handler(event("POST", "/predict", b'{"tenure": NaN}', encoded=encoded), None)
+    assert body_of(handler(event("GET", "/health/ready"), CONTEXT))["status"] == "ready"
+    refused = handler(event("POST", "/predict", b'{"tenure": NaN}', encoded=encoded), CONTEXT)
     assert (refused["statusCode"], refused["isBase64Encoded"]) == (400, False)
     assert body_of(refused)["type"] == "urn:edustream:problem:malformed-json"
     headers = refused.get("headers") or {name: value for name, (value,) in refused["multiValueHeaders"].items()}
@@ -102,7 +104,7 @@ def test_callers_are_told_apart_by_the_address_that_aws_vouches_for(bench: Consu
 
     def status(address: str, invented: str) -> int:
         event = SENDERS[sender]("GET", "/model")
-        answer: int = handler(sent_from(event, address, f"{invented}{address}"), None)["statusCode"]
+        answer: int = handler(sent_from(event, address, f"{invented}{address}"), CONTEXT)["statusCode"]
         return answer
 
     assert status("203.0.113.7", "") == 200
@@ -124,7 +126,7 @@ def test_a_port_behind_an_address_makes_no_other_caller(
         sent_from(lambda_events.load_balancer("GET", "/model", several=several), "", f"1.1.1.1, {one}")
         for one in (first, second)
     ]
-    assert [handler(event, None)["statusCode"] for event in events] == [200, 429]
+    assert [handler(event, CONTEXT)["statusCode"] for event in events] == [200, 429]
 
 
 def test_tensors_travel_as_bytes(bench: ConsumerBench, row: dict[str, Any]) -> None:
@@ -133,14 +135,14 @@ def test_tensors_travel_as_bytes(bench: ConsumerBench, row: dict[str, Any]) -> N
     event = lambda_events.http_api("POST", "/v2/models/churn/infer", b"")
     event |= {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
     event["headers"] |= {**headers, "content-type": "application/octet-stream", "content-length": str(len(body))}
-    answer = function(bench)(event, None)
+    answer = function(bench)(event, CONTEXT)
     assert (answer["statusCode"], answer["isBase64Encoded"]) == (200, True)
     length = int(answer["headers"]["inference-header-content-length"])
     assert json.loads(base64.b64decode(answer["body"])[:length])["model_version"] == "1.0.0"
 
 
 def version_of(handler: LambdaFunction, row: dict[str, Any]) -> tuple[int, Any]:
-    answer = handler(lambda_events.rest_api("POST", "/predict", json.dumps(row).encode()), None)
+    answer = handler(lambda_events.rest_api("POST", "/predict", json.dumps(row).encode()), CONTEXT)
     return answer["statusCode"], body_of(answer).get("model_version")
 
 
@@ -159,7 +161,7 @@ def test_nothing_to_serve_is_a_503_with_its_reason_until_a_poll_finds_something(
     bench: ConsumerBench, row: dict[str, Any]
 ) -> None:
     handler = function(bench, patience_s=0.0)
-    answer = handler(lambda_events.http_api("POST", "/predict", json.dumps(row).encode()), None)
+    answer = handler(lambda_events.http_api("POST", "/predict", json.dumps(row).encode()), CONTEXT)
     assert (answer["statusCode"], body_of(answer)["reason"]) == (503, "NO_RELEASE")
     bench.release("1.0.0")
     bench.registry.clock.advance(INTERVAL_S)

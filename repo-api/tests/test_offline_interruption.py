@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -208,7 +209,7 @@ def test_no_two_runs_write_one_output(
     score: Score, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     append = unfinished_run.UnfinishedRun.append
-    told = []
+    told: list[str] = []
 
     def meeting(self: unfinished_run.UnfinishedRun, *given: Any) -> None:
         append(self, *given)
@@ -309,7 +310,7 @@ def named(
 ) -> Iterator[dict[Path, bytes]]:
     """The finished files of a run that died once they had their names; they are never changed."""
     with monkeypatch.context() as patched:
-        patched.setattr(unfinished_run.Path, "rename", die)
+        patched.setattr(Path, "rename", die)
         assert score(*names[:2]) == 130
     files = {tmp_path / name: (tmp_path / name).read_bytes() for name in names[1:]}
     yield files
@@ -416,7 +417,7 @@ def test_a_run_that_died_while_it_cleared_up_leaves_its_output(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(unfinished_run.shutil, "rmtree", dying)
+        patched.setattr(shutil, "rmtree", dying)
         assert score(*names[:2]) == 130
     whole = {path: path.read_bytes() for path in (tmp_path / name for name in names[1:])}
     assert f"{names[1]} already" in refused(score, capsys, *names[:2], *restart)

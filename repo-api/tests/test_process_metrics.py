@@ -48,7 +48,8 @@ def test_what_a_swap_took_is_told_of_the_local_copy_too(bench: ConsumerBench) ->
 def test_a_batch_is_counted_by_its_rows_if_it_was_answered(bench: ConsumerBench, row: dict[str, Any]) -> None:
     bench.release("1.0.0")
     with client_of(bench.consumer()) as client:
-        for rows in ([row] * 3, [row] * 40, [{}], [row, {}]):
+        batches: list[list[dict[str, Any]]] = [[row] * 3, [row] * 40, [{}], [row, {}]]
+        for rows in batches:
             client.post("/predict/batch", json={"rows": rows})
         client.post("/predict", json=row)
         for path in ("/v2/models/churn/infer", "/v2/models/churn/versions/1.0.0/infer"):

@@ -109,9 +109,9 @@ def test_fields_of_needs_say_whose_they_are(bench: ConsumerBench) -> None:
 
 @pytest.mark.parametrize("variable", ["sends", "reads"])
 def test_fields_of_needs_are_of_a_model_that_is_served(bench: ConsumerBench, variable: str) -> None:
-    names = ("churn/tenure", "fruad/price", "Fraud/price")
+    fields: dict[str, Any] = {variable: ("churn/tenure", "fruad/price", "Fraud/price")}
     with pytest.raises(InvalidInput, match=rf"EDUSTREAM_{variable.upper()} has 'fruad/price', 'Fraud/price'") as caught:
-        bench.consumer(model=MODELS, contract="any", consumer="api", **{variable: names})
+        bench.consumer(model=MODELS, contract="any", consumer="api", **fields)
     assert caught.value.kind == "configuration"
     assert caught.value.fact.endswith("of no model that is served; there are: churn, fraud.")
 

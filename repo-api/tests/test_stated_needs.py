@@ -336,14 +336,15 @@ def test_a_field_that_the_contract_does_not_have_is_reported(bench: ConsumerBenc
 def test_health_shows_what_is_stated(bench: ConsumerBench) -> None:
     bench.release("1.0.0")
     consumer = bench.consumer(consumer="api")
-    assert needs_of(consumer) is not None
+    needs = needs_of(consumer)
+    assert needs is not None
     with client_of(consumer) as client:
         before = client.get("/health").json()["needs"]
-        needs_of(consumer).look()
+        needs.look()
         after = client.get("/health").json()["needs"]
         bench.registry.store.cut_off = True
         bench.registry.clock.advance(LOOK_S)
-        needs_of(consumer).look()
+        needs.look()
         cut_off = client.get("/health").json()
         assert client.get("/health/ready").status_code == 200
 
@@ -367,13 +368,14 @@ def test_a_consumer_without_name_or_key_states_nothing(tmp_path: Any, trust_file
 def test_a_key_file_that_is_not_there_stops_nobody(tmp_path: Any, trust_file: Any, keeper: Keeper) -> None:
     missing = {"EDUSTREAM_SIGNING_KEY_FILE": str(tmp_path / "none.pem"), "EDUSTREAM_CONSUMER": "api"}
     consumer = consumer_from({"REGISTRY_URL": "s3://models", "EDUSTREAM_TRUST_FILE": str(trust_file), **missing})
-    assert needs_of(consumer) is not None
+    needs = needs_of(consumer)
+    assert needs is not None
     keeper_of(consumer).snapshot = keeper.snapshot
 
-    needs_of(consumer).look()
+    needs.look()
 
-    assert needs_of(consumer).report.error is not None
-    assert "none.pem cannot be read" in needs_of(consumer).report.error.fact
+    assert needs.report.error is not None
+    assert "none.pem cannot be read" in needs.report.error.fact
 
 
 def test_statements_are_readable_json(bench: ConsumerBench, keeper: Keeper) -> None:
