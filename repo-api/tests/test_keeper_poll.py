@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from consumers import BUDGET_S, ConsumerBench, version
 from edustream_contracts.contract import ModelContract
+from edustream_contracts.errors import Rejected
 from edustream_registry.local_copy import LocalCopy, LocalRelease
 from edustream_registry.names import Reference
 from edustream_registry.reading import ReleaseReader
@@ -482,9 +483,11 @@ def test_a_file_put_back_heals(bench: ConsumerBench) -> None:
     assert (keeper.snapshot.state, version(keeper)) == (State.READY, "1.0.0")
 
 
+@pytest.mark.parametrize("polls", [RuntimeError("a defect"), Rejected("signature", "It is forged.", remedy="wait.")])
 def test_what_nobody_foresaw_counts_as_an_outage_and_ends_with_the_budget(
-    bench: ConsumerBench, monkeypatch: pytest.MonkeyPatch
+    bench: ConsumerBench, monkeypatch: pytest.MonkeyPatch, polls: Exception
 ) -> None:
+    """It may also break off the look for a tombstone, which follows what is refused."""
     bench.release("1.0.0")
     keeper = bench.keeper()
     keeper.start()
@@ -492,8 +495,11 @@ def test_what_nobody_foresaw_counts_as_an_outage_and_ends_with_the_budget(
     def broken(*_: Any) -> Resolved:
         raise RuntimeError("a defect")
 
+    def refused(*_: Any) -> Resolved:
+        raise polls
+
     with monkeypatch.context() as defect:
-        defect.setattr(ReleaseReader, "poll", broken)
+        defect.setattr(ReleaseReader, "poll", refused)
         defect.setattr(ReleaseReader, "resolve", broken)
         bench.events.clear()
         with pytest.raises(RuntimeError, match="a defect"):

@@ -119,13 +119,7 @@ class Keeper:
         What nobody foresaw is raised, and counts as an outage: what has no answer must not be served for ever.
         """
         try:
-            result = self._advance()
-        except Unreachable as error:
-            self._survive(error)
-            result = PollResult.UNREACHABLE
-        except (NothingToServe, Rejected, Incompatible, InvalidInput) as error:
-            self._refuse(error)
-            result = PollResult.REFUSED
+            result = self._look()
         except Exception as error:
             self._survive(
                 Unreachable(
@@ -138,6 +132,16 @@ class Keeper:
             raise
         self._tell(Polled(result))
         return result
+
+    def _look(self) -> PollResult:
+        try:
+            return self._advance()
+        except Unreachable as error:
+            self._survive(error)
+            return PollResult.UNREACHABLE
+        except (NothingToServe, Rejected, Incompatible, InvalidInput) as error:
+            self._refuse(error)
+            return PollResult.REFUSED
 
     def _advance(self) -> PollResult:
         loaded, resolved = self._loaded, self._ask()
