@@ -9,6 +9,7 @@ import sys
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -400,6 +401,27 @@ def test_a_whole_window_of_shifted_rows_raises_the_alarm_whichever_worker_it_rea
     for monitor in monitors:
         drift = monitor.compare(model.reference)
         assert (drift.verdict, drift.rows >= 9000) == (Verdict.MAJOR_SHIFT, True)
+
+
+def test_what_a_worker_showed_before_a_release_without_a_profile_counts_no_more(
+    bench: ConsumerBench, consumer: Consumer, row: dict[str, Any], tmp_path: Path
+) -> None:
+    consumer.start()
+    _, model = served(consumer)
+    one, other = (
+        DriftMonitor(Thresholds(0.1, 0.25, 500), 10_000, 0.0, 2, WorkerFilesOf(tmp_path, number), lambda: 0.0)
+        for number in range(2)
+    )
+    swapped = Swapped(None, model, bench.registry.clock(), 0.0)
+    other.listen(swapped)
+    rows = drawn(row, 500)
+    other.observe(model, rows, model.inference.answers(rows))
+    other._show()
+    other.listen(replace(swapped, after=replace(model, reference=None)))
+    other._show()
+    one.listen(swapped)
+    assert isinstance(model.reference, Reference)
+    assert one.compare(model.reference).rows == 0
 
 
 def dead_process() -> int:

@@ -167,7 +167,8 @@ class DriftMonitor:
 
     def _show(self) -> None:
         recorder = self._recorder
-        if recorder is None:
-            return
-        blocks = [[block.at, block.rows, block.counts.tolist()] for block in recorder.recorded()]
-        self._files.show({"process": os.getpid(), "release": recorder.release, "blocks": blocks})
+        # Who records nothing shows so: what was shown of the release before is of a window that ended.
+        release = recorder.release if recorder else None
+        recorded = recorder.recorded() if recorder else []
+        blocks = [[block.at, block.rows, block.counts.tolist()] for block in recorded]
+        self._files.show({"process": os.getpid(), "release": release, "blocks": blocks})

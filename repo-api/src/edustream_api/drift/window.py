@@ -14,7 +14,7 @@ BLOCKS: Final = 10
 
 
 class Block(NamedTuple):
-    """Some rows that came one after the other: when the last of them did, how many, how many of them in each bin."""
+    """Some rows that came one after the other: when the last of them were counted, how many, how many in each bin."""
 
     at: float
     rows: int
@@ -76,7 +76,7 @@ class SlidingWindow:
         ]
 
     def add(self, rows: int, counts: Counts, at: float) -> None:
-        """Count `rows` more, at most `room`, the last of which came `at`; `counts` (bins,): in which bins they lie."""
+        """Count `rows` more, at most `room`, at the moment `at`; `counts` (bins,): in which bins they lie."""
         if rows:
             self._at[self._newest] = at
         self._counts[self._newest] += counts
