@@ -26,7 +26,7 @@ from edustream_api.consumer import Consumer
 from edustream_api.drift.monitor import DriftMonitor, FieldDrift, Thresholds, Verdict
 from edustream_api.drift.pace import Pace
 from edustream_api.drift.recorder import Recorder
-from edustream_api.drift.reference import Reference, Values, read_reference
+from edustream_api.drift.reference import NoReference, Reference, Values, read_reference
 from edustream_api.events import Swapped
 from edustream_api.loading import ServedModel
 from edustream_api.worker_files import WorkerFiles
@@ -417,7 +417,7 @@ def test_what_a_worker_showed_before_a_release_without_a_profile_counts_no_more(
     rows = drawn(row, 500)
     other.observe(model, rows, model.inference.answers(rows))
     other._show()
-    other.listen(replace(swapped, after=replace(model, reference=None)))
+    other.listen(replace(swapped, after=replace(model, reference=NoReference("There is none."))))
     other._show()
     one.listen(swapped)
     assert isinstance(model.reference, Reference)

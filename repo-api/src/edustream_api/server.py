@@ -6,11 +6,9 @@ import asyncio
 import gc
 import os
 import resource
-import signal
 import socket
 import tempfile
 from functools import partial
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,20 +17,15 @@ from edustream_contracts.errors import InvalidInput
 from edustream_contracts.exit_codes import INTERRUPTED
 from edustream_registry.lending import lent
 from edustream_registry.stating import SharedAuthor
-from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from edustream_api.consumer import Consumer
+from edustream_api.parent import GRACE_S, SILENCE_S, Parent
 from edustream_api.polling import yield_to_answers
 from edustream_api.web.connections import Bounds
 from edustream_api.web.direct_connection import DirectConnection
 from edustream_api.worker import LENDER
 from edustream_api.worker_files import MULTIPROCESS_DIR
 
-GRACE_S: Final = 30
-SILENCE_S: Final = 30
-"""How long a worker may take to answer its parent before it counts as hung: a busy machine starts one slowly."""
-LOOK_S: Final = 0.2
-"""How long a second Ctrl-C may go unheard while workers end."""
 FORCED_S: Final = 1
 """How long requests have to notice that their connections are gone."""
 CREDENTIALS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -53,37 +46,6 @@ class _Server(uvicorn.Server):
         if self.server_state.tasks:
             await asyncio.wait(self.server_state.tasks, timeout=FORCED_S)
         raise SystemExit(INTERRUPTED)
-
-
-class _Parent(Multiprocess):
-    """uvicorn's parent of workers, which a second Ctrl-C ends at once with the exit code that says so."""
-
-    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket]) -> None:
-        super().__init__(config, sockets)
-        self._interrupts = 0
-
-    def handle_int(self) -> None:
-        """Begin to end."""
-        self._interrupts += 1
-        super().handle_int()
-
-    def join_all(self) -> None:
-        """Wait until the workers have finished what is under way, unless told not to."""
-        # What waits for a process without end hears no signal.
-        while (alive := self._alive()) and not self._hurried():
-            wait([process.process.sentinel for process in alive], LOOK_S)
-        if self._hurried():
-            for process in self.processes:
-                process.kill()
-        super().join_all()
-        if self._hurried():
-            raise SystemExit(INTERRUPTED)
-
-    def _alive(self) -> list[Process]:
-        return [process for process in self.processes if process.process.is_alive()]
-
-    def _hurried(self) -> bool:
-        return self._interrupts + self.signal_queue.count(signal.SIGINT) > 1
 
 
 def serve(consumer: Consumer, environ: dict[str, str]) -> None:
@@ -129,7 +91,7 @@ def serve(consumer: Consumer, environ: dict[str, str]) -> None:
             listener = config.bind_socket()
             # Whoever connects before the first worker is ready waits for it.
             listener.listen(config.backlog)
-            _Parent(config, [listener]).run()
+            Parent(config, [listener]).run()
 
 
 def _allow_connections() -> None:
