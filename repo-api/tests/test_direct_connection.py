@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
-from callers import DATE, JSON, Caller, Time, conversation, counted, ordinary, posted, told_alike
+from callers import DATE, JSON, LONG_S, Caller, Time, conversation, counted, ordinary, posted, told_alike
 from challenged import challenge
 from clients import keeper_of
 from consumers import ConsumerBench, version
@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from edustream_api.consumer import Consumer
 from edustream_api.drift.reference import Reference
-from edustream_api.web.connections import LINGER_S
+from edustream_api.web.connections import LINGER_S, BoundedConnection, Bounds
 from edustream_api.web.direct_answers import DirectAnswers
 from edustream_api.web.direct_connection import MAX_REQUEST_BYTES
 
@@ -173,11 +173,30 @@ def test_a_head_that_is_longer_than_it_may_be_is_refused(consumer: Consumer, row
     assert told.startswith(b"HTTP/1.1 431 ")
 
 
-@pytest.mark.parametrize("hosts", [b"", b"host: here\r\nhost: here\r\n"])
-def test_a_row_that_is_for_nobody_or_for_two_is_refused(consumer: Consumer, row: dict[str, Any], hosts: bytes) -> None:
-    told = told_alike(consumer, [posted(orjson.dumps(row), JSON).replace(b"host: here\r\n", hosts)])
+@pytest.mark.parametrize("hosts", [[], [b"here", b"here"], [b"a b"], [b"[::1"], [b"a:80:90"]])
+def test_a_row_that_is_for_nobody_for_two_or_for_no_host_is_refused(
+    consumer: Consumer, row: dict[str, Any], hosts: list[bytes]
+) -> None:
+    lines = b"".join(b"host: %s\r\n" % host for host in hosts)
+    told = told_alike(consumer, [posted(orjson.dumps(row), JSON).replace(b"host: here\r\n", lines)])
     assert told.startswith(b"HTTP/1.1 400 ")
     assert b"urn:edustream:problem:malformed-http" in told
+
+
+@pytest.mark.parametrize("wish", [b"keep-alive", b"close"])
+def test_the_connection_of_an_older_client_is_closed_whatever_it_wishes(
+    consumer: Consumer, row: dict[str, Any], wish: bytes
+) -> None:
+    asked = posted(orjson.dumps(row), JSON, b"connection: " + wish, version="1.0")
+
+    async def talk() -> None:
+        direct, usual = await conversation(consumer.app, [asked]), await conversation(ordinary(consumer), [asked])
+        assert direct == usual
+        told, closed = direct
+        assert told.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert closed
+
+    run(talk)
 
 
 def test_what_goes_on_with_a_head_is_no_request_of_its_own_whatever_it_looks_like(
@@ -246,6 +265,42 @@ def test_who_has_asked_is_answered_though_the_time_between_two_requests_is_over(
     run(talk)
 
 
+def test_who_asks_one_row_after_the_other_is_not_taken_for_one_who_sends_no_head(
+    consumer: Consumer, row: dict[str, Any]
+) -> None:
+    async def talk() -> None:
+        time = Time()
+        caller = Caller(consumer.app, bounds=Bounds(10, LONG_S, 8192), time=time)
+        for asked in range(1, 6):
+            time.passes(5)
+            assert not caller.pipe.closed
+            caller.send(posted(orjson.dumps(row), JSON))
+            await caller.rest()
+            assert caller.told.count(b"HTTP/1.1 200 OK") == asked
+        caller.leave()
+
+    run(talk)
+
+
+def test_who_asked_a_row_has_its_time_anew_for_the_next_head(consumer: Consumer, row: dict[str, Any]) -> None:
+    async def talk() -> None:
+        time = Time()
+        caller = Caller(consumer.app, bounds=Bounds(10, LONG_S, 8192), time=time)
+        time.passes(9)
+        caller.send(posted(orjson.dumps(row), JSON))
+        await caller.rest()
+        caller.pipe.written.clear()
+        caller.send(b"POST /pre")
+        time.passes(9)
+        assert caller.told == b""
+        time.passes(1)
+        assert caller.told.startswith(b"HTTP/1.1 408 ")
+        assert caller.pipe.closed
+        caller.leave()
+
+    run(talk)
+
+
 def test_requests_that_come_before_an_answer_are_answered_in_their_order(
     consumer: Consumer, row: dict[str, Any]
 ) -> None:
@@ -295,11 +350,16 @@ def test_a_client_that_left_is_told_nothing(consumer: Consumer, row: dict[str, A
     run(talk)
 
 
+def unanswerable(consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the model answer what cannot be written: the ordinary way takes over what was asked."""
+    inference = consumer.hosting.models[0].serving().inference
+    monkeypatch.setattr(inference, "answers", lambda rows: [{"prediction": 10**20} for _ in rows])
+
+
 def test_a_row_whose_answer_cannot_be_written_goes_the_ordinary_way(
     consumer: Consumer, row: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    serving = consumer.hosting.models[0].serving()
-    monkeypatch.setattr(serving.inference, "answers", lambda rows: [{"prediction": 10**20} for _ in rows])
+    unanswerable(consumer, monkeypatch)
     asked = posted(orjson.dumps(row), JSON)
 
     async def talk() -> None:
@@ -310,6 +370,28 @@ def test_a_row_whose_answer_cannot_be_written_goes_the_ordinary_way(
     asyncio.run(talk())
     assert consumer.app.direct is not None
     assert consumer.app.direct.under_way == 0
+
+
+def test_a_connection_that_cannot_hand_on_what_was_asked_is_closed(
+    consumer: Consumer, row: dict[str, Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(connection: BoundedConnection, data: bytes) -> None:
+        raise MemoryError
+
+    unanswerable(consumer, monkeypatch)
+    monkeypatch.setattr(BoundedConnection, "data_received", broken)
+
+    async def talk() -> None:
+        caller = Caller(consumer.app)
+        caller.send(posted(orjson.dumps(row), JSON))
+        await caller.rest()
+        # Its client would wait for an answer that nobody gives.
+        assert caller.pipe.closed
+        assert caller.told == b""
+        caller.leave()
+
+    run(talk)
+    assert caplog.messages == ["answer_not_taken"]
 
 
 @pytest.mark.parametrize("lost", [None, ConnectionResetError()])
@@ -365,6 +447,26 @@ def test_what_came_before_the_end_is_answered_too(consumer: Consumer, row: dict[
         return statuses, caller.told.count(b"connection: close"), caller.pipe.closed
 
     assert asyncio.run(talk(consumer.app)) == asyncio.run(talk(ordinary(consumer))) == ([b"200", b"422"], 1, True)
+
+
+@pytest.mark.parametrize("ending", ["eof_received", "shutdown"])
+@pytest.mark.parametrize("rows", [1, 2])
+def test_what_came_before_the_end_is_answered_in_the_ordinary_way_too(
+    consumer: Consumer, row: dict[str, Any], monkeypatch: pytest.MonkeyPatch, rows: int, ending: str
+) -> None:
+    unanswerable(consumer, monkeypatch)
+
+    async def talk(app: Any) -> tuple[list[bytes], int, bool]:
+        caller = Caller(app)
+        for _ in range(rows):
+            caller.send(posted(orjson.dumps(row), JSON))
+        getattr(caller.connection, ending)()
+        for _ in range(3):
+            await caller.rest()
+        statuses = re.findall(rb"HTTP/1.1 (\d+)", caller.told)
+        return statuses, caller.told.count(b"connection: close"), caller.pipe.closed
+
+    assert asyncio.run(talk(consumer.app)) == asyncio.run(talk(ordinary(consumer))) == ([b"500"] * rows, 1, True)
 
 
 @pytest.mark.parametrize("ending", ["eof_received", "shutdown"])
@@ -474,6 +576,27 @@ def test_a_connection_is_kept_for_its_time_after_the_last_answer(consumer: Consu
         assert not caller.pipe.closed
         caller.connection.loop = Clock(loop, iter([now + 18]))  # type: ignore[assignment]
         caller.connection.timeout_keep_alive_handler()
+        assert caller.pipe.closed
+        caller.leave()
+
+    run(talk)
+
+
+def test_an_idle_connection_lives_no_longer_than_its_time_after_the_last_answer(
+    consumer: Consumer, row: dict[str, Any]
+) -> None:
+    async def talk() -> None:
+        time = Time()
+        caller = Caller(consumer.app, keep_alive_s=10, time=time)
+        for idle_s in (0, 8):
+            time.passes(idle_s)
+            caller.send(posted(orjson.dumps(row), JSON))
+            await caller.rest()
+        # Here runs out what the first answer began.
+        time.passes(2)
+        time.passes(7)
+        assert not caller.pipe.closed
+        time.passes(1)
         assert caller.pipe.closed
         caller.leave()
 
