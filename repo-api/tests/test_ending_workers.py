@@ -111,7 +111,12 @@ def test_what_a_living_worker_counts_is_not_taken_for_that_of_a_number_in_a_mode
     own = os.getpid()
     for name in (f"drift.2.{living}.json", f"counter_{living}.db", f"shadow.model_2.{living}.json.part"):
         (tmp_path / name).touch()
-    gone = ["lender", *(f"drift.{living}.{process}.json" for process in (own, dead)), f"gauge_liveall_{dead}.db"]
+    gone = [
+        "lender",
+        *(f"drift.{living}.{process}.json" for process in (own, dead)),
+        f"gauge_liveall_{dead}.db",
+        f"shadow.model_2.{dead}.json.part",
+    ]
     for name in gone:
         (tmp_path / name).touch()
     ending._clean_up(tmp_path / "lender")
