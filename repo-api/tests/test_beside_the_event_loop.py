@@ -126,6 +126,8 @@ class TestTensors:
             {"inputs": [{"name": "tenure", "datatype": "INT64", "shape": []}]},
             {"inputs": [{"name": "tenure", "datatype": "INT64", "shape": ["many"]}]},
             {"inputs": [{"name": "tenure", "datatype": "INT64", "shape": [10**9]}]},
+            {"inputs": [{"shape": [0]}] * 600},
+            {"inputs": [{"shape": [1000]}, {"shape": [-1000]}]},
             {"inputs": {"name": "tenure"}},
             {"inputs": [["tenure"]]},
             {"inputs": [], "outputs": 1},
