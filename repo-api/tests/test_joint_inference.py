@@ -67,7 +67,9 @@ def test_what_nobody_could_foresee_is_told_to_all_who_asked(served: ServedModel,
     assert [type(error) for error in found] == [MemoryError, MemoryError]
 
 
-def test_a_caller_who_left_keeps_no_other_waiting(served: ServedModel, row: Row) -> None:
+def test_a_caller_who_left_keeps_no_other_waiting(
+    served: ServedModel, row: Row, caplog: pytest.LogCaptureFixture
+) -> None:
     async def ask() -> Any:
         inference = JointInference()
         gone = asyncio.ensure_future(inference.answer(served, row))
@@ -79,6 +81,7 @@ def test_a_caller_who_left_keeps_no_other_waiting(served: ServedModel, row: Row)
         return await stays
 
     assert asyncio.run(ask()) == served.inference.answer(row)
+    assert caplog.messages == []
 
 
 def test_a_defect_of_one_who_is_told_leaves_nobody_else_without_an_answer(
@@ -117,9 +120,21 @@ def test_a_row_that_breaks_its_run_takes_nothing_from_the_others(served: ServedM
     assert isinstance(broken, OverflowError)
 
 
-def test_answers_of_another_number_than_the_rows_are_no_answers(served: ServedModel, row: Row) -> None:
-    inference: Any = SimpleNamespace(answers=lambda rows: [])
-    assert [type(found) for found in asked(*[(replace(served, inference=inference), row)] * 2)] == [ValueError] * 2
+@pytest.mark.parametrize("number", [0, 3])
+def test_answers_of_another_number_than_the_rows_are_no_answers(served: ServedModel, row: Row, number: int) -> None:
+    inference: Any = SimpleNamespace(answers=lambda rows: [{}] * number)
+    model = replace(served, inference=inference)
+    told: list[Any] = []
+
+    async def ask() -> None:
+        joint = JointInference()
+        for _ in range(2):
+            joint.ask(model, row, told.append)
+        # Who is told nothing would be waited for without end.
+        await asyncio.sleep(0)
+
+    asyncio.run(ask())
+    assert [type(outcome) for outcome in told] == [ValueError] * 2
 
 
 def test_observers_are_shown_what_was_answered_of_what_is_to_be_observed(served: ServedModel, row: Row) -> None:
