@@ -215,6 +215,18 @@ async def test_a_body_in_another_transfer_coding_is_refused(codings: bytes) -> N
     assert not app.begun.is_set()
 
 
+@pytest.mark.parametrize("coding", [b"chunked", b"Chunked", b"CHUNKED"])
+async def test_the_name_of_a_transfer_coding_is_the_same_in_capitals(coding: bytes) -> None:
+    app = Application()
+    app.released.set()
+    caller = Caller(app)
+    caller.send(b"POST / HTTP/1.1\r\n" + HOST + b"transfer-encoding: " + coding + b"\r\n\r\n4\r\nbody\r\n0\r\n\r\n")
+    await caller.rest()
+    caller.leave()
+    assert caller.told.startswith(b"HTTP/1.1 200 ")
+    assert caller.told.endswith(b"\r\n\r\nbody")
+
+
 @pytest.mark.parametrize(
     "head", [b"POST / HTTP/1.0\r\n" + HOST + b"transfer-encoding: chunked\r\n", b"GET / HTTP/2.0\r\n" + HOST]
 )
