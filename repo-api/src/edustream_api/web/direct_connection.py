@@ -31,7 +31,7 @@ class WholeRequest:
         self.url = b""
         self.headers: Headers = []
         self.body = b""
-        self._plain = self._has_head = False
+        self._plain = False
         self._begun = self._complete = 0
 
     def close(self) -> None:
@@ -62,13 +62,11 @@ class WholeRequest:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by the parser."""
-        # What comes after the head is a trailer, which is no part of it (RFC 9110, section 6.5.1).
-        if not self._has_head:
-            self.headers.append((name.lower(), value.rstrip(BLANKS)))
+        # Trailers come with a transfer coding alone, and what has one is not answered at once.
+        self.headers.append((name.lower(), value.rstrip(BLANKS)))
 
     def on_headers_complete(self) -> None:
         """Called by the parser."""
-        self._has_head = True
         parser = self._parser
         self._plain = (
             parser.get_method() == b"POST" and parser.get_http_version() == "1.1" and parser.should_keep_alive()
