@@ -132,6 +132,16 @@ class TestRedis:
         assert all(b"edustream" in name and 0 < seconds <= 7200 for name, seconds in held.items())
 
     @pytest.mark.usefixtures("patience")
+    def test_the_first_request_of_a_window_is_told_of_the_whole_window(self, redis: RedisServer) -> None:
+        """Often enough that some are told of it in the very millisecond in which it begins."""
+
+        async def fresh() -> list[int]:
+            async with aclosing(RateLimits(redis.url)) as limits:
+                return [(await limits.take(f"key:{caller}", HOURLY)).more_in_s for caller in range(100)]
+
+        assert min(asyncio.run(fresh())) > HOURLY.window_s - 60
+
+    @pytest.mark.usefixtures("patience")
     def test_many_at_once_are_admitted_as_often_as_the_quota_says(self, redis: RedisServer) -> None:
         async def many() -> list[Allowance]:
             async with aclosing(RateLimits(redis.url)) as limits:

@@ -114,6 +114,19 @@ class RateLimits:
         return _allowance(admitted, *stats)
 
 
+class _Storage(RedisStorage):
+    """Redis, in which a window is never over as soon as it begins."""
+
+    async def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
+        """See `RedisStorage`."""
+        previous_count, previous_expires_in, current_count, current_expires_in = await super().get_sliding_window(
+            key, expiry
+        )
+        # What is left of a window is told from the remainder of this by `expiry`. In its first millisecond, the finest
+        # that Redis tells, that would be nothing, and not the whole window.
+        return previous_count, previous_expires_in, current_count, min(current_expires_in, 2 * expiry - 0.001)
+
+
 def _pool(url: str) -> BlockingConnectionPool:
     pool = BlockingConnectionPool.from_url(
         url,
@@ -145,7 +158,7 @@ def _refuse_other_databases(url: str) -> None:
 def _shared(url: str, pool: BlockingConnectionPool) -> SharedLimiter:
     options: dict[str, Any] = {"connection_pool": pool}
     try:
-        storage = RedisStorage(f"async+{url}", implementation="redispy", key_prefix=KEY_PREFIX, **options)
+        storage = _Storage(f"async+{url}", implementation="redispy", key_prefix=KEY_PREFIX, **options)
     except ConfigurationError as error:
         raise ValueError(str(error)) from error
     return SharedLimiter(storage)
