@@ -105,10 +105,22 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 class TestRedis:
     @pytest.mark.parametrize(
         "address",
-        ["redis://here:1", "redis://:p@here:1/15?client_name=x", "rediss://here:1/0/?ssl_cert_reqs=none"],
+        [
+            "redis://here:1",
+            "redis://:p@here:1/15?client_name=x",
+            "rediss://here:1/0/?ssl_cert_reqs=none",
+            "redis://here:1?username=a&password=p&db=1&protocol=3&timeout=0.1&max_connections=4&health_check_interval=9",
+            "redis://here:1?socket_timeout=0.1&socket_connect_timeout=0.1&socket_keepalive=yes&socket_read_size=4096",
+            "rediss://here:1?ssl_check_hostname=no&ssl_min_version=771&ssl_include_verify_flags=VERIFY_X509_STRICT",
+        ],
     )
     def test_an_address_is_judged_without_a_word_to_the_server(self, address: str) -> None:
         assert RateLimits(address).report() == {"counted_in": "redis"}
+
+    @pytest.mark.parametrize("name", ["credential_provider", "redis_connect_func", "event_dispatcher", "host"])
+    def test_a_parameter_that_no_text_can_be_is_refused_by_its_name(self, name: str) -> None:
+        with pytest.raises(ValueError, match=f"^'{name}' is no parameter; client_name, "):
+            RateLimits(f"redis://here:1?{name}=x")
 
     @pytest.mark.usefixtures("patience")
     def test_processes_share_the_quota(self, redis: RedisServer) -> None:

@@ -197,7 +197,10 @@ def _limits(redis_url: str, on_fallback: Callable[[], object]) -> RateLimits:
         raise InvalidInput(
             "configuration",
             f"{REDIS_URL} is no address of a Redis server.",
-            remedy="write it as redis://[:password@]host:port/0, or rediss:// for TLS.",
+            remedy=(
+                "write it as redis://[:password@]host:port/0, or rediss:// for TLS, with no parameters but those that "
+                "the README names."
+            ),
         ) from error
 
 

@@ -9,14 +9,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from limits import RateLimitItemPerSecond
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter as SharedLimiter
 from limits.errors import ConfigurationError
 from limits.strategies import SlidingWindowCounterRateLimiter as OwnLimiter
-from redis.asyncio import BlockingConnectionPool
+from redis.asyncio import BlockingConnectionPool, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -32,6 +32,17 @@ REDIS_CONNECTIONS: Final = 16
 RETRY_S: Final = 5.0
 """How long Redis is left alone after it failed: one request in that time waits for it, and no other."""
 KEY_PREFIX: Final = "edustream"
+PARAMETERS: Final = frozenset(
+    (
+        *("client_name", "db", "password", "protocol", "username"),
+        *("health_check_interval", "max_connections", "timeout"),
+        *("socket_connect_timeout", "socket_keepalive", "socket_read_size", "socket_timeout"),
+        *("ssl_ca_certs", "ssl_ca_data", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname"),
+        *("ssl_ciphers", "ssl_exclude_verify_flags", "ssl_include_verify_flags", "ssl_keyfile", "ssl_min_version"),
+        "ssl_password",
+    )
+)
+"""What an address may ask for: redis-py takes the name of every argument, also of those that no text can be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,31 +139,39 @@ class _Storage(RedisStorage):
 
 
 def _pool(url: str) -> BlockingConnectionPool:
-    pool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=REDIS_CONNECTIONS,
-        timeout=REDIS_BUDGET_S,
-        socket_timeout=REDIS_BUDGET_S,
-        socket_connect_timeout=REDIS_BUDGET_S,
-        # The client's own retries wait for seconds.
-        retry=Retry(NoBackoff(), 0),
-    )
     _refuse_other_databases(url)
+    _refuse_other_parameters(url)
     try:
-        # A pool looks at what the address asks for only when it connects and sends, which is in the first request.
-        pool.make_connection()  # type: ignore[no-untyped-call]
-        pool.get_encoder().encode(KEY_PREFIX)  # type: ignore[no-untyped-call]
-    except (TypeError, AttributeError, LookupError, RedisError) as error:
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=REDIS_CONNECTIONS,
+            timeout=REDIS_BUDGET_S,
+            socket_timeout=REDIS_BUDGET_S,
+            socket_connect_timeout=REDIS_BUDGET_S,
+            # The client's own retries wait for seconds.
+            retry=Retry(NoBackoff(), 0),
+        )
+        # A pool looks at what the address asks for only when it connects, which is in the first request.
+        connection = pool.make_connection()  # type: ignore[no-untyped-call]
+        if isinstance(connection, SSLConnection):
+            connection.ssl_context.get()
+    except (TypeError, AttributeError, ValueError, OSError, RedisError) as error:
         raise ValueError(f"no connection can be made of the address: {error}") from error
     return pool
 
 
 def _refuse_other_databases(url: str) -> None:
     """Raise `ValueError` for a database that is no number: redis-py would silently take the first one."""
-    parts = urlsplit(url)
-    database = unquote(parts.path).strip("/")
-    if parts.scheme != "unix" and database and not (database.isascii() and database.isdecimal()):
+    database = unquote(urlsplit(url).path).strip("/")
+    if database and not (database.isascii() and database.isdecimal()):
         raise ValueError(f"the database {database!r} is no number")
+
+
+def _refuse_other_parameters(url: str) -> None:
+    """Raise `ValueError` for a parameter that is not one of `PARAMETERS`."""
+    for name in parse_qs(urlsplit(url).query):
+        if name not in PARAMETERS:
+            raise ValueError(f"{name!r} is no parameter; {', '.join(sorted(PARAMETERS))} are")
 
 
 def _shared(url: str, pool: BlockingConnectionPool) -> SharedLimiter:
