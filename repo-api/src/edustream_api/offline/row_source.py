@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,13 +12,13 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from edustream_contracts.errors import InvalidInput
 
+from edustream_api.offline.empty_lines import first_empty_line
+
 CHUNK_ROWS: Final = 20_000
 BLOCK_BYTES: Final = 4 * 1024 * 1024
 BUFFER_BYTES: Final = 256 * 1024
 PARQUET: Final = (".parquet", ".pq")
 CSV: Final = (".csv",)
-LINE_ENDS: Final = (b"\n\n", b"\n\r", b"\r\r")
-"""How two ends of lines follow each other, in files of Unix, of Windows and of old."""
 
 
 class RowSource(Protocol):
@@ -129,41 +127,14 @@ def open_rows(path: Path) -> RowSource:
 
 
 def _refuse_empty_lines(path: Path) -> None:
-    """Raise `InvalidInput` (kind `data`) for a line without a cell, which has fewer than the header.
-
-    Those at the very end are no lines between others: Arrow skips them as editors and spreadsheets add them.
-    """
-    if not _has_line_ends_in_a_row(path):
-        return
-    # They may lie within quotes, which takes longer to tell. Longer cells than this Arrow does not read either.
-    csv.field_size_limit(BLOCK_BYTES)
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        lines = csv.reader(file)
-        empty = None
-        try:
-            empty = next((lines.line_num for cells in lines if not cells), None)
-            if not any(lines):
-                return
-        except csv.Error:
-            pass  # For Arrow to tell, where no empty line comes before it.
+    """Raise `InvalidInput` (kind `data`) for a line without a cell, which has fewer than the header."""
+    empty = first_empty_line(path)
     if empty is not None:
         raise InvalidInput(
             "data",
             f"Line {empty} of {path} is empty.",
             remedy="remove it; every line has as many cells as the header, and where all are null, the commas alone.",
         )
-
-
-def _has_line_ends_in_a_row(path: Path) -> bool:
-    # An empty first line has no other one before it.
-    last = b"\n"
-    with path.open("rb") as file:
-        while block := file.read(BLOCK_BYTES):
-            seen = last + block.removeprefix(codecs.BOM_UTF8)
-            if any(ends in seen for ends in LINE_ENDS):
-                return True
-            last = block[-1:]
-    return False
 
 
 def _is_text(kind: pa.DataType) -> bool:
