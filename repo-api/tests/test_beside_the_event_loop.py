@@ -17,6 +17,7 @@ from edustream_api.hosting import HostedModel
 from edustream_api.joint_inference import JointInference
 from edustream_api.loading import MOST_UNKNOWN, ServedModel
 from edustream_api.open_inference.operations import INLINE_BYTES, Infer
+from edustream_api.open_inference.request import contract_refusal
 from edustream_api.prediction import LONG_BYTES, predict, predict_batch
 from edustream_api.problems import MAX_ERRORS, RequestRefused
 
@@ -170,3 +171,15 @@ def test_what_is_wrong_with_rows_that_are_not_listed_is_not_put_into_words(
         f"/rows/{index}: does not keep the contract" for index in (198, 199)
     ]
     assert {problem.pointer.split("/")[2] for problem in caught.value.errors} == set(map(str, range(200)))
+
+
+def test_neither_is_what_is_wrong_with_tensors(served: ServedModel, threads: Threads) -> None:
+    bad = {f"field {number}": number for number in range(2 * MOST_UNKNOWN)}
+    refusal = contract_refusal([bad] * 200, served)
+    worded = len(threads.wording)
+    assert (worded - 1) * (MOST_UNKNOWN + 20) < MAX_ERRORS <= worded * (MOST_UNKNOWN + 20)
+    assert refusal is not None
+    assert [str(problem) for problem in refusal.errors[-2:]] == [
+        f"[{index}]: does not keep the contract" for index in (198, 199)
+    ]
+    assert refusal.detail == f"The inputs have {len(refusal.errors)} problems."

@@ -15,7 +15,8 @@ from edustream_api import json_document
 from edustream_api.hosting import Observer
 from edustream_api.joint_inference import JointInference
 from edustream_api.loading import ServedModel
-from edustream_api.problems import INVALID, MAX_ERRORS, MODEL_FAILED, TOO_LARGE, RequestRefused
+from edustream_api.problems import INVALID, MODEL_FAILED, TOO_LARGE, RequestRefused
+from edustream_api.row_problems import problems_of
 
 LONG_BYTES: Final = 16 * 1024
 """The longest body that is judged on the event loop; no row is that long."""
@@ -62,16 +63,7 @@ def predict_batch(model: ServedModel, body: bytes, max_rows: int, observers: Ite
     `observers` are told of all rows at once.
     """
     rows = _rows(json_document.parse(body), max_rows)
-    problems: list[Problem] = []
-    for index, row in enumerate(rows):
-        if model.accepts(row):
-            continue
-        if len(problems) < MAX_ERRORS:
-            found = model.problems(row)
-            problems += [Problem(f"/rows/{index}{problem.pointer}", problem.message) for problem in found]
-        else:
-            # It is counted and not listed: what exactly is wrong with it takes a thousand times longer to be told.
-            problems.append(Problem(f"/rows/{index}", "does not keep the contract"))
+    problems = problems_of(model, rows, lambda index, pointer: f"/rows/{index}{pointer}")
     if problems:
         raise refused(problems)
     answers = answered(model, rows, observers)

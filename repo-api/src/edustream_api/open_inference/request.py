@@ -23,6 +23,7 @@ from edustream_api.open_inference.tensors import (
     shown,
 )
 from edustream_api.problems import INVALID, NO_REQUEST, TOO_LARGE, RequestRefused
+from edustream_api.row_problems import problems_of
 
 MAX_SHOWN_SIZES: Final = 8
 SMALL_VALUES: Final = 512
@@ -234,12 +235,7 @@ class _Reading:
 
 def contract_refusal(rows: Sequence[Row], model: ServedModel) -> RequestRefused | None:
     """The refusal of rows that break the contract, by input and row; None where every row keeps it."""
-    problems = [
-        Problem(f"{problem.pointer.removeprefix('/')}[{index}]", problem.message)
-        for index, row in enumerate(rows)
-        if not model.accepts(row)
-        for problem in model.problems(row)
-    ]
+    problems = problems_of(model, rows, lambda index, pointer: f"{pointer.removeprefix('/')}[{index}]")
     if not problems:
         return None
     count = len(problems)
