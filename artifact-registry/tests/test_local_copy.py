@@ -248,6 +248,8 @@ def test_what_is_asked_for_again_is_not_removed_before_it_is_committed(
     copy: LocalCopy, fetched: LocalRelease, promoted: RegistrySimulator, directory: Path
 ) -> None:
     shutil.rmtree(directory / "state")
+    # Where there is none, nothing is removed anyway.
+    (directory / "state").mkdir()
     promoted.clock.advance(2 * local_copy.UNUSED_S)
     for folder in (directory / "files").iterdir():
         os.utime(folder, (0, 0))
