@@ -401,6 +401,10 @@ def test_a_whole_window_of_shifted_rows_raises_the_alarm_whichever_worker_it_rea
     for monitor in monitors:
         drift = monitor.compare(model.reference)
         assert (drift.verdict, drift.rows >= 9000) == (Verdict.MAJOR_SHIFT, True)
+    # Blocks of a tenth of the window would reach too far back where few rows come.
+    recorder = monitors[0]._recorder
+    assert recorder is not None
+    assert max(block.rows for block in recorder.recorded()) == 1000 // workers
 
 
 def test_what_a_worker_showed_before_a_release_without_a_profile_counts_no_more(

@@ -51,6 +51,17 @@ def test_the_newest_of_several_windows_are_so_many_rows_at_least(rows: int, work
     assert sure_rows(rows, workers) >= rows - rows / 10
 
 
+def test_what_is_held_is_told_as_it_was_and_no_younger_for_being_looked_at() -> None:
+    window = SlidingWindow(1000, bins=1)
+    window.add(5, np.array([5]), 1.0)
+    (told,) = window.blocks
+    window.add(0, np.array([0]), 2.0)
+    assert [block.at for block in window.blocks] == [1.0]
+    window.add(1, np.array([1]), 3.0)
+    assert (told.at, told.rows, told.counts.tolist()) == (1.0, 5, [5])
+    assert [(block.at, block.rows) for block in window.blocks] == [(3.0, 6)]
+
+
 def test_what_came_last_is_taken_first_and_nothing_beyond_a_block_that_does_not_fit() -> None:
     nothing = np.array([0])
     blocks = [Block(at, rows, nothing) for at, rows in ((3.0, 40), (9.0, 30), (1.0, 5), (6.0, 20))]
