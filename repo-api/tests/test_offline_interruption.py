@@ -55,6 +55,27 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edustream_api.offline.row_source.CHUNK_ROWS", 2)
 
 
+@pytest.mark.usefixtures("small", "written")
+def test_a_disk_that_is_full_later_is_no_mistake_of_the_input(
+    score: Score, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Path] = []
+
+    def full(path: Path, data: bytes) -> None:
+        if len(written) == 2:
+            raise OSError(28, "No space left on device")
+        written.append(path)
+        write_whole(path, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(unfinished_run, "write_whole", full)
+        told = refused(score, capsys)
+    assert [path.name for path in written] == ["run.json", "progress.json"]
+    assert "No space left on device" in told
+    assert "--restart" not in told
+    assert score() == 0
+
+
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("kind", ["parquet", "csv"])
 def test_an_interrupted_run_goes_on_where_it_was(
