@@ -74,7 +74,7 @@ def test_names_all_mistakes_at_once() -> None:
     [
         ({"EDUSTREAM_DRIFT_WINDOW": "1000", "EDUSTREAM_DRIFT_MIN_ROWS": "901"}, "EDUSTREAM_DRIFT_MIN_ROWS"),
         (
-            {"EDUSTREAM_WORKERS": "64", "EDUSTREAM_DRIFT_WINDOW": "1000", "EDUSTREAM_DRIFT_MIN_ROWS": "640"},
+            {"EDUSTREAM_WORKERS": "64", "EDUSTREAM_DRIFT_WINDOW": "2000", "EDUSTREAM_DRIFT_MIN_ROWS": "1999"},
             "EDUSTREAM_DRIFT_MIN_ROWS",
         ),
         ({"EDUSTREAM_DRIFT_PSI_MINOR": "0.5"}, "EDUSTREAM_DRIFT_PSI_MINOR"),
@@ -87,7 +87,7 @@ def test_names_settings_that_contradict_each_other(environ: dict[str, str], name
 
 
 def test_as_many_rows_may_be_asked_for_as_the_window_of_all_workers_is_sure_to_hold() -> None:
-    environ = {"EDUSTREAM_WORKERS": "64", "EDUSTREAM_DRIFT_WINDOW": "1000", "EDUSTREAM_DRIFT_MIN_ROWS": "639"}
-    assert ConsumerSettings.from_environ(environ).drift_min_rows == 639
-    with pytest.raises(InvalidInput, match=r"is 900; expected: at most 639, which .* of 64 workers .* is 1000"):
-        ConsumerSettings.from_environ({**environ, "EDUSTREAM_DRIFT_MIN_ROWS": "900"})
+    environ = {"EDUSTREAM_WORKERS": "64", "EDUSTREAM_DRIFT_WINDOW": "2000", "EDUSTREAM_DRIFT_MIN_ROWS": "1998"}
+    assert ConsumerSettings.from_environ(environ).drift_min_rows == 1998
+    with pytest.raises(InvalidInput, match=r"is 1999; expected: at most 1998, which .* of 64 workers .* is 2000"):
+        ConsumerSettings.from_environ({**environ, "EDUSTREAM_DRIFT_MIN_ROWS": "1999"})
